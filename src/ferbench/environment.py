@@ -1,0 +1,31 @@
+"""Switches that other packages read when they are imported; set once, here, before any of them.
+
+No package of ours phones home, looks for updates, installs anything by itself or writes its settings
+into the user's home. A variable that the user has set already is left alone.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+__all__ = ["CACHE", "SWITCHES"]
+
+CACHE = Path(os.environ.get("FERBENCH_CACHE", ".cache")).absolute()
+
+SWITCHES = {
+    "YOLO_OFFLINE": "1",
+    "YOLO_AUTOINSTALL": "false",
+    "YOLO_CONFIG_DIR": str(CACHE / "ultralytics"),
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": str(Path(tempfile.gettempdir()) / f"ferbench-matplotlib-{os.getuid()}"),
+    # One thread a process: cells run side by side, and two OpenMP threads on a busy machine are
+    # slower than one. Raise it by hand on a quiet machine.
+    "OMP_NUM_THREADS": "1",
+}
+
+for _name, _value in SWITCHES.items():
+    os.environ.setdefault(_name, _value)

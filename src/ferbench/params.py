@@ -1,0 +1,368 @@
+"""`params.yaml` as frozen dataclasses; its only reader.
+
+`params.yaml` is always the active study. A key that is unknown, missing or of the wrong type is an
+error that names the file, the key and the remedy. Names that point elsewhere (a variant's recipe, a data
+set's source, an attention file) are checked when the file is read, not hours later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from ferbench.errors import InputError, unknown
+
+__all__ = [
+    "Compare",
+    "Dataset",
+    "Params",
+    "Promote",
+    "Recipe",
+    "Score",
+    "Study",
+    "Train",
+    "Validate",
+    "Variant",
+    "load_params",
+]
+
+# Names become DVC stage names (joined by `-`), folders and tags.
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What this study is.
+
+    Args:
+        name: also the folder of its outputs.
+        title: one line for the report.
+        baseline: the variant that all others are compared with.
+        answers: the paper tables it answers, such as `P0-T2`.
+    """
+
+    name: str
+    title: str
+    baseline: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set under a protocol.
+
+    Args:
+        name: of the data set in tables; two rows may share it under different protocols.
+        source: the file of `ferbench.data.sources` that reads it.
+        archive: where it is, instead of the source's own archive names: a file or a folder.
+        protocol: the file of `ferbench.data.protocols` that splits it.
+        conflicts: equal images with different labels: `drop_all`, `majority` or `keep_first`.
+        limit: at most so many images, drawn evenly over classes; null for all.
+        max_side_px: longest side of a packed image; larger ones are scaled down; null to keep all.
+        options: options of the source.
+    """
+
+    name: str
+    source: str
+    archive: str | None
+    protocol: str
+    conflicts: Literal["drop_all", "majority", "keep_first"]
+    limit: int | None
+    max_side_px: int | None
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One whole row of the variants table: which part stands in which place."""
+
+    paper: str
+    backbone: str
+    conv: str
+    attention: str
+    location: str
+    head: str
+    loss: str
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a variant is trained.
+
+    Args:
+        input_px: side of the network's input.
+        resize_px: side an image is brought to before a crop of `input_px` is taken.
+        channels: 1 for grey, 3 for colour.
+        augment: the file of `ferbench.data.augmentations`.
+        batch_size: images a step.
+        epochs: at most.
+        patience: epochs without a better validation score before training stops.
+        optimizer: `sgd` or `adam`.
+        lr: learning rate at the start.
+        momentum: of SGD; the first beta of Adam.
+        nesterov: for SGD.
+        weight_decay: on weights of convolutions and linear layers, none on norms and biases.
+        schedule: `constant`, `linear`, `cosine` or `plateau`.
+        lr_final: last learning rate as a fraction of `lr`, for `linear` and `cosine`.
+        warmup_epochs: epochs over which the rate rises from 0.
+        plateau_factor: what the rate is multiplied with on a plateau.
+        plateau_patience: epochs without a better validation score that make a plateau.
+        ema_decay: decay of the weights' moving average; 0 for none.
+        ema_steps: time constant, in steps, of the ramp of that decay.
+        clip_norm: bound of the gradient's norm; 0 for none.
+        bn_momentum: of every BatchNorm.
+        deviations: what differs from the paper's own recipe, for the report.
+    """
+
+    input_px: int
+    resize_px: int
+    channels: Literal[1, 3]
+    augment: str
+    batch_size: int
+    epochs: int
+    patience: int
+    optimizer: Literal["sgd", "adam"]
+    lr: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    schedule: Literal["constant", "linear", "cosine", "plateau"]
+    lr_final: float
+    warmup_epochs: int
+    plateau_factor: float
+    plateau_patience: int
+    ema_decay: float
+    ema_steps: int
+    clip_norm: float
+    bn_momentum: float
+    deviations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Promises that a data set must keep.
+
+    Args:
+        min_images: of the whole set after dedup.
+        min_images_per_emotion: of every class after dedup.
+        max_quarantined_share: share of listed images that may be unusable.
+        min_side_px: smallest width or height.
+    """
+
+    min_images: int
+    min_images_per_emotion: int
+    max_quarantined_share: float
+    min_side_px: int
+
+
+@dataclass(frozen=True)
+class Train:
+    """Where and how cells run; nothing here changes what is learnt but `precision`.
+
+    Args:
+        accelerator: Lightning's word: `auto`, `cpu`, `gpu`.
+        devices: number of devices a cell uses; more than one means DDP. `auto` takes all GPUs.
+        precision: `auto` takes bf16 or fp16 where the device is fast at it, else `32-true`.
+        threads: of one cell on a CPU.
+        progress: show a progress bar.
+        select: the validation metric that picks a checkpoint, by task; larger is better.
+    """
+
+    accelerator: str
+    devices: int | str
+    precision: str
+    threads: int
+    progress: bool
+    select: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Which numbers are computed.
+
+    Args:
+        metrics: files of `ferbench.evaluation.metrics`.
+        score_threshold: a detector's box below it does not count as an answer.
+        interval: the file of `ferbench.stats.intervals` for means over seeds.
+    """
+
+    metrics: tuple[str, ...]
+    score_threshold: float
+    interval: str
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Which tests are run on which metrics.
+
+    Args:
+        metrics: rows of `results.csv` that are compared.
+        tests: files of `ferbench.stats.comparisons`.
+        correction: the file of `ferbench.stats.corrections`, over all pairs of a table.
+        alpha: level of significance.
+    """
+
+    metrics: tuple[str, ...]
+    tests: tuple[str, ...]
+    correction: str
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Promote:
+    """The gates before alias `champion`.
+
+    Args:
+        metric: the metric that a champion must lead in, on val.
+        min_gain: by how much a challenger must be better than the champion.
+        min_class_recall: no class may be recalled less often, on val.
+    """
+
+    metric: str
+    min_gain: float
+    min_class_recall: float
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole of `params.yaml`."""
+
+    study: Study
+    seeds: tuple[int, ...]
+    datasets: Mapping[str, Dataset]
+    variants: Mapping[str, Variant]
+    recipes: Mapping[str, Recipe]
+    split: Mapping[str, int]
+    validate: Validate
+    train: Train
+    score: Score
+    compare: Compare
+    promote: Promote
+
+    def recipe_of(self, variant: str) -> Recipe:
+        """The recipe of a variant's row."""
+        return self.recipes[self.variants[variant].recipe]
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        InputError: the file is absent, is no YAML, or a key or word in it is wrong.
+    """
+    if not path.is_file():
+        raise InputError(
+            "no parameter file",
+            where=path,
+            remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
+        )
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"no valid YAML: {error}", where=path, remedy="mend the line named") from error
+    params: Params = _build(Params, tree, where=str(path))
+    _check_names(params, path)
+    return params
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """`value` as an instance of the annotated type `kind`."""
+    if dataclasses.is_dataclass(kind):
+        return _build_record(kind, value, where)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return _build_union(args, value, where)
+    if origin is Literal:
+        if value not in args:
+            raise unknown("value", value, map(str, args), where=where)
+        return value
+    if origin is tuple:
+        _expect(isinstance(value, list), "a list", value, where)
+        return tuple(_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is Mapping:
+        _expect(isinstance(value, dict), "a mapping", value, where)
+        return {str(k): _build(args[1], item, f"{where}: {k}") for k, item in value.items()}
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    _expect(type(value) is kind, f"of type {kind.__name__}", value, where)
+    return value
+
+
+def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    for kind in kinds:
+        if kind is not type(None) and type(value) is kind:
+            return value
+    words = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+    raise _wrong(f"of type {words}", value, where)
+
+
+def _build_record(kind: Any, value: Any, where: str) -> Any:
+    _expect(isinstance(value, dict), "a mapping", value, where)
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            raise unknown("key", key, hints, where=where)
+    if missing := [key for key in hints if key not in value]:
+        raise InputError(
+            f"missing: {', '.join(missing)}", where=where, remedy="rows are whole: write every key"
+        )
+    return kind(**{key: _build(hints[key], value[key], f"{where}: {key}") for key in hints})
+
+
+def _expect(holds: bool, what: str, value: Any, where: str) -> None:
+    if not holds:
+        raise _wrong(what, value, where)
+
+
+def _wrong(what: str, value: Any, where: str) -> InputError:
+    return InputError(f"must be {what}, is {value!r}", where=where, remedy="correct the value")
+
+
+def _check_names(params: Params, path: Path) -> None:
+    """Refuse words that point nowhere, and names that cannot be a stage's."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "datasets": params.datasets,
+        "variants": params.variants,
+        "recipes": params.recipes,
+    }
+    for table, rows in tables.items():
+        for name in rows:
+            if not _NAME.fullmatch(name):
+                raise InputError(
+                    f"bad name {name!r}",
+                    where=f"{path}: {table}",
+                    remedy="use lower-case letters, digits and _, beginning with a letter",
+                )
+    for name, variant in params.variants.items():
+        if variant.recipe not in params.recipes:
+            raise unknown("recipe", variant.recipe, params.recipes, where=f"{path}: variants: {name}")
+    if params.study.baseline not in params.variants:
+        raise unknown("variant", params.study.baseline, params.variants, where=f"{path}: study: baseline")
+    _check_unique(params, path)
+
+
+def _check_unique(params: Params, path: Path) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for key, row in params.datasets.items():
+        first = seen.setdefault((row.name, row.protocol), key)
+        if first != key:
+            raise InputError(
+                f"rows {first} and {key} have one name and one protocol",
+                where=f"{path}: datasets",
+                remedy="give one of them another `name`; tables tell them apart by name and protocol",
+            )
+    if len(set(params.seeds)) != len(params.seeds) or not params.seeds:
+        raise InputError("seeds must be distinct and at least one", where=f"{path}: seeds")

@@ -1,0 +1,45 @@
+"""How a command ends when something outside the program goes wrong: one message, no traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+from ferbench.errors import InputError
+
+__all__ = ["run_stage", "status_of"]
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count it
+
+
+def status_of(main: Callable[[], int | None]) -> int:
+    """The exit status of `main`; bad input, Ctrl-C and a full disk are told in a line or two."""
+    try:
+        return main() or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" while writing {error.filename}" if error.filename else ""
+        print(
+            f"error: disk full{place}\n"
+            "  remedy: free some space, then start the same command again; nothing half-written "
+            "is left\n  `dvc gc --workspace` drops cached results that no study in place needs",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage script's `main` and end the process with its status.
+
+    Bad input (`InputError`) and a full disk end with status 2, Ctrl-C with 130, anything else with
+    Python's own traceback and status 1.
+    """
+    sys.exit(status_of(main))

@@ -3,6 +3,7 @@
 The layers, in flow order: params, data, models, training, evaluation, stats, reporting, serving.
 """
 
-from ferbench import environment as environment  # first: it sets switches that others read at import
+# First: it sets switches that other packages read when they are imported.
+from ferbench import environment as environment
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """Switches that other packages read when they are imported; set once, here, before any of them.
 
-No package of ours phones home, looks for updates, installs anything by itself or writes its settings
-into the user's home. A variable that the user has set already is left alone.
+No package of ours phones home, looks for updates, installs anything by itself or writes its
+settings into the user's home. A variable that the user has set already is left alone.
 """
 
 import os

@@ -37,4 +37,6 @@ def unknown(kind: str, word: object, known: Iterable[str], *, where: object = No
     names = sorted(known)
     near = difflib.get_close_matches(str(word), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {word!r}", where=where, remedy=f"{hint}known: {', '.join(names)}")
+    return InputError(
+        f"unknown {kind} {word!r}", where=where, remedy=f"{hint}known: {', '.join(names)}"
+    )

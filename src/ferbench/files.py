@@ -1,7 +1,7 @@
 """Writes that are whole or absent, and digests.
 
-A stage that is killed leaves either the old file or the new one, never half of either: everything is
-written beside its place and moved over it in one step.
+A stage that is killed leaves either the old file or the new one, never half of either: everything
+is written beside its place and moved over it in one step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["digest", "fresh_folder", "md5_file", "read_json", "sha256_file", "whole_file", "write_json"]
+__all__ = [
+    "digest",
+    "fresh_folder",
+    "md5_file",
+    "read_json",
+    "sha256_file",
+    "whole_file",
+    "write_json",
+]
 
 
 @contextmanager
@@ -28,8 +36,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -44,10 +52,10 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
-        os.chmod(temporary, 0o755)
+        temporary.chmod(0o755)
         if path.exists():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -66,7 +74,9 @@ def read_json(path: Path) -> Any:
 
 def _hash_file(path: Path, name: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(name, usedforsecurity=False)
+        ).hexdigest()
 
 
 def md5_file(path: Path) -> str:

@@ -1,8 +1,10 @@
 """`params.yaml` as frozen dataclasses; its only reader.
 
-`params.yaml` is always the active study. A key that is unknown, missing or of the wrong type is an
-error that names the file, the key and the remedy. Names that point elsewhere (a variant's recipe, a data
-set's source, an attention file) are checked when the file is read, not hours later.
+`params.yaml` is always the active study. A key that is unknown, missing, given twice or of the
+wrong type is an error that names the file, the key and the remedy. Names that point to another row
+are checked when the file is read, not hours later.
+
+Longer than other modules, because every key of the file is documented here and nowhere else.
 """
 
 from __future__ import annotations
@@ -266,37 +268,58 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
         )
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"no valid YAML: {error}", where=path, remedy="mend the line named") from error
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"no valid YAML: {error}", where=path, remedy="mend the line named"
+        ) from error
     params: Params = _build(Params, tree, where=str(path))
     _check_names(params, path)
     return params
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; by itself the later one silently wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _build(kind: Any, value: Any, where: str) -> Any:
     """`value` as an instance of the annotated type `kind`."""
+    if kind is Any:
+        return value
     if dataclasses.is_dataclass(kind):
         return _build_record(kind, value, where)
+    if typing.get_origin(kind) is not None:
+        return _build_generic(kind, value, where)
+    if kind is float and type(value) is int:
+        return float(value)
+    _expect(type(value) is kind, f"of type {kind.__name__}", value, where)
+    return value
+
+
+def _build_generic(kind: Any, value: Any, where: str) -> Any:
+    """`value` as a union, a word of a list, a tuple or a mapping."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
+    if origin is types.UnionType:
         return _build_union(args, value, where)
     if origin is Literal:
-        if value not in args:
+        if not any(type(value) is type(word) and value == word for word in args):
             raise unknown("value", value, map(str, args), where=where)
         return value
     if origin is tuple:
         _expect(isinstance(value, list), "a list", value, where)
         return tuple(_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is Mapping:
-        _expect(isinstance(value, dict), "a mapping", value, where)
-        return {str(k): _build(args[1], item, f"{where}: {k}") for k, item in value.items()}
-    if kind is Any:
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    _expect(type(value) is kind, f"of type {kind.__name__}", value, where)
-    return value
+    _expect(isinstance(value, dict), "a mapping", value, where)
+    return {str(k): _build(args[1], item, f"{where}: {k}") for k, item in value.items()}
 
 
 def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -328,29 +351,39 @@ def _expect(holds: bool, what: str, value: Any, where: str) -> None:
 
 
 def _wrong(what: str, value: Any, where: str) -> InputError:
-    return InputError(f"must be {what}, is {value!r}", where=where, remedy="correct the value")
+    remedy = "correct the value"
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", value, re.IGNORECASE):
+        remedy = "YAML takes this for a word; write the number with a point, as in 1.0e-3"
+    return InputError(f"must be {what}, is {value!r}", where=where, remedy=remedy)
 
 
 def _check_names(params: Params, path: Path) -> None:
     """Refuse words that point nowhere, and names that cannot be a stage's."""
-    tables: dict[str, Mapping[str, Any]] = {
-        "datasets": params.datasets,
-        "variants": params.variants,
-        "recipes": params.recipes,
-    }
-    for table, rows in tables.items():
-        for name in rows:
-            if not _NAME.fullmatch(name):
-                raise InputError(
-                    f"bad name {name!r}",
-                    where=f"{path}: {table}",
-                    remedy="use lower-case letters, digits and _, beginning with a letter",
-                )
+    named = [("study", params.study.name), *(("datasets", key) for key in params.datasets)]
+    named += [("variants", key) for key in params.variants]
+    named += [("recipes", key) for key in params.recipes]
+    for table, name in named:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"bad name {name!r}",
+                where=f"{path}: {table}",
+                remedy="use lower-case letters, digits and _, beginning with a letter",
+            )
+    if params.study.name == "data":
+        raise InputError(
+            "a study cannot be called data",
+            where=f"{path}: study: name",
+            remedy="take another name; reports/data holds the data sets' own reports",
+        )
     for name, variant in params.variants.items():
         if variant.recipe not in params.recipes:
-            raise unknown("recipe", variant.recipe, params.recipes, where=f"{path}: variants: {name}")
+            raise unknown(
+                "recipe", variant.recipe, params.recipes, where=f"{path}: variants: {name}"
+            )
     if params.study.baseline not in params.variants:
-        raise unknown("variant", params.study.baseline, params.variants, where=f"{path}: study: baseline")
+        raise unknown(
+            "variant", params.study.baseline, params.variants, where=f"{path}: study: baseline"
+        )
     _check_unique(params, path)
 
 
@@ -362,7 +395,11 @@ def _check_unique(params: Params, path: Path) -> None:
             raise InputError(
                 f"rows {first} and {key} have one name and one protocol",
                 where=f"{path}: datasets",
-                remedy="give one of them another `name`; tables tell them apart by name and protocol",
+                remedy="give one of them another `name`; tables know them by name and protocol",
             )
-    if len(set(params.seeds)) != len(params.seeds) or not params.seeds:
-        raise InputError("seeds must be distinct and at least one", where=f"{path}: seeds")
+    if not params.seeds or len(set(params.seeds)) != len(params.seeds) or min(params.seeds) < 0:
+        raise InputError(
+            "seeds must be distinct, from 0 on, and at least one",
+            where=f"{path}: seeds",
+            remedy="write a list such as [0, 1, 2]",
+        )

@@ -15,6 +15,7 @@ CACHE = Path(os.environ.get("FERBENCH_CACHE", ".cache")).absolute()
 SWITCHES = {
     "YOLO_OFFLINE": "1",
     "YOLO_AUTOINSTALL": "false",
+    "YOLO_VERBOSE": "false",
     "YOLO_CONFIG_DIR": str(CACHE / "ultralytics"),
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

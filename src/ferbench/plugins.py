@@ -25,7 +25,7 @@ def load(package: str, name: str) -> Any:
         ValueError: the module's `__all__` does not hold exactly one name.
     """
     if name not in names(package):
-        raise unknown(package.rsplit(".", 1)[-1].rstrip("s"), name, names(package))
+        raise unknown(f"part of {package}", name, names(package))
     module = importlib.import_module(f"{package}.{name}")
     (public,) = module.__all__
     return getattr(module, public)

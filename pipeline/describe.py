@@ -1,0 +1,27 @@
+"""Resolve and size one row of the variants table.
+
+Reads params.yaml and the code that the row names; writes reports/<study>/variants/<variant>.json.
+Command: python pipeline/describe.py <variant>. Some 10 seconds on one core, most of it imports.
+"""
+
+import sys
+from pathlib import Path
+
+from ferbench.cli.stage import run_stage
+from ferbench.errors import unknown
+from ferbench.files import write_json
+from ferbench.models.describe import describe
+from ferbench.params import load_params
+
+
+def main() -> None:
+    (name,) = sys.argv[1:]
+    params = load_params()
+    if name not in params.variants:
+        raise unknown("variant", name, params.variants, where="params.yaml")
+    description = describe(name, params.variants[name], params.recipe_of(name))
+    write_json(Path("reports", params.study.name, "variants", f"{name}.json"), description)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,229 @@
+"""From packed images and a split to batches of tensors.
+
+What a sample looks like depends on (seed, epoch, image) alone: not on workers, order, or whether the run was
+killed and resumed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import albumentations as A  # noqa: N812  # the field's own short name
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ferbench.data.pack import Pack
+from ferbench.params import Recipe
+from ferbench.plugins import load
+
+__all__ = ["EpochSampler", "FaceDataset", "SceneDataset", "Units", "loader", "units"]
+
+# A process is one thread; OpenCV's own pool would fight with its neighbours for the cores.
+cv2.setNumThreads(0)
+
+Key = tuple[int, int]  # (epoch, index); epoch -1 means "no augmentation"
+
+
+@dataclass(frozen=True)
+class Units:
+    """The labelled faces of one side of a split.
+
+    Args:
+        frame: image_id, face, cls, cx, cy, w, h (fractions), unit_id; sorted.
+        classes: class names in the order of `cls`.
+    """
+
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+
+
+def units(boxes: pd.DataFrame, split: pd.DataFrame, side: str, classes: tuple[str, ...]) -> Units:
+    """Faces of the images on one side.
+
+    Args:
+        boxes: `boxes.parquet` of stage `yolo_labels`.
+        split: image_id and split.
+        side: train, val or test.
+        classes: class names in the order of `cls`.
+    """
+    images = split.loc[split["split"] == side, "image_id"]
+    frame = boxes[boxes["image_id"].isin(images)].sort_values(["image_id", "face"])
+    several = frame.groupby("image_id")["face"].transform("size") > 1
+    suffix = np.where(several, "#" + frame["face"].astype(str), "")
+    return Units(frame.assign(unit_id=frame["image_id"] + suffix).reset_index(drop=True), classes)
+
+
+class _Images(Dataset[Any]):
+    """What both datasets share: decoded images, channels and seeded transforms."""
+
+    def __init__(self, pack: Path, recipe: Recipe, seed: int) -> None:
+        self.pack = Pack(pack)
+        self.recipe = recipe
+        self.seed = seed
+
+    def image(self, image_id: str) -> NDArray[np.uint8]:
+        """An image (H, W, C) with the recipe's channels."""
+        image = self.pack.image(image_id)
+        if image.shape[2] == self.recipe.channels:
+            return np.ascontiguousarray(image)
+        if self.recipe.channels == 3:
+            return np.repeat(image, 3, axis=2)
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None]
+
+    def transformed(self, transform: A.Compose, key: Key, **data: Any) -> dict[str, Any]:
+        """A transform's result; its draws depend on (seed, epoch, index) alone."""
+        epoch, index = key
+        transform.set_random_seed(crc32(f"{self.seed}/{epoch}/{index}".encode()))
+        return transform(**data)  # type: ignore[no-any-return]
+
+
+class FaceDataset(_Images):
+    """One aligned face a sample, for classifiers.
+
+    An item is (image (C, H, W) uint8, class index, index of the unit).
+    """
+
+    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
+        super().__init__(pack, recipe, seed)
+        self.faces = faces
+        augment = load("ferbench.data.augmentations", recipe.augment)
+        self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px))
+        self.plain_transform = A.Compose(
+            [
+                A.Resize(recipe.resize_px, recipe.resize_px),
+                A.CenterCrop(recipe.input_px, recipe.input_px),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.faces.frame)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
+        row = self.faces.frame.iloc[key[1]]
+        image = _crop(self.image(row.image_id), row)
+        transform = self.plain_transform if key[0] < 0 else self.train_transform
+        image = self.transformed(transform, key, image=image)["image"]
+        return _tensor(image), int(row.cls), key[1]
+
+
+class SceneDataset(_Images):
+    """One whole image a sample with all its boxes, for detectors.
+
+    An item is (image (C, H, W) uint8, boxes (M, 4) cx cy w h, classes (M,), index of the image).
+    """
+
+    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
+        super().__init__(pack, recipe, seed)
+        self.scenes = [(str(i), rows) for i, rows in faces.frame.groupby("image_id", sort=True)]
+        boxes = A.BboxParams(
+            format="yolo",
+            label_fields=["cls"],
+            clip=True,
+            filter_invalid_bboxes=True,
+            min_visibility=0.1,
+        )
+        augment = load("ferbench.data.augmentations", recipe.augment)
+        plain = [
+            A.LongestMaxSize(recipe.resize_px),
+            A.PadIfNeeded(recipe.input_px, recipe.input_px, fill=114),
+        ]
+        self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px), boxes)
+        self.plain_transform = A.Compose(plain, boxes)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
+        image_id, rows = self.scenes[key[1]]
+        transform = self.plain_transform if key[0] < 0 else self.train_transform
+        out = self.transformed(
+            transform,
+            key,
+            image=self.image(image_id),
+            bboxes=rows[["cx", "cy", "w", "h"]].to_numpy(float),
+            cls=rows["cls"].to_numpy(float),
+        )
+        boxes = torch.as_tensor(np.asarray(out["bboxes"], np.float32)).reshape(-1, 4)
+        return _tensor(out["image"]), boxes, torch.as_tensor(np.asarray(out["cls"])), key[1]
+
+
+class EpochSampler(Sampler[Key]):
+    """Keys (epoch, index) in an order drawn from (seed, epoch), shared out over processes.
+
+    Args:
+        size: number of samples.
+        seed: of the order; None keeps the natural order without augmentation, on every process.
+        rank: of this process.
+        world: number of processes. The last round is filled up from the start of the order.
+    """
+
+    def __init__(self, size: int, seed: int | None, rank: int = 0, world: int = 1) -> None:
+        self.size, self.seed, self.rank, self.world = size, seed, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the epoch; Lightning calls it before each."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size if self.seed is None else -(-self.size // self.world)
+
+    def __iter__(self) -> Iterator[Key]:
+        if self.seed is None:
+            return iter([(-1, i) for i in range(self.size)])
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
+        order += order[: len(self) * self.world - self.size]
+        return iter([(self.epoch, i) for i in order[self.rank :: self.world]])
+
+
+def loader(
+    dataset: FaceDataset | SceneDataset, sampler: EpochSampler, batch_size: int, workers: int = 0
+) -> DataLoader[Any]:
+    """Batches in a sampler's order.
+
+    A classifier's batch is (images (B, C, H, W), classes (B,), indices (B,)); a detector's is a dict with
+    `img` (B, C, H, W), `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) and `index` (B,).
+    """
+    collate: Callable[..., Any] | None = None
+    if isinstance(dataset, SceneDataset):
+        collate = _collate_scenes
+    # The norms cannot work on a last batch of one image.
+    lonely = sampler.seed is not None and len(sampler) % batch_size == 1
+    return DataLoader(
+        dataset, batch_size, sampler=sampler, collate_fn=collate, num_workers=workers, drop_last=lonely
+    )
+
+
+def _collate_scenes(samples: list[tuple[Tensor, Tensor, Tensor, int]]) -> dict[str, Tensor]:
+    images, boxes, classes, index = zip(*samples, strict=True)
+    counts = torch.tensor([len(b) for b in boxes])
+    return {
+        "img": torch.stack(images),
+        "batch_idx": torch.repeat_interleave(torch.arange(len(images)), counts).float(),
+        "cls": torch.cat(classes).float().reshape(-1, 1),
+        "bboxes": torch.cat(boxes),
+        "index": torch.tensor(index),
+    }
+
+
+def _crop(image: NDArray[np.uint8], row: Any) -> NDArray[np.uint8]:
+    """The face of a row (fractions), at least one pixel wide and high."""
+    height, width = image.shape[:2]
+    left, right = (row.cx - row.w / 2) * width, (row.cx + row.w / 2) * width
+    top, bottom = (row.cy - row.h / 2) * height, (row.cy + row.h / 2) * height
+    x0, y0 = min(max(round(left), 0), width - 1), min(max(round(top), 0), height - 1)
+    x1, y1 = max(min(round(right), width), x0 + 1), max(min(round(bottom), height), y0 + 1)
+    return np.ascontiguousarray(image[y0:y1, x0:x1])
+
+
+def _tensor(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

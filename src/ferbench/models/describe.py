@@ -1,0 +1,129 @@
+"""What a row of the variants table is and costs; the barrier between `models/` and training.
+
+Training depends on `models/` through this description alone. It holds a digest of the code that this row
+runs and of no other, so a new attention file, or a change in one, repeats only the rows that name it.
+Comments and docstrings do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib.metadata
+import importlib.util
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ferbench.errors import unknown
+from ferbench.files import digest
+from ferbench.models.build import build_network, part_modules, task_of
+from ferbench.models.deploy import deployed
+from ferbench.params import Recipe, Variant
+from ferbench.plugins import names
+
+__all__ = ["describe"]
+
+_LIBRARIES = ("torch", "torchvision", "ultralytics", "lightning", "albumentations")
+_ROOT = "ferbench.models"
+
+
+def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> dict[str, Any]:
+    """A row, its recipe, its size and a digest of its code, ready for JSON.
+
+    Parameters are counted at `classes` classes. GFLOPs are 2 x multiply-adds of convolutions and linear
+    layers of the deployed network at its real input, in 10^9.
+
+    Raises:
+        InputError: a word of the row is unknown, or its parts do not fit.
+    """
+    network = build_network(variant, recipe, classes, seed=0).eval()
+    deployed_network = deployed(network)
+    parts = [*part_modules(variant), _BUILD, _augmentation(recipe)]
+    code = {module: _code(module) for module in _reachable(parts)}
+    return {
+        "variant": name,
+        "paper": variant.paper,
+        "task": task_of(variant),
+        "row": asdict(variant),
+        "recipe": asdict(recipe),
+        "classes": classes,
+        "params_train": _parameters(network),
+        "params_deployed": _parameters(deployed_network),
+        "gflops": round(gflops(deployed_network, recipe.channels, recipe.input_px), 4),
+        "input_px": recipe.input_px,
+        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "code": {module: digest(text)[:16] for module, text in code.items()},
+    }
+
+
+def gflops(network: nn.Module, channels: int, input_px: int) -> float:
+    """2 x multiply-adds of one image of `input_px`, in 10^9."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(torch.zeros(1, channels, input_px, input_px))
+    return float(counter.get_total_flops()) / 1e9
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+_BUILD = f"{_ROOT}.build"
+
+
+def _augmentation(recipe: Recipe) -> str:
+    """The module of a recipe's augmentation: part of how a row is trained, though not of its network."""
+    package = "ferbench.data.augmentations"
+    if recipe.augment not in names(package):
+        raise unknown("augmentation", recipe.augment, names(package), where="params.yaml: recipes")
+    return f"{package}.{recipe.augment}"
+
+
+def _reachable(modules: list[str]) -> list[str]:
+    """The given modules and all of `ferbench.models` that they import, sorted."""
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            todo += [name for name in _imports(module) if name.startswith(f"{_ROOT}.")]
+    return sorted(found)
+
+
+def _imports(module: str) -> list[str]:
+    return [
+        node.module
+        for node in ast.walk(ast.parse(_source(module)))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+
+
+def _code(module: str) -> str:
+    """The syntax tree of a module without docstrings."""
+    tree = copy.deepcopy(ast.parse(_source(module)))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            node.body = body[1:]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin).read_text(encoding="utf-8")

@@ -1,0 +1,33 @@
+"""Share a data set's images out into train, val and test by the protocol of its row.
+
+Reads data/interim/<dataset>/index.parquet; writes data/splits/<dataset>.parquet and .json.
+Command: python pipeline/split.py <dataset>. A second or two.
+"""
+
+import sys
+from pathlib import Path
+
+from ferbench.cli.stage import run_stage
+from ferbench.data.index import read_index
+from ferbench.data.split import draw_split
+from ferbench.errors import unknown
+from ferbench.files import whole_file, write_json
+from ferbench.params import load_params
+
+
+def main() -> None:
+    (key,) = sys.argv[1:]
+    params = load_params()
+    if key not in params.datasets:
+        raise unknown("data set", key, params.datasets, where="params.yaml")
+    row = params.datasets[key]
+    index = read_index(Path("data/interim", key, "index.parquet"))
+    split, description = draw_split(index, row.protocol, params.split["seed"], row.limit)
+    with whole_file(Path("data/splits", f"{key}.parquet")) as temporary:
+        split.to_parquet(temporary, index=False)
+    write_json(Path("data/splits", f"{key}.json"), description)
+    print(f"{key}: {description['images']} by {row.protocol}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""A procedural renderer of faces: who is shown, which muscles act, how it is seen, and the drawing."""

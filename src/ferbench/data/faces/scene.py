@@ -1,0 +1,141 @@
+"""Whole pictures: an aligned crop of one face, and a scene with several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferbench.data.faces.anatomy import Person
+from ferbench.data.faces.canvas import Canvas, Pose
+from ferbench.data.faces.head import Bounds, Look, draw_head, face_bounds
+from ferbench.data.faces.photo import (
+    Picture,
+    Shot,
+    compose,
+    degrade,
+    draw_background,
+    draw_occluder,
+)
+from ferbench.data.faces.units import Units
+
+__all__ = ["CROP_PX", "SCENE_PX", "Sitter", "place_faces", "render_crop", "render_scene"]
+
+CROP_PX = 48
+SCENE_PX = (320, 240)
+
+_FILL = 0.385  # half width of the face in a crop, as a share of the crop's side
+_SMALLEST_PX, _LARGEST_PX = 26.0, 105.0  # height of a face in a scene
+_HEIGHT = 2.62  # of a standard face, in half widths
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """Somebody with an expression, seen in some way."""
+
+    person: Person
+    units: Units
+    shot: Shot
+
+
+def _head(sitter: Sitter, width: int, height: int, pose: Pose, supersample: int) -> Canvas:
+    canvas = Canvas(width, height, pose, supersample)
+    draw_head(canvas, sitter.person, sitter.units, Look(sitter.shot.gaze, sitter.shot.shirt))
+    draw_occluder(canvas, sitter.shot, sitter.person.skin)
+    return canvas
+
+
+def _pose(shot: Shot, x: float, y: float, scale: float) -> Pose:
+    return Pose(shot.yaw, shot.pitch, shot.roll, x, y, scale)
+
+
+def render_crop(
+    sitter: Sitter, rng: np.random.Generator, side_px: int = CROP_PX
+) -> NDArray[np.uint8]:
+    """One face that fills the picture, nearly aligned, as grey (side, side).
+
+    Args:
+        sitter: who is shown.
+        rng: for background and noise.
+        side_px: of the square picture.
+    """
+    scale = _FILL * side_px * sitter.shot.zoom
+    x, y = side_px * (0.5 + _FILL * sitter.shot.shift)
+    pose = _pose(sitter.shot, float(x), float(y), scale)
+    canvas = _head(sitter, side_px, side_px, pose, 4 if side_px < 100 else 2)
+    picture = compose(draw_background(side_px, side_px, rng), canvas, sitter.shot)
+    grey = picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    return degrade(grey, sitter.shot, rng)
+
+
+def place_faces(sitters: list[Sitter], rng: np.random.Generator) -> list[Pose]:
+    """Where some faces go in a scene: inside it and beside one another, the first one always placed.
+
+    Returns:
+        At most as many poses as sitters, of the first ones.
+    """
+    poses: list[Pose] = []
+    taken: list[Bounds] = []
+    for sitter in sitters:
+        for _ in range(40):
+            high = float(np.exp(rng.uniform(np.log(_SMALLEST_PX), np.log(_LARGEST_PX))))
+            centre = rng.uniform((0, 0), SCENE_PX)
+            pose = _pose(sitter.shot, float(centre[0]), float(centre[1]), high / _HEIGHT)
+            bounds = face_bounds(sitter.person, sitter.units, pose)
+            if _inside(bounds) and not any(_near(bounds, other) for other in taken):
+                poses.append(pose)
+                taken.append(bounds)
+                break
+        else:
+            break
+    return poses
+
+
+def _inside(bounds: Bounds) -> bool:
+    left, top, right, bottom = bounds
+    return left >= 1 and top >= 1 and right <= SCENE_PX[0] - 1 and bottom <= SCENE_PX[1] - 1
+
+
+def _near(first: Bounds, second: Bounds) -> bool:
+    """Whether two faces, with room for their hair, touch."""
+    room = 0.15 * max(first[3] - first[1], second[3] - second[1])
+    return (
+        first[0] < second[2] + room
+        and second[0] < first[2] + room
+        and first[1] < second[3] + room
+        and second[1] < first[3] + room
+    )
+
+
+def render_scene(
+    sitters: list[Sitter], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], list[Bounds]]:
+    """A room with people, as RGB (H, W, 3), and the boxes of their faces.
+
+    Args:
+        sitters: who should be shown; the last ones are left out if there is no room.
+        rng: for places, background and noise.
+    """
+    poses = place_faces(sitters, rng)
+    if not poses:
+        raise ValueError("no room for the first face")
+    shown = sitters[: len(poses)]
+    boxes = [face_bounds(s.person, s.units, p) for s, p in zip(shown, poses, strict=True)]
+    picture = draw_background(*SCENE_PX, rng)
+    # Who stands lower is nearer, so that no shoulder hides a face.
+    for index in sorted(range(len(poses)), key=lambda i: boxes[i][3]):
+        _put(picture, shown[index], poses[index])
+    return degrade(picture, shown[0].shot, rng), boxes
+
+
+def _put(picture: Picture, sitter: Sitter, pose: Pose) -> None:
+    """Draw a head into its part of the picture."""
+    reach = pose.scale * np.array([-2.3, -2.3, 2.3, 4.0])
+    left, top, right, bottom = np.rint(np.array([pose.x, pose.y] * 2) + reach).astype(int)
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, picture.shape[1]), min(bottom, picture.shape[0])
+    local = Pose(pose.yaw, pose.pitch, pose.roll, pose.x - left, pose.y - top, pose.scale)
+    canvas = _head(sitter, right - left, bottom - top, local, 4 if pose.scale < 22 else 2)
+    part = picture[top:bottom, left:right]
+    part[...] = np.clip(compose(part, canvas, sitter.shot), 0, 1)

@@ -1,0 +1,83 @@
+"""Child processes that never outlive the command that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["Children"]
+
+# A training that is told to stop finishes its step; what takes longer hangs.
+GRACE_S = 20.0
+
+
+class Children:
+    """Processes started together; leaving the block stops those that still run.
+
+    Each child leads a session of its own, so a signal reaches all that it has started (DVC runs a
+    stage in a shell), and Ctrl-C reaches it through `stop` only, once.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def run(self, command: Sequence[str], log: Path | None = None) -> int:
+        """Run a command to its end; its output goes to `log`, or where ours goes.
+
+        Returns:
+            Its exit status; 130 if `stop` was called before it could start.
+        """
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(log.open("ab")) if log else None
+            with self._guard:
+                if self._stopped:
+                    return 130
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output else None,
+                    start_new_session=True,
+                )
+                self._running.add(child)
+            status = child.wait()
+            with self._guard:
+                self._running.discard(child)
+            return status
+
+    def stop(self) -> None:
+        """Interrupt every child with all it has started, then kill what does not end."""
+        with self._guard:
+            self._stopped = True
+            running = list(self._running)
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: wait no longer
+            _end(running, signal.SIGINT)
+        _end(running, signal.SIGKILL)
+
+
+def _end(children: list[subprocess.Popen[bytes]], word: signal.Signals) -> None:
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, word)
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_S)

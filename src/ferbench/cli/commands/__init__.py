@@ -1,0 +1,1 @@
+"""The words after `ferbench`; each file is one of them."""

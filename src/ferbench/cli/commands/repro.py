@@ -1,0 +1,80 @@
+"""`ferbench repro`: the whole study, from data to report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ferbench.cli import lock, results, studies
+from ferbench.cli.cells import run_cells
+from ferbench.cli.children import Children
+from ferbench.cli.commands.study import show
+from ferbench.cli.flow import dvc
+from ferbench.params import Params, load_params
+
+__all__ = ["add_repro"]
+
+
+def add_repro(commands: Any) -> None:
+    """Add `repro` to the commands."""
+    parser = commands.add_parser("repro", help="run all that is not up to date, then show results")
+    parser.add_argument("--study", metavar="NAME", help="put this study in place first")
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=1,
+        help="cells trained at a time; `auto` takes one per core (default: 1)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _jobs(word: str) -> int:
+    if word == "auto":
+        return 0
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"a number from 1 on, or auto; not {word!r}")
+    return int(word)
+
+
+def _run(args: argparse.Namespace) -> int:
+    start = time.monotonic()
+    with lock.exclusive():
+        if args.study:
+            show(args.study, studies.use(args.study))
+        params = load_params()
+        jobs = args.jobs or max(1, (os.cpu_count() or 1) // params.train.threads)
+        done = _reproduce(params, jobs)
+    if not done:
+        print("error: not all stages ran; the same command goes on from here", file=sys.stderr)
+        return 1
+    results.show(params)
+    print(f"done in {time.monotonic() - start:.0f} s")
+    return 0
+
+
+def _reproduce(params: Params, jobs: int) -> bool:
+    """Bring every stage up to date; whether that went well."""
+    for word in (signal.SIGTERM, signal.SIGHUP):  # end as on Ctrl-C: with the children
+        signal.signal(word, signal.default_int_handler)
+    # DVC would make this folder, and its parents, writable for everybody.
+    Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
+    with Children() as children:
+        if jobs > 1 and len(studies.cells(params)) > 1:
+            _prepare_tracking(children)
+            if not run_cells(children, jobs):
+                return False
+        return children.run(dvc("repro", "--keep-going")) == 0
+
+
+def _prepare_tracking(children: Children) -> None:
+    """Make MLflow's database before the fan-out: processes that first open it together break it."""
+    if "MLFLOW_TRACKING_URI" in os.environ or Path("mlflow.db").exists():
+        return
+    print("making mlflow.db", flush=True)
+    children.run([sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"])

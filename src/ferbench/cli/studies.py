@@ -1,0 +1,175 @@
+"""Studies: whole parameter files in `studies/`, one of which stands in `params.yaml`.
+
+`params.yaml` is what stages read and what a user edits. Putting a study in place never loses an
+edit: a file that differs from its study is kept in `.cache/params` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferbench.errors import InputError, unknown
+from ferbench.files import whole_file
+from ferbench.params import Params, load_params
+
+__all__ = [
+    "ACTIVE",
+    "Change",
+    "Switch",
+    "active_name",
+    "cells",
+    "edits",
+    "known",
+    "load_study",
+    "use",
+]
+
+ACTIVE = Path("params.yaml")
+STUDIES = Path("studies")
+KEPT = Path(".cache/params")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two parameter files.
+
+    Args:
+        sign: `+` for a key that is new, `-` for one that is gone, `~` for a value that differs.
+        key: the way down, joined by points; it begins with the table.
+        old: the value before; None if there was none.
+        new: the value after; None if there is none.
+    """
+
+    sign: str
+    key: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What putting a study in place has done.
+
+    Args:
+        old: the name of the study that stood there; None if none did.
+        kept: where the hand-edited file went; None if there was nothing to keep.
+        changes: what is different now; empty if the study stood there already.
+    """
+
+    old: str | None
+    kept: Path | None
+    changes: tuple[Change, ...]
+
+
+def known() -> list[str]:
+    """The names of all studies, sorted."""
+    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+
+
+def load_study(name: str) -> Params:
+    """The parameters of a study, checked.
+
+    Raises:
+        InputError: no such study, something in its file is wrong, or it calls itself otherwise.
+    """
+    if name not in known():
+        raise unknown("study", name, known(), where=STUDIES)
+    path = STUDIES / f"{name}.yaml"
+    params = load_params(path)
+    if params.study.name != name:
+        raise InputError(
+            f"calls itself {params.study.name!r}",
+            where=f"{path}: study: name",
+            remedy="a study is called what its file is called",
+        )
+    return params
+
+
+def use(name: str) -> Switch:
+    """Put a study in place as `params.yaml`; a file edited by hand is kept first.
+
+    Raises:
+        InputError: as `load_study`.
+    """
+    load_study(name)
+    text = (STUDIES / f"{name}.yaml").read_bytes()
+    if ACTIVE.is_file() and ACTIVE.read_bytes() == text:
+        return Switch(name, None, ())
+    before = _tree(ACTIVE)
+    old = _study_name(before)
+    kept = _keep(old)
+    with whole_file(ACTIVE) as temporary:
+        temporary.write_bytes(text)
+    return Switch(old, kept, tuple(_changes(before, _tree(ACTIVE))))
+
+
+def active_name() -> str | None:
+    """The name of the study that stands in `params.yaml`; None if it cannot be told."""
+    return _study_name(_tree(ACTIVE))
+
+
+def edits() -> tuple[Change, ...] | None:
+    """How `params.yaml` differs from its study's file; None if there is no such file."""
+    tree = _tree(ACTIVE)
+    path = STUDIES / f"{_study_name(tree)}.yaml"
+    return tuple(_changes(_tree(path), tree)) if path.is_file() else None
+
+
+def cells(params: Params) -> list[Path]:
+    """The folders of all runs of a study, in the order they are trained."""
+    return [
+        Path("runs", params.study.name, variant, dataset, str(seed))
+        for variant in params.variants
+        for dataset in params.datasets
+        for seed in params.seeds
+    ]
+
+
+def _keep(name: str | None) -> Path | None:
+    """Copy `params.yaml` away if it is not, byte for byte, a study's own file."""
+    if not ACTIVE.is_file():
+        return None
+    text = ACTIVE.read_bytes()
+    original = STUDIES / f"{name}.yaml"
+    if original.is_file() and original.read_bytes() == text:
+        return None
+    kept = KEPT / f"{name or 'unnamed'}-{datetime.now():%Y%m%d-%H%M%S-%f}.yaml"
+    with whole_file(kept) as temporary:
+        temporary.write_bytes(text)
+    return kept
+
+
+def _tree(path: Path) -> Mapping[str, Any]:
+    """The file as nested mappings; empty if it is absent or broken, for it may be about to go."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _study_name(tree: Mapping[str, Any]) -> str | None:
+    study = tree.get("study")
+    name = study.get("name") if isinstance(study, dict) else None
+    return name if isinstance(name, str) and name.isidentifier() else None
+
+
+def _changes(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Change]:
+    """Differences of two trees; a branch that is new or gone as a whole is one of them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            way = (*path, str(key))
+            if key not in new:
+                yield Change("-", ".".join(way), old[key], None)
+            elif key not in old:
+                yield Change("+", ".".join(way), None, new[key])
+            else:
+                yield from _changes(old[key], new[key], way)
+    elif old != new:
+        yield Change("~", ".".join(path), old, new)

@@ -1,7 +1,8 @@
 """What every data set's own file offers: what it is, how it is had, how it is read.
 
-A source is one file of `ferbench.data.sources` with one class over `Source`. It says its `METADATA`, and
-turns the published layout into records. It neither decodes images nor drops any: `dedup` does both.
+A source is one file of `ferbench.data.sources` with one class over `Source`. It says its
+`METADATA`, and turns the published layout into records. It neither decodes images nor drops any:
+`dedup` does both.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ class Metadata:
         images: number of images as published; None where it depends on the user's copy.
         emotions: the classes, canonical names in canonical order; empty where the copy decides.
         faults: known faults worth a warning.
-        archives: file names of the archives that hold it, as looked for in the user's data folder.
+        archives: file names of the archives that hold it, as looked for in the user's data folder;
+            all of them are needed.
+        alternatives: by archive name, other file names under which the same content is in use.
         sha256: known checksums by archive name.
-        kaggle: Kaggle handle (`owner/name`), if it is there.
-        url: where archives can be had without a login, if anywhere.
+        kaggle: Kaggle handle (`owner/name`) of the first archive's content, if it is there.
+        url: of one archive that can be had without a login; its last part is the archive's name or
+            one of its alternatives.
         steps: exact steps to get it by hand, for the message when it is missing.
     """
 
@@ -42,6 +46,7 @@ class Metadata:
     emotions: tuple[str, ...]
     faults: str
     archives: tuple[str, ...] = ()
+    alternatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
     kaggle: str | None = None
     url: str | None = None
@@ -90,7 +95,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something listed that cannot be used, with its place and the reason, for the quarantine list."""
+    """Something listed that cannot be used: its path and the reason, for the quarantine list."""
 
     path: str
     reason: str
@@ -105,12 +110,15 @@ class Reading:
         faults: what was listed and cannot be used (an absent image, an unreadable row).
         excluded: what the data set's own rules leave out (no majority of raters, say).
         counts: figures worth publishing, such as the rows that a label table joined.
+        emotions: the classes that this copy declares, in canonical order; empty for those of the
+            source's `METADATA`.
     """
 
     records: list[Record] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     excluded: list[Fault] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    emotions: tuple[str, ...] = ()
 
 
 class Source(ABC):
@@ -147,3 +155,10 @@ class Source(ABC):
         """Make the data in `root` instead of fetching it; False if this source is fetched."""
         del root
         return False
+
+    def prepare(self, root: Path) -> None:
+        """Turn what was unpacked into `root` into readable images, where it is not yet.
+
+        `root` is still a temporary folder then, so an interrupted preparation leaves nothing.
+        """
+        del root

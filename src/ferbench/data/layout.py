@@ -1,0 +1,104 @@
+"""Questions that every published folder layout asks: where it begins, which images it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from ferbench.data.archives import is_litter
+from ferbench.emotions import EMOTIONS, normalise
+from ferbench.errors import InputError, unknown
+
+__all__ = ["SUFFIXES", "emotion_of", "find_folder", "folders", "image_ids", "images", "read_lines"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
+
+
+def folders(folder: Path) -> list[Path]:
+    """Folders directly in a folder, sorted by name, without hidden ones and litter."""
+    found = (p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
+    return sorted(found, key=lambda p: p.name)
+
+
+def images(folder: Path) -> list[Path]:
+    """Files below a folder that are named like images, sorted by path."""
+    return sorted(
+        (
+            Path(top, name)
+            for top, _, names in os.walk(folder)
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not is_litter(PurePosixPath(name))
+        ),
+        key=lambda p: p.relative_to(folder).as_posix(),
+    )
+
+
+def _levels(root: Path) -> Iterator[Path]:
+    """All folders from `root` down, level by level, sorted in each."""
+    level = [root]
+    while level:
+        yield from level
+        level = [child for folder in level for child in folders(folder)]
+
+
+def find_folder(root: Path, children: Sequence[str]) -> Path | None:
+    """The uppermost folder at or below `root` that holds all `children`; None if there is none.
+
+    Archives wrap the same layout in folders of any name, so only the layout itself is looked for.
+    """
+    for folder in _levels(root):
+        if all((folder / child).exists() for child in children):
+            return folder
+    return None
+
+
+def emotion_of(word: str, where: object, rename: dict[str, str] | None = None) -> str:
+    """The emotion that a class word stands for.
+
+    Args:
+        word: as the data set spells it.
+        where: the place that is named if the word is unknown.
+        rename: the user's own words, looked up first.
+
+    Raises:
+        InputError: the word stands for no emotion.
+    """
+    emotion = normalise((rename or {}).get(word, word))
+    if emotion is None:
+        raise unknown("class", word, EMOTIONS, where=where)
+    return emotion
+
+
+def image_ids(names: Sequence[str]) -> list[str]:
+    """Names as ids that are safe as file names and differ from one another.
+
+    Names that would become one id all get a piece of their digest, so no id depends on their order.
+
+    >>> image_ids(["a/1", "b 2"])
+    ['a_1', 'b_2']
+    """
+    plain = [_UNSAFE.sub("_", name) for name in names]
+    times = Counter(plain)
+    return [
+        f"{safe}_{hashlib.sha256(name.encode()).hexdigest()[:8]}" if times[safe] > 1 else safe
+        for name, safe in zip(names, plain, strict=True)
+    ]
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file.
+
+    Raises:
+        InputError: the file is absent or is no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise InputError("absent", where=path, remedy="fetch the data set again") from error
+    except UnicodeDecodeError as error:
+        raise InputError("no UTF-8 text", where=path, remedy="save it as UTF-8") from error

@@ -56,7 +56,8 @@ class _UnusableError(Exception):
 def check_image(path: Path, min_side_px: int) -> Checked | str:
     """What a file holds, or the reason why it is no usable image."""
     try:
-        with _opened(path) as image:
+        # Pillow warns of large images, which are checked here, and of tags, which are not read.
+        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
             width, height = image.size
             if min(width, height) < min_side_px:
                 raise _UnusableError(f"{width}x{height} px, a side is below {min_side_px} px")
@@ -90,20 +91,23 @@ def check_images(
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
-    """Pixels of an image file.
+    """Pixels of an image file; safe to call in threads.
 
     Returns:
-        (H, W, C), C 1 for grey images, 3 (RGB) for all others; alpha is dropped, of an animation
-        the first picture is taken, 16 bits become 8.
+        (H, W, C), C 1 for grey images, 3 (RGB) for all others. What is transparent is white, of an
+        animation the first picture is taken, 16 bits become 8.
 
     Raises:
-        OSError: the file is no readable image.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no readable image.
     """
+    if not path.exists():
+        raise FileNotFoundError(path)
     try:
         with _opened(path) as image:
             pixels = np.asarray(_plain(image))
     except _UnusableError as reason:
-        raise OSError(f"{path}: {reason}") from reason
+        raise ValueError(f"{path}: {reason}") from reason
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -115,27 +119,25 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     if path.stat().st_size == 0:
         raise _UnusableError("empty file")
     try:
-        with warnings.catch_warnings():
-            # Pillow's warnings are about size, checked here, and about tags, which are not read.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _UnusableError(
-                        f"{image.width}x{image.height} px, over {MAX_PIXELS} in all"
-                    )
-                yield image
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _UnusableError(f"{image.width}x{image.height} px, more than {MAX_PIXELS}")
+            yield image
     except _UnusableError:
         raise
     except UnidentifiedImageError as error:
         raise _UnusableError("no image of a known format") from error
     except Image.DecompressionBombError as error:
-        raise _UnusableError(f"over {MAX_PIXELS} pixels") from error
+        raise _UnusableError(f"more than {MAX_PIXELS} pixels") from error
     # A hostile or broken file makes decoders raise almost anything.
     except Exception as error:
         raise _UnusableError(f"cannot be decoded: {error}") from error
 
 
 def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA"):
+        palette = np.reshape(image.getpalette() or [], (-1, 3))
+        return bool((palette == palette[:, :1]).all())
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
@@ -143,6 +145,9 @@ def _plain(image: Image.Image) -> Image.Image:
     """The image in mode L or RGB."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
-    if not _is_grey(image) and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("L" if _is_grey(image) else "RGB")
+    plain = "L" if _is_grey(image) else "RGB"
+    if not image.has_transparency_data:
+        return image.convert(plain)
+    seen = image.convert("RGBA")
+    white = Image.new("RGBA", seen.size, "white")
+    return Image.alpha_composite(white, seen).convert(plain)

@@ -1,0 +1,139 @@
+"""What `ferbench doctor` asks of the checkout: packages, parameters, DVC, data, tracking."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from ferbench import plugins
+from ferbench.cli.check import Check
+from ferbench.errors import InputError
+from ferbench.files import sha256_file
+from ferbench.params import load_params
+
+__all__ = ["project_checks"]
+
+SOURCES = "ferbench.data.sources"
+SETUP = "run `make setup`"
+
+
+def project_checks() -> Iterator[Check]:
+    """Packages, parameters, DVC, archives, credentials and the tracking store."""
+    yield _packages()
+    yield _params()
+    yield _dvc()
+    yield from _archives()
+    yield _kaggle(os.environ, Path.home())
+    yield _tracking(os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"))
+
+
+def _packages() -> Check:
+    """Installed versions against the lock, for packages of the lock that are installed."""
+    lock = Path("requirements.lock")
+    if not lock.is_file():
+        return Check("warn", "packages", "no requirements.lock here", "run in the project's folder")
+    pins = [line.strip().split("==") for line in lock.read_text("utf-8").splitlines()]
+    installed = {d.name.lower().replace("_", "-"): d.version for d in _distributions()}
+    differ = [
+        f"{name} {installed[key]} instead of {pin[0]}"
+        for name, *pin in pins
+        if pin and (key := name.lower().replace("_", "-")) in installed and installed[key] != pin[0]
+    ]
+    if differ:
+        return Check("warn", "packages", f"not as locked: {', '.join(differ)}", SETUP)
+    return Check("ok", "packages", f"{len(installed)} installed, versions as locked")
+
+
+def _distributions() -> Iterator[importlib.metadata.Distribution]:
+    return iter(importlib.metadata.distributions())
+
+
+def _params() -> Check:
+    try:
+        params = load_params()
+    except InputError as error:
+        return Check("fail", "params.yaml", str(error.what), error.remedy)
+    sizes = f"{len(params.variants)} variants, {len(params.datasets)} data sets"
+    return Check(
+        "ok", "params.yaml", f"study {params.study.name}: {sizes}, {len(params.seeds)} seeds"
+    )
+
+
+def _dvc() -> Check:
+    """DVC needs its own folder and a git repository around it."""
+    if not Path(".dvc/config").is_file():
+        return Check("fail", "dvc", "no .dvc/config here", "run in a clone of the project")
+    git = subprocess.run(
+        ["git", "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False
+    )
+    if git.returncode != 0:
+        return Check("fail", "dvc", "this folder is no git repository", "clone it, or `git init`")
+    version = importlib.metadata.version("dvc")
+    return Check("ok", "dvc", f"{version}, cache in {Path('.dvc/cache')}")
+
+
+def _archives() -> Iterator[Check]:
+    """Every archive that a source knows a checksum of, in the user's data folder."""
+    word = os.environ.get("FERBENCH_DATA")
+    if not word:
+        yield Check("ok", "archives", "FERBENCH_DATA is not set; only embedded data can be used")
+        return
+    folder = Path(word)
+    if not folder.is_dir():
+        yield Check("fail", "archives", f"FERBENCH_DATA: no folder {folder}", "correct its path")
+        return
+    for name in plugins.names(SOURCES):
+        metadata = plugins.load(SOURCES, name).METADATA
+        for archive in metadata.archives:
+            if (folder / archive).is_file():
+                yield _archive(name, folder / archive, metadata.sha256)
+
+
+def _archive(source: str, path: Path, sums: Mapping[str, str]) -> Check:
+    name = f"archive {path.name}"
+    if path.name not in sums:
+        return Check("warn", name, f"for {source}; no checksum of it is known", "check its origin")
+    if sha256_file(path) == sums[path.name]:
+        return Check("ok", name, f"for {source}, checksum as published")
+    return Check("fail", name, f"for {source}, but not the known file", "get it again")
+
+
+def _kaggle(environ: Mapping[str, str], home: Path) -> Check:
+    """Whether there are credentials; they are neither read nor shown."""
+    keyed = {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= environ.keys() or "KAGGLE_API_TOKEN" in environ
+    files = [home / ".kaggle" / name for name in ("kaggle.json", "access_token")]
+    if keyed or any(file.is_file() for file in files):
+        return Check("ok", "kaggle", "credentials are there")
+    return Check("ok", "kaggle", "no credentials; only needed to fetch data sets from Kaggle")
+
+
+def _tracking(uri: str) -> Check:
+    """Whether the tracking store answers."""
+    if uri.startswith(("http://", "https://")):
+        return _tracking_server(uri)
+    if not uri.startswith("sqlite:///"):
+        return Check("ok", "mlflow", f"{uri.partition(':')[0]} store; not looked at")
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.is_file():
+        return Check("ok", "mlflow", f"{path} is made on first use")
+    try:
+        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
+            (runs,) = database.execute("select count(*) from runs").fetchone()
+    except sqlite3.Error as error:
+        remedy = f"move {path} away; it is made anew, runs in `runs/` are not touched"
+        return Check("fail", "mlflow", f"{path}: {error}", remedy)
+    return Check("ok", "mlflow", f"{path} holds {runs} runs")
+
+
+def _tracking_server(uri: str) -> Check:
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=5):
+            return Check("ok", "mlflow", "the tracking server answers")
+    except (URLError, OSError) as error:
+        return Check("fail", "mlflow", f"no answer: {error}", "correct MLFLOW_TRACKING_URI")

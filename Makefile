@@ -10,6 +10,8 @@ STUDY ?=
 JOBS ?=
 PORT ?= 5000
 
+# Stages say `python`, in an activated shell or not.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # DVC and MLflow are processes of their own: what ferbench sets for itself is said to them here.
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true

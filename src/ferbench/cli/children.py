@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ class Children:
                     stdout=output,
                     stderr=subprocess.STDOUT if output else None,
                     start_new_session=True,
+                    env=_environment(),
                 )
                 self._running.add(child)
             status = child.wait()
@@ -72,6 +74,12 @@ class Children:
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: wait no longer
             _end(running, signal.SIGINT)
         _end(running, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this Python's folder first: stages say `python`, in an activated shell or not."""
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    return {**os.environ, "PATH": os.pathsep.join(folders)}
 
 
 def _end(children: list[subprocess.Popen[bytes]], word: signal.Signals) -> None:

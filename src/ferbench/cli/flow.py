@@ -11,24 +11,10 @@ from dataclasses import dataclass
 
 from ferbench.errors import InputError
 
-__all__ = ["Cell", "Flow", "dvc", "read_flow", "stale_stages"]
+__all__ = ["Flow", "dvc", "read_flow", "stale_stages"]
 
 _NODE = re.compile(r'^"?([^"\s]+?)"?;$')
 _EDGE = re.compile(r'^"?([^"\s]+?)"? -> "?([^"\s]+?)"?;$')
-TRAIN, EVALUATE = "train@", "evaluate@"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training with what follows on it alone.
-
-    Args:
-        name: variant, data set and seed, joined by `-`.
-        stages: `train@name` and `evaluate@name`, in running order.
-    """
-
-    name: str
-    stages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,14 +26,6 @@ class Flow:
     """
 
     needs: dict[str, frozenset[str]]
-
-    def cells(self) -> list[Cell]:
-        """All cells, in the graph's order."""
-        names = [stage.removeprefix(TRAIN) for stage in self.needs if stage.startswith(TRAIN)]
-        return [
-            Cell(name, tuple(s for s in (TRAIN + name, EVALUATE + name) if s in self.needs))
-            for name in names
-        ]
 
     def before(self, stages: Iterable[str]) -> set[str]:
         """All that `stages` need, directly or not, without themselves."""

@@ -23,7 +23,6 @@ __all__ = [
     "Change",
     "Switch",
     "active_name",
-    "cells",
     "edits",
     "known",
     "load_study",
@@ -119,16 +118,6 @@ def edits() -> tuple[Change, ...] | None:
     tree = _tree(ACTIVE)
     path = STUDIES / f"{_study_name(tree)}.yaml"
     return tuple(_changes(_tree(path), tree)) if path.is_file() else None
-
-
-def cells(params: Params) -> list[Path]:
-    """The folders of all runs of a study, in the order they are trained."""
-    return [
-        Path("runs", params.study.name, variant, dataset, str(seed))
-        for variant in params.variants
-        for dataset in params.datasets
-        for seed in params.seeds
-    ]
 
 
 def _keep(name: str | None) -> Path | None:

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ferbench.cells import all_cells
 from ferbench.cli import lock, results, studies
-from ferbench.cli.cells import run_cells
 from ferbench.cli.children import Children
 from ferbench.cli.commands.study import show
+from ferbench.cli.fan_out import run_cells
 from ferbench.cli.flow import dvc
 from ferbench.params import Params, load_params
 
@@ -64,17 +65,8 @@ def _reproduce(params: Params, jobs: int) -> bool:
         signal.signal(word, signal.default_int_handler)
     # DVC would make this folder, and its parents, writable for everybody.
     Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
+    cells = [cell.name for cell in all_cells(params)]
     with Children() as children:
-        if jobs > 1 and len(studies.cells(params)) > 1:
-            _prepare_tracking(children)
-            if not run_cells(children, jobs):
-                return False
+        if jobs > 1 and len(cells) > 1 and not run_cells(children, cells, jobs):
+            return False
         return children.run(dvc("repro", "--keep-going")) == 0
-
-
-def _prepare_tracking(children: Children) -> None:
-    """Make MLflow's database before the fan-out: processes that first open it together break it."""
-    if "MLFLOW_TRACKING_URI" in os.environ or Path("mlflow.db").exists():
-        return
-    print("making mlflow.db", flush=True)
-    children.run([sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"])

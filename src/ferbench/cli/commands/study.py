@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ferbench.cells import all_cells
 from ferbench.cli import lock, studies
 from ferbench.params import load_params
 
@@ -64,7 +65,7 @@ def _short(value: Any, width: int = 40) -> str:
 def _status(_: argparse.Namespace) -> int:
     params = load_params()
     name = params.study.name
-    folders = studies.cells(params)
+    folders = [cell.folder for cell in all_cells(params)]
     trained = sum((folder / "run.json").is_file() for folder in folders)
     done = sum((folder / "evaluation.json").is_file() for folder in folders)
     page = Path("reports", name, "index.html")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferbench.cli.children import Children
-from ferbench.cli.flow import Cell, Flow, dvc, read_flow, stale_stages
+from ferbench.cli.flow import dvc, read_flow, stale_stages
 
 __all__ = ["Outcome", "run_cells"]
 
@@ -41,44 +42,53 @@ class Outcome:
             return "".join(deque(file, lines)).rstrip()
 
 
-def run_cells(children: Children, jobs: int) -> bool:
+def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
     """Run every cell that is out of date, `jobs` at a time, and what they need before.
 
-    A cell that fails does not hold up the others; failures are told at the end.
+    A cell is trained by stage `train@<name>` and then evaluated by `evaluate@<name>`. One that
+    fails does not hold up the others; failures are told at the end.
 
     Returns:
         Whether everything went well.
     """
     flow = read_flow()
-    cells = flow.cells()
-    shared = flow.before(stage for cell in cells for stage in cell.stages)
+    cells = {name: [f"train@{name}", f"evaluate@{name}"] for name in names}
+    shared = flow.before(stage for stages in cells.values() for stage in stages)
     stale = stale_stages()
     if stale & shared:
         children.run(dvc("repro", "--keep-going", *sorted(shared)))
         stale = stale_stages()
-    waiting = [cell for cell in cells if stale & set(cell.stages)]
-    ready = [cell for cell in waiting if not stale & flow.before(cell.stages)]
-    failures = _fan_out(children, ready, stale, jobs)
-    _tell_failures(failures, flow, stale & shared, len(waiting) - len(ready))
-    return not failures and not stale & shared
+    waiting = {name: stages for name, stages in cells.items() if stale & set(stages)}
+    ready = {
+        name: _from_stale(stages, stale)
+        for name, stages in waiting.items()
+        if not stale & flow.before(stages)
+    }
+    failures = _fan_out(children, ready, jobs)
+    broken = [stage for stage in flow.needs if stage in stale & shared]
+    _tell_failures(failures, broken, len(waiting) - len(ready))
+    return not failures and not broken
 
 
-def _fan_out(
-    children: Children, cells: list[Cell], stale: set[str], jobs: int
-) -> dict[str, Outcome]:
-    """Run cells side by side; give those that failed."""
-    failures: dict[str, Outcome] = {}
+def _from_stale(stages: list[str], stale: set[str]) -> list[str]:
+    """The stages from the first that is out of date."""
+    first = next(i for i, stage in enumerate(stages) if stage in stale)
+    return stages[first:]
+
+
+def _fan_out(children: Children, cells: Mapping[str, list[str]], jobs: int) -> list[Outcome]:
+    """Run cells side by side; give the outcomes of those that failed."""
+    failures = []
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(_run_cell, children, cell, stale): cell.name for cell in cells}
+        futures = {pool.submit(_run_cell, children, *cell): cell[0] for cell in cells.items()}
         try:
             for number, future in enumerate(as_completed(futures), start=1):
-                name, outcome = futures[future], future.result()
+                outcome = future.result()
                 word = "FAILED" if outcome.stage else "done"
-                print(
-                    f"[{number}/{len(cells)}] {name}: {word} in {outcome.seconds:.0f} s", flush=True
-                )
+                line = f"{futures[future]}: {word} in {outcome.seconds:.0f} s"
+                print(f"[{number}/{len(cells)}] {line}", flush=True)
                 if outcome.stage:
-                    failures[name] = outcome
+                    failures.append(outcome)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             children.stop()
@@ -86,14 +96,13 @@ def _fan_out(
     return failures
 
 
-def _run_cell(children: Children, cell: Cell, stale: set[str]) -> Outcome:
-    """A cell's stages one after another, from the first that is out of date."""
+def _run_cell(children: Children, name: str, stages: list[str]) -> Outcome:
+    """Run a cell's stages one after another, until one fails."""
     start = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{cell.name}.log"
+    log = LOGS / f"{name}.log"
     log.unlink(missing_ok=True)
-    first = next(i for i, stage in enumerate(cell.stages) if stage in stale)
-    for stage in cell.stages[first:]:
+    for stage in stages:
         # -s: two full targets that share an unchanged stage would block each other.
         command = dvc("--wait-for-lock", "repro", "--quiet", "--single-item", stage)
         if children.run(command, log) != 0:
@@ -101,13 +110,11 @@ def _run_cell(children: Children, cell: Cell, stale: set[str]) -> Outcome:
     return Outcome(None, log, time.monotonic() - start)
 
 
-def _tell_failures(
-    failures: dict[str, Outcome], flow: Flow, broken: set[str], blocked: int
-) -> None:
-    for stage in (stage for stage in flow.needs if stage in broken):
+def _tell_failures(failures: list[Outcome], broken: list[str], blocked: int) -> None:
+    for stage in broken:
         print(f"error: stage {stage} failed or was not reached; its message is above")
     if blocked:
         print(f"error: {blocked} cells were not started, because what they need has failed")
-    for outcome in failures.values():
+    for outcome in failures:
         print(f"\nerror: stage {outcome.stage} failed; the end of {outcome.log}:")
         print(f"{outcome.tail()}\n")

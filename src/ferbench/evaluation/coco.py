@@ -58,7 +58,7 @@ def _places(boxes: pd.DataFrame, images: dict[str, int]) -> NDArray[np.float64]:
 def _numbers(boxes: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     """(N,) number of each box's class, from 1."""
     numbers = {name: number for number, name in enumerate(classes, 1)}
-    return boxes["emotion"].map(numbers).to_numpy(dtype=np.int64)
+    return np.array([numbers[word] for word in boxes["emotion"]], dtype=np.int64)
 
 
 def _annotations(

@@ -43,12 +43,12 @@ def unit_scores(boxes: pd.DataFrame) -> dict[str, float]:
     A unit is an image with one annotated face (its id is the image's), or one face of several
     (`<image_id>#<face>`). A face without an answering box is not in the result.
     """
-    faces = boxes.loc[boxes["truth"]].groupby("image_id")["face"].nunique()
+    faces = boxes.loc[boxes["truth"]].groupby("image_id")["face"].nunique().to_dict()
     answers = boxes.loc[~boxes["truth"] & (boxes["face"] >= 0)]
-    best = answers.groupby(["image_id", "face"])["score"].max()
+    best = answers.groupby(["image_id", "face"], as_index=False)["score"].max()
     return {
-        str(image) if faces.get(image, 1) == 1 else f"{image}#{face}": float(score)
-        for (image, face), score in best.items()  # type: ignore[misc]
+        image if faces.get(image, 1) == 1 else f"{image}#{face}": score
+        for image, face, score in best.itertuples(index=False)
     }
 
 

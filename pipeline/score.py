@@ -1,0 +1,27 @@
+"""Turn stored predictions into numbers.
+
+Reads `runs/<study>/**/{run.json,predictions.parquet,boxes.parquet,val/}` of every cell that
+`params.yaml` names; writes `reports/<study>/{results.csv,confusion.csv,metrics.json,plots/}`.
+
+    python pipeline/score.py
+
+Seconds a run: no network is loaded.
+"""
+
+from pathlib import Path
+
+from ferbench.cli.stage import run_stage
+from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.params import load_params
+
+
+def main() -> None:
+    params = load_params()
+    board = score_study(params, Path())
+    folder = Path("reports", params.study.name)
+    write_scoreboard(board, folder)
+    print(f"{len(board.results)} values -> {folder}/results.csv")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,130 @@
+"""A small study as `evaluate` would leave it: two classifiers and two detectors, made of chance.
+
+Its numbers mean nothing; they only let scoring, comparison and reporting run without a network.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ferbench.evaluation.predictions import no_boxes, write_boxes, write_predictions
+from ferbench.params import Params, load_params
+
+CLASSES = ["neutral", "happiness", "anger"]
+SKILL = {"vgg_improved": 1.1, "ivsa": 2.2, "yolov5s": 1.5, "yolov5s_osam": 1.4}
+HISTORY = "epoch,train_loss,val_loss,val_score,lr,seconds\n"
+
+
+def fabricate(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 90) -> Params:
+    """Write `params.yaml` and `runs/` under `root`; the study is called `demo`."""
+    params = _params(root, seeds)
+    for key, row in params.datasets.items():
+        for number, variant in enumerate(params.variants):
+            for seed in seeds:
+                folder = root / "runs" / "demo" / variant / key / str(seed)
+                rng = np.random.default_rng([number, seed])
+                detects = variant.startswith("yolo")
+                for place, size in ((folder, faces), (folder / "val", faces // 2)):
+                    write_answers(place, rng, size, SKILL[variant], detects)
+                history = [
+                    f"{e},{1 / e:.4f},{1.2 / e:.4f},{1 - 1 / e:.4f},0.01,2.5" for e in range(1, 9)
+                ]
+                (folder / "history.csv").write_text(HISTORY + "\n".join(history) + "\n")
+                run = _run(variant, key, row, seed, detects)
+                (folder / "run.json").write_text(json.dumps(run))
+    return params
+
+
+def write_answers(
+    folder: Path, rng: np.random.Generator, faces: int, skill: float, detects: bool
+) -> None:
+    """Write predictions and boxes of `faces` one-face images."""
+    target = rng.integers(len(CLASSES), size=faces)
+    logits = rng.normal(size=(faces, len(CLASSES)))
+    logits[np.arange(faces), target] += skill
+    prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    if detects:
+        prob[0] = 0  # a face without any box
+    names = [f"{place:04d}" for place in range(faces)]
+    words = [CLASSES[t] for t in target]
+    predictions = pd.DataFrame({"image_id": names, "target": words})
+    predictions[CLASSES] = prob
+    write_predictions(folder / "predictions.parquet", predictions)
+    boxes = _boxes(names, words, prob) if detects else no_boxes(CLASSES)
+    write_boxes(folder / "boxes.parquet", boxes)
+
+
+def _boxes(names: list[str], words: list[str], prob: np.ndarray) -> pd.DataFrame:
+    whole = {"left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
+    rows = []
+    for name, word, row in zip(names, words, prob, strict=True):
+        truth = {"truth": True, "face": 0, "iou": 1.0, "emotion": word, "score": 1.0}
+        rows.append({"image_id": name, **truth, **whole, **{c: float(c == word) for c in CLASSES}})
+        if row.any():
+            score = float(row.max())
+            answer = {"truth": False, "face": 0, "iou": 0.9, "score": score}
+            classes = dict(zip(CLASSES, row.tolist(), strict=True))
+            emotion = CLASSES[int(row.argmax())]
+            place = {**whole, "bottom": 0.9, "emotion": emotion}
+            rows.append({"image_id": name, **answer, **place, **classes})
+    return pd.DataFrame(rows)[list(no_boxes(CLASSES).columns)]
+
+
+def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[str, object]:
+    return {
+        "study": "demo",
+        "variant": variant,
+        "dataset": key,
+        "name": row.name,
+        "protocol": row.protocol,
+        "seed": seed,
+        "task": "detect" if detects else "classify",
+        "classes": CLASSES,
+        "best_epoch": 7,
+        "epochs": 8,
+        "val_score": 0.8,
+        "select": "map50" if detects else "accuracy",
+        "train_seconds": 20.0 + seed,
+        "train_images": 300,
+        "val_images": 45,
+        "parameters": 1000,
+        "hardware": {"cpu": "Imaginary 2-core", "gpu": None},
+        "versions": {"python": "3.11.9", "torch": "2.14.1"},
+        "commit": "0123456789abcdef",
+    }
+
+
+def _params(root: Path, seeds: tuple[int, ...]) -> Params:
+    root.mkdir(parents=True, exist_ok=True)
+    here = Path(__file__).parent.parent / "params.yaml"
+    tree = yaml.safe_load(here.read_text(encoding="utf-8"))
+    shipped = load_params(here)
+    tree["study"] = {
+        "name": "demo",
+        "title": "A fabricated study",
+        "baseline": "vgg_improved",
+        "answers": [],
+    }
+    tree["seeds"] = list(seeds)
+    recipe = dataclasses.asdict(next(iter(shipped.recipes.values())))
+    recipe["deviations"] = []
+    tree["recipes"] = {"made_up": recipe}
+    head = {"paper": "p1", "conv": "native", "attention": "none", "location": "none"}
+    tail = {"head": "pooled", "loss": "cross_entropy", "recipe": "made_up"}
+    tree["variants"] = {name: {**head, "backbone": "vgg_improved", **tail} for name in SKILL}
+    row = dataclasses.asdict(next(iter(shipped.datasets.values())))
+    tree["datasets"] = {"synthetic": {**row, "name": "synthetic", "protocol": "person_70_10_20"}}
+    path = root / "params.yaml"
+    path.write_text(yaml.safe_dump(_plain(tree), sort_keys=False), encoding="utf-8")
+    return load_params(path)
+
+
+def _plain(value: object) -> object:
+    """`value` with lists for tuples, as YAML has them."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

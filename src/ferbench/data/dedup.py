@@ -32,8 +32,8 @@ class Cleaned:
         dropped: rows of `dropped.csv`: copies, conflicts, and what the data set's rules leave out.
         quarantine: what is listed and cannot be used.
         counts: `dedup.json`. Images, faces, persons, sequences, clipped_boxes, polygons
-            (images with them) and polygon_faces are of all readable images; unique and emotions of
-            the index; quarantined counts files, not reasons.
+            (faces given as one) and polygon_images are of all readable images; unique and emotions
+            of the index; quarantined counts files, not reasons.
     """
 
     rows: list[dict[str, Any]]
@@ -71,7 +71,7 @@ def deduplicate(
     checked = check_images([root / record.path for record in reading.records], min_side_px)
     quarantine = list(reading.faults)
     rows: list[dict[str, Any]] = []
-    found: Counter[str] = Counter(clipped_boxes=0, polygons=0, polygon_faces=0)
+    found: Counter[str] = Counter(clipped_boxes=0, polygons=0, polygon_images=0)
     for record, check in zip(reading.records, checked, strict=True):
         row = _row(record, check, dataset, quarantine, found)
         if row:
@@ -121,8 +121,8 @@ def _row(
     if not placed.faces:
         return None
     found["clipped_boxes"] += placed.clipped
-    found["polygons"] += record.polygons > 0
-    found["polygon_faces"] += record.polygons
+    found["polygons"] += record.polygons
+    found["polygon_images"] += record.polygons > 0
     return {
         "image_id": record.image_id,
         "path": record.path,

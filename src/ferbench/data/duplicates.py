@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Policy", "Resolved", "resolve"]
 
 Policy = Literal["drop_all", "majority", "keep_first"]
 Row = dict[str, Any]
@@ -59,9 +60,12 @@ def resolve(rows: Iterable[Row], policy: Policy) -> Resolved:
 
 
 def _label(row: Row) -> tuple[str, ...]:
-    """Emotions of an image's faces, from left to right."""
+    """Emotions of an image's faces from left to right, each run of one emotion as one.
+
+    Annotators outline a face twice, or stop after some of the faces; neither is another label.
+    """
     faces = sorted(row["faces"], key=lambda face: (face["left"], face["top"]))
-    return tuple(face["emotion"] for face in faces)
+    return tuple(emotion for emotion, _ in groupby(face["emotion"] for face in faces))
 
 
 def _settle(

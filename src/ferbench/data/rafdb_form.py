@@ -1,0 +1,115 @@
+"""RAF-DB as its authors give it out, and as re-uploads arrange it; both subsets share the form.
+
+Official: `EmoLabel/list_patition_label.txt` (the authors' spelling) with rows `train_00001.jpg 5`,
+and `Image/aligned/train_00001_aligned.jpg`, possibly still inside `Image/aligned.zip`. Re-uploads:
+`train/<label>/train_00001_aligned.jpg`. Labels count from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from ferbench.data.archives import extract
+from ferbench.data.layout import find_folder, folders, image_ids, images, read_lines
+from ferbench.data.source import Fault, Reading, Record, Source
+from ferbench.errors import InputError
+
+__all__ = ["RafDB"]
+
+_LIST = "list_patition_label.txt"
+_ALIGNED = ("Image/aligned", "Image/aligned/aligned")
+
+
+class RafDB(Source):
+    """A subset of RAF-DB; a base for sources.
+
+    `SUBSET` is the name of its folder, `LABELS` the emotions in the order of label numbers.
+    """
+
+    SUBSET: ClassVar[str]
+    LABELS: ClassVar[tuple[str, ...]]
+
+    def prepare(self, root: Path) -> None:
+        """Unpack the archive of aligned images inside the official archive."""
+        for archive in sorted(root.rglob("Image/aligned.zip")):
+            extract(archive, archive.parent / "aligned")
+            archive.unlink()
+
+    def read(self, root: Path) -> Reading:
+        """Records of either form, aligned crops."""
+        if top := self._official(root):
+            return self._read_list(root, top)
+        for top in (find_folder(root, ["train/1", "test/1"]), find_folder(root, ["train", "test"])):
+            if top:
+                return self._read_folders(root, top)
+        raise InputError(
+            f"neither EmoLabel/{_LIST} nor train/ and test/ with a folder per label",
+            where=root,
+            remedy=self.METADATA.steps,
+        )
+
+    def _official(self, root: Path) -> Path | None:
+        """The folder of this subset; both subsets may be in one archive."""
+        tops = [path.parents[1] for path in sorted(root.rglob(f"EmoLabel/{_LIST}"))]
+        named = [top for top in tops if top.name == self.SUBSET]
+        return next(iter(named or tops), None)
+
+    def _read_list(self, root: Path, top: Path) -> Reading:
+        reading = Reading()
+        seen: set[str] = set()
+        for number, line in enumerate(read_lines(top / "EmoLabel" / _LIST), 1):
+            cells = line.split()
+            if not cells:
+                continue
+            where = f"{_LIST}, row {number}"
+            if len(cells) != 2 or not cells[1].isdecimal():
+                reading.faults.append(Fault(where, "not of the form `train_00001.jpg 5`"))
+                continue
+            emotion = self._emotion(cells[1], f"{top / 'EmoLabel' / _LIST}, row {number}")
+            stem = Path(cells[0]).stem
+            path = _aligned(top, stem)
+            name = path.relative_to(root).as_posix()
+            if stem in seen or not path.is_file():
+                why = "listed twice" if stem in seen else "absent"
+                reading.faults.append(Fault(name, f"{where}: {why}"))
+                continue
+            seen.add(stem)
+            reading.records.append(Record(stem, name, emotion, source_split=_split(stem)))
+        return reading
+
+    def _read_folders(self, root: Path, top: Path) -> Reading:
+        reading = Reading()
+        listed = [
+            (path, self._emotion(folder.name, folder), split)
+            for split in ("train", "test")
+            for folder in folders(top / split)
+            for path in images(folder)
+        ]
+        ids = image_ids([path.stem.removesuffix("_aligned") for path, _, _ in listed])
+        for (path, emotion, split), image_id in zip(listed, ids, strict=True):
+            name = path.relative_to(root).as_posix()
+            reading.records.append(Record(image_id, name, emotion, source_split=split))
+        return reading
+
+    def _emotion(self, label: str, where: object) -> str:
+        if label.isdecimal() and 1 <= int(label) <= len(self.LABELS):
+            return self.LABELS[int(label) - 1]
+        raise InputError(
+            f"label {label} is none of 1 to {len(self.LABELS)}",
+            where=where,
+            remedy="known: "
+            + ", ".join(f"{i} {emotion}" for i, emotion in enumerate(self.LABELS, 1))
+            + "; the basic and the compound subset are two sources",
+        )
+
+
+def _aligned(top: Path, stem: str) -> Path:
+    paths = [top / folder / f"{stem}_aligned.jpg" for folder in _ALIGNED]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _split(stem: str) -> str | None:
+    match = re.match(r"(train|test)_", stem)
+    return match[1] if match else None

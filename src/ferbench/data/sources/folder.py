@@ -1,0 +1,119 @@
+"""Your own data: a folder per class, optionally below a folder per split.
+
+Forms: `<class>/**/*.jpg`, or `{train,val,test}/<class>/**/*.jpg` (also `valid`, `validation`,
+`training`, `testing`), inside any number of wrapping folders.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ferbench.data.layout import emotion_of, folders, image_ids, images
+from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.emotions import in_order, normalise
+from ferbench.errors import InputError
+
+__all__ = ["Folder"]
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class Folder(Source):
+    """A folder per class.
+
+    Options: `rename` maps class words to emotions; `person_pattern` is a regular expression with
+    one group, searched in file names (without suffix), that says who is shown.
+    """
+
+    METADATA = Metadata(
+        title="A folder per class",
+        citation="that of the data",
+        licence="That of the data.",
+        version="that of the data",
+        images=None,
+        emotions=(),
+        faults="Not known. Without persons, a split cannot keep them apart.",
+        steps="set the row's `archive:` to a folder, zip or tar archive with a folder per class",
+    )
+    OPTIONS: ClassVar[dict[str, Any]] = {"rename": {}, "person_pattern": None}
+
+    def read(self, root: Path) -> Reading:
+        """Records in the order of paths, each image one aligned face."""
+        pattern = _compiled(self.options["person_pattern"])
+        reading = Reading()
+        listed: list[tuple[Path, str, str | None]] = []
+        for split, top in self._parts(root):
+            for folder in folders(top):
+                emotion = emotion_of(folder.name, folder, self.options["rename"])
+                listed += [(path, emotion, split) for path in images(folder)]
+            reading.faults += [
+                Fault(path.relative_to(root).as_posix(), "in no class folder")
+                for path in images(top)
+                if path.parent == top
+            ]
+        names = [path.relative_to(root).with_suffix("").as_posix() for path, _, _ in listed]
+        for (path, emotion, split), image_id in zip(listed, image_ids(names), strict=True):
+            match = pattern.search(path.stem) if pattern else None
+            name = path.relative_to(root).as_posix()
+            person = match[1] if match else None
+            reading.records.append(
+                Record(image_id, name, emotion, person=person, source_split=split)
+            )
+        reading.emotions = tuple(in_order(emotion for _, emotion, _ in listed))
+        return reading
+
+    def _parts(self, root: Path) -> list[tuple[str | None, Path]]:
+        """Splits and the folders that hold their class folders."""
+        top = root
+        while True:
+            below = folders(top)
+            if any(folder.name.lower() in _SPLITS for folder in below):
+                return [(_split(folder), folder) for folder in below]
+            if len(below) != 1 or self._is_class(below[0].name):
+                break
+            top = below[0]
+        if not below:
+            raise InputError("no class folders", where=top, remedy=self.METADATA.steps)
+        return [(None, top)]
+
+    def _is_class(self, word: str) -> bool:
+        return word in self.options["rename"] or normalise(word) is not None
+
+
+def _split(folder: Path) -> str:
+    try:
+        return _SPLITS[folder.name.lower()]
+    except KeyError:
+        raise InputError(
+            "no split, but lies beside some",
+            where=folder,
+            remedy=f"name it one of {', '.join(_SPLITS)}, or move it away",
+        ) from None
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise InputError(
+            f"no regular expression: {error}", where="options: person_pattern"
+        ) from error
+    if compiled.groups != 1:
+        raise InputError(
+            f"{compiled.groups} groups in {pattern!r}",
+            where="options: person_pattern",
+            remedy="put round brackets around what says who is shown, such as '^(s[0-9]+)_'",
+        )
+    return compiled

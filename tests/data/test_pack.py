@@ -103,7 +103,7 @@ def test_unreadable_image_names_the_file_and_leaves_the_old_pack(tmp_path: Path)
     raw_images(tmp_path / "raw", SIZES)
     pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
     (tmp_path / "raw" / "b.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"b\.png: no image"):
+    with pytest.raises(InputError, match=r"b\.png: "):
         pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
     assert Pack(tmp_path / "pack").image("b").shape == (5, 7, 3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pack", "raw"]

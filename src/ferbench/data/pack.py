@@ -53,7 +53,9 @@ def pack_images(
         with ThreadPoolExecutor(threads) as pool:
             batches = (rows.iloc[i : i + AHEAD] for i in range(0, len(rows), AHEAD))
             images = chain.from_iterable(pool.map(read, b.itertuples()) for b in batches)
-            shapes = list(_append(tqdm(images, "pack", len(rows), unit="image"), file))
+            shapes = list(
+                _append(tqdm(images, "pack", len(rows), unit=" images", disable=None), file)
+            )
         table = pd.DataFrame(shapes, columns=["offset", "height", "width", "channels"])
         table.insert(0, "image_id", rows["image_id"].to_numpy())
         table.to_parquet(place / TABLE, index=False)

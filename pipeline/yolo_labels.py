@@ -1,0 +1,32 @@
+"""Lay a split data set out for YOLO trainers, and its boxes as a table.
+
+Reads data/interim/<dataset>/index.parquet, data/splits/<dataset>.* and data/raw/<dataset>/; writes
+data/yolo/<dataset>/. Command: python pipeline/yolo_labels.py <dataset>.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from ferbench.cli.stage import run_stage
+from ferbench.data.index import read_index
+from ferbench.data.yolo_labels import write_yolo
+from ferbench.errors import unknown
+from ferbench.files import read_json
+from ferbench.params import load_params
+
+
+def main() -> None:
+    (key,) = sys.argv[1:]
+    params = load_params()
+    if key not in params.datasets:
+        raise unknown("data set", key, params.datasets, where="params.yaml")
+    index = read_index(Path("data/interim", key, "index.parquet"))
+    split = pd.read_parquet(Path("data/splits", f"{key}.parquet"))
+    classes = read_json(Path("data/splits", f"{key}.json"))["classes"]
+    write_yolo(index, split, classes, Path("data/raw", key), Path("data/yolo", key))
+
+
+if __name__ == "__main__":
+    run_stage(main)

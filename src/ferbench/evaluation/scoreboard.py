@@ -131,7 +131,11 @@ def _means(results: pd.DataFrame, params: Params) -> dict[str, Any]:
 
 def _curve(finished: Finished) -> pd.DataFrame:
     curve, cell = finished.history(), finished.cell
-    place = {"variant": cell.variant, "dataset": cell.dataset, "seed": cell.seed}
+    place: dict[str, Any] = {
+        "variant": cell.variant,
+        "dataset": cell.dataset,
+        "seed": cell.seed,
+    }
     for number, (column, value) in enumerate(place.items()):
         curve.insert(number, column, value)
     return curve

@@ -24,9 +24,9 @@ def welch(a: Sequence[float], b: Sequence[float]) -> TestResult:
 
     Null hypothesis: both populations have one mean. Nothing is paired: value i of A has nothing to
     do with value i of B. Assumed: independent values, normal within each sample; variances may
-    differ. Ties do not matter. With fewer than two values a side there is no test: all but the estimate is
-    NaN. Two samples without any spread say nothing of how much another seed would change: p is 1 if
-    they are equal, and NaN, not 0, if they differ.
+    differ. Ties do not matter. With fewer than two values a side there is no test: all but the
+    estimate is NaN. Two samples without any spread say nothing of how much another seed would
+    change: p is 1 if they are equal, and NaN, not 0, if they differ.
 
     Args:
         a: values of A, such as one metric over seeds.

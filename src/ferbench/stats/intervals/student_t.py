@@ -20,7 +20,8 @@ def student_t(values: Sequence[float]) -> Interval:
     """Mean and 95 % interval: mean +- t(0.975, n - 1) * s / sqrt(n), with s over n - 1.
 
     Assumed: independent, normal values. The bounds are not cut to the metric's range, so with two
-    or three seeds they may leave it: that is how little two seeds say. One value has no bounds (NaN).
+    or three seeds they may leave it: that is how little two seeds say. One value has no bounds
+    (NaN).
 
     >>> mean, low, high = student_t([0.70, 0.72, 0.74])
     >>> round(mean, 4), round(low, 4), round(high, 4)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,21 +72,35 @@ class Children:
         with self._guard:
             self._stopped = True
             running = list(self._running)
+        for child in running:
+            _signal(child, signal.SIGINT)
+            # DVC itself takes a stage's interrupt for a failure, and could go on to the next.
+            child.terminate()
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: wait no longer
-            _end(running, signal.SIGINT)
-        _end(running, signal.SIGKILL)
+            deadline = time.monotonic() + GRACE_S
+            while any(map(_has_members, running)) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        for child in running:
+            _signal(child, signal.SIGKILL)
+            child.wait()
+
+
+def _has_members(child: subprocess.Popen[bytes]) -> bool:
+    """Whether the child, or anything that it has started, still runs."""
+    child.poll()  # what has ended and is not waited for would count
+    return _signal(child, 0)
+
+
+def _signal(child: subprocess.Popen[bytes], word: int) -> bool:
+    """Send a signal to a child's whole session; whether there was anybody to get it."""
+    try:
+        os.killpg(child.pid, word)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _environment() -> dict[str, str]:
     """Ours, with this Python's folder first: stages say `python`, in an activated shell or not."""
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     return {**os.environ, "PATH": os.pathsep.join(folders)}
-
-
-def _end(children: list[subprocess.Popen[bytes]], word: signal.Signals) -> None:
-    for child in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, word)
-    for child in children:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_S)

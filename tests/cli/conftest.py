@@ -1,0 +1,38 @@
+"""What several command tests share: a folder that looks like the project to a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, as the current folder, with the studies `first` and `second`.
+
+    `second` has one seed instead of three, one variant less, and another `persons`.
+    """
+    tree = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    variants = list(tree["variants"])[:2]
+    tree["variants"] = {name: tree["variants"][name] for name in variants}
+    tree["study"] |= {"name": "first", "baseline": variants[0], "title": "The first"}
+    dataset = next(iter(tree["datasets"].values()))
+    tree["datasets"] = {"faces": dataset | {"name": "faces", "options": {"persons": 12}}}
+    tree["seeds"] = [0, 1, 2]
+    (tmp_path / "studies").mkdir()
+    _write(tmp_path / "studies" / "first.yaml", tree)
+    tree["study"] |= {"name": "second", "title": "The second"}
+    tree["seeds"] = [0]
+    del tree["variants"][variants[1]]
+    tree["datasets"]["faces"]["options"]["persons"] = 3
+    _write(tmp_path / "studies" / "second.yaml", tree)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _write(path: Path, tree: object) -> None:
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,107 @@
+"""The doctor finds what is wrong and says what would do."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from ferbench.cli import machine
+from ferbench.cli import project as checkout
+from ferbench.cli.main import main
+
+Gpu = namedtuple("Gpu", "stdout")
+
+
+def test_an_empty_folder_fails_with_a_remedy_for_each_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FERBENCH_DATA", raising=False)
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(("warn", "fail")):
+            assert "remedy:" in lines[number + 1]
+    assert any(line.startswith("fail dvc") for line in lines)
+    assert any(line.startswith("fail params.yaml") for line in lines)
+
+
+def test_a_package_of_another_version_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("requirements.lock").write_text("# lock\nnumpy==1.0\nnot_installed==3\n")
+    check = checkout._packages()
+    assert check.state == "warn"
+    assert "numpy" in check.found
+    assert "instead of 1.0" in check.found
+    assert "not_installed" not in check.found
+
+
+def test_an_archive_is_known_by_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    path.write_bytes(b"faces")
+    true = hashlib.sha256(b"faces").hexdigest()
+    assert checkout._archive("faces", path, {"faces.zip": true}).state == "ok"
+    assert checkout._archive("faces", path, {"faces.zip": "0" * 64}).state == "fail"
+    assert checkout._archive("faces", path, {}).state == "warn"
+
+
+def test_a_data_folder_that_is_not_there_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FERBENCH_DATA", str(tmp_path / "nowhere"))
+    assert [check.state for check in checkout._archives()] == ["fail"]
+    monkeypatch.delenv("FERBENCH_DATA")
+    assert [check.state for check in checkout._archives()] == ["ok"]
+
+
+def test_credentials_are_found_and_never_shown(tmp_path: Path) -> None:
+    secret = "hunter2"
+    with_key = checkout._kaggle({"KAGGLE_USERNAME": "a", "KAGGLE_KEY": secret}, tmp_path)
+    assert with_key.found == "credentials are there"
+    assert "no credentials" in checkout._kaggle({"KAGGLE_KEY": secret}, tmp_path).found
+    (tmp_path / ".kaggle").mkdir()
+    (tmp_path / ".kaggle" / "kaggle.json").write_text(secret)
+    check = checkout._kaggle({}, tmp_path)
+    assert check.found == "credentials are there"
+    assert secret not in repr(check)
+
+
+def test_a_broken_tracking_store_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mlflow.db"
+    uri = f"sqlite:///{path}"
+    assert checkout._tracking(uri).found.endswith("is made on first use")
+    path.write_bytes(b"no database" * 100)
+    assert checkout._tracking(uri).state == "fail"
+    path.unlink()
+    database = sqlite3.connect(path)
+    database.executescript("create table runs (id text); insert into runs values ('a')")
+    database.close()
+    assert checkout._tracking(uri).found.endswith("holds 1 runs")
+
+
+def test_a_tracking_server_that_is_silent_is_found() -> None:
+    # Port 9 (discard) of this machine: nothing listens there.
+    check = checkout._tracking("http://127.0.0.1:9")
+    assert (check.state, check.remedy) == ("fail", "correct MLFLOW_TRACKING_URI")
+
+
+def test_a_machine_without_a_gpu_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+    assert machine._gpu().state == "ok"
+
+
+def test_a_gpu_that_torch_cannot_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: Gpu("GPU 0: T4 (UUID)\n"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check = machine._gpu()
+    assert check.state == "warn"
+    assert "driver" in check.remedy

@@ -1,0 +1,125 @@
+"""Cells side by side, with commands that stand for DVC's; `test_repro.py` has the real one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ferbench.cli import fan_out
+from ferbench.cli.children import Children
+from ferbench.cli.flow import Flow
+
+NAMES = ["a-s-0", "a-s-1", "b-s-0"]
+
+
+@pytest.fixture
+def flow() -> Flow:
+    """`split@s` before three cells, each a train and an evaluate stage; `score` after them."""
+    needs: dict[str, frozenset[str]] = {"split@s": frozenset()}
+    for name in NAMES:
+        needs[f"train@{name}"] = frozenset({"split@s"})
+        needs[f"evaluate@{name}"] = frozenset({f"train@{name}", "split@s"})
+    needs["score"] = frozenset(f"evaluate@{name}" for name in NAMES)
+    return Flow(needs)
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flow: Flow) -> Path:
+    """A file that lists the stages started; a stage fails if a file `fail <stage>` is there."""
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import pathlib, sys\n"
+        "for stage in (w for w in sys.argv[1:] if '@' in w):\n"
+        "    with open('started', 'a') as file: print(stage, file=file)\n"
+        "    print('the reason', stage)\n"
+        "    if pathlib.Path(f'fail {stage}').exists(): sys.exit(1)\n"
+    )
+    monkeypatch.setattr(fan_out, "dvc", lambda *words: [sys.executable, "-c", code, *words])
+    monkeypatch.setattr(fan_out, "read_flow", lambda: flow)
+    return tmp_path / "started"
+
+
+def _stale(monkeypatch: pytest.MonkeyPatch, *answers: set[str]) -> None:
+    rest = list(answers)
+    monkeypatch.setattr(fan_out, "stale_stages", lambda: rest.pop(0))
+
+
+def _run() -> bool:
+    with Children() as children:
+        return fan_out.run_cells(children, NAMES, jobs=2)
+
+
+def test_what_a_stage_needs_is_found_through_other_stages(flow: Flow) -> None:
+    assert flow.before(["evaluate@a-s-0"]) == {"train@a-s-0", "split@s"}
+    assert flow.before(["train@a-s-0", "evaluate@a-s-0"]) == {"split@s"}
+    assert flow.before(["split@s"]) == set()
+
+
+def test_nothing_is_started_if_all_is_up_to_date(
+    started: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stale(monkeypatch, {"score"})
+    assert _run()
+    assert not started.exists()
+
+
+def test_only_what_is_out_of_date_is_started(
+    started: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stale(monkeypatch, {"evaluate@a-s-0", "train@b-s-0"})
+    assert _run()
+    assert sorted(started.read_text().split()) == [
+        "evaluate@a-s-0",
+        "evaluate@b-s-0",
+        "train@b-s-0",
+    ]
+
+
+def test_what_cells_share_runs_before_them(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stale(monkeypatch, {"split@s"}, {f"train@{name}" for name in NAMES})
+    assert _run()
+    stages = started.read_text().split()
+    assert stages[0] == "split@s"
+    assert len(stages) == 1 + 2 * len(NAMES)
+
+
+def test_a_cell_that_fails_does_not_hold_up_the_others(
+    started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("fail train@a-s-0").touch()
+    _stale(monkeypatch, {f"train@{name}" for name in NAMES})
+    assert not _run()
+    stages = set(started.read_text().split())
+    assert "evaluate@a-s-0" not in stages
+    assert {"evaluate@a-s-1", "evaluate@b-s-0"} <= stages
+    told = capsys.readouterr().out
+    assert "a-s-0: FAILED" in told
+    assert "b-s-0: done" in told
+    assert "stage train@a-s-0 failed; the end of .cache/logs/a-s-0.log" in told
+    assert "the reason train@a-s-0" in told
+    assert "the reason train@b-s-0" not in told
+
+
+def test_cells_whose_data_failed_are_not_started(
+    started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("fail split@s").touch()
+    stale = {"split@s", *(f"train@{name}" for name in NAMES)}
+    _stale(monkeypatch, stale, stale)
+    assert not _run()
+    assert started.read_text().split() == ["split@s"]
+    told = capsys.readouterr().out
+    assert "stage split@s failed" in told
+    assert "3 cells were not started" in told
+
+
+def test_an_old_log_does_not_tell_of_a_new_failure(
+    started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("fail train@a-s-0").touch()
+    for _ in range(2):
+        _stale(monkeypatch, {"train@a-s-0"})
+        assert not _run()
+    assert Path(".cache/logs/a-s-0.log").read_text().count("the reason") == 1

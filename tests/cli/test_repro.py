@@ -1,0 +1,148 @@
+"""`ferbench repro` on a pipeline of trivial commands, run by the real DVC."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ferbench.cli.flow import stale_stages
+from ferbench.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+# A cell fails if `poison` names its variant and seed; every start leaves a line in its `starts`.
+PIPELINE = """
+stages:
+  split:
+    matrix: {dataset: "${datasets}"}
+    cmd: echo ${item.dataset} > ${item.dataset}.split
+    deps:
+      - raw
+    outs:
+      - ${item.dataset}.split
+  train:
+    matrix: {variant: "${variants}", dataset: "${datasets}", seed: "${seeds}"}
+    cmd: sh train.sh ${study.name} ${item.variant} ${item.dataset} ${item.seed}
+    deps:
+      - ${item.dataset}.split
+    outs:
+      - runs/${study.name}/${item.variant}/${item.dataset}/${item.seed}/model
+  evaluate:
+    matrix: {variant: "${variants}", dataset: "${datasets}", seed: "${seeds}"}
+    cmd: cd runs/${study.name}/${item.variant}/${item.dataset}/${item.seed} && cp model answer
+    deps:
+      - runs/${study.name}/${item.variant}/${item.dataset}/${item.seed}/model
+    outs:
+      - runs/${study.name}/${item.variant}/${item.dataset}/${item.seed}/answer
+  score:
+    cmd: cat runs/${study.name}/*/*/*/answer > score
+    deps:
+      - runs/${study.name}
+    outs:
+      - score
+"""
+TRAIN = """
+test -e slow && echo $$ >> pids && exec sleep 600
+echo $2 $4 >> starts
+if grep -qs "$2 $4" poison; then echo "no memory left for $2"; exit 1; fi
+mkdir -p runs/$1/$2/$3/$4
+cat $3.split > runs/$1/$2/$3/$4/model
+"""
+
+
+@pytest.fixture
+def pipeline(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Study `first` with four cells under a git and DVC repository; the names of its variants."""
+    path = Path("studies/first.yaml")
+    tree = yaml.safe_load(path.read_text())
+    tree["seeds"] = [0, 1]
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path("train.sh").write_text(TRAIN)
+    Path("raw").write_text("faces")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(project / ".cache" / "dvc"))
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    return list(tree["variants"])
+
+
+def _starts() -> list[str]:
+    path = Path("starts")
+    lines = sorted(path.read_text().splitlines()) if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def test_a_failing_cell_is_told_the_others_finish_and_the_next_run_goes_on(
+    pipeline: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    one, two = pipeline
+    Path("poison").write_text(f"{two} 1\n")
+    assert main(["repro", "--study", "first", "--jobs", "2"]) == 1
+    assert _starts() == sorted([f"{one} 0", f"{one} 1", f"{two} 0", f"{two} 1"])
+    assert len(list(Path("runs").rglob("answer"))) == 3
+    told = capfd.readouterr()
+    assert f"no memory left for {two}" in told.out
+    assert "the same command goes on from here" in told.err
+    assert not Path("score").exists()
+
+    Path("poison").unlink()
+    assert main(["repro", "--jobs", "2"]) == 0
+    assert _starts() == [f"{two} 1"]
+    assert Path("score").read_text() == "faces\n" * 4
+
+    assert main(["repro", "--jobs", "2"]) == 0
+    assert main(["repro"]) == 0
+    assert _starts() == []
+
+
+def test_one_job_is_plain_dvc(pipeline: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    _, two = pipeline
+    Path("poison").write_text(f"{two} 0\n")
+    assert main(["repro", "--study", "first"]) == 1
+    assert len(_starts()) == 4
+    assert "failed to reproduce" in capfd.readouterr().err
+    Path("poison").unlink()
+    assert main(["repro"]) == 0
+    assert _starts() == [f"{two} 0"]
+
+
+@pytest.mark.parametrize(
+    ("word", "jobs"), [(signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2")]
+)
+def test_an_interrupted_run_leaves_no_process_behind(
+    pipeline: list[str], word: signal.Signals, jobs: str
+) -> None:
+    Path("slow").touch()
+    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "repro", "--study", "first", "--jobs", jobs]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (Path("pids").exists() and len(Path("pids").read_text().split()) == int(jobs)):
+        assert run.poll() is None
+        time.sleep(0.1)
+    run.send_signal(word)
+    _, told = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "the same command goes on where it stopped" in told
+    pids = [int(pid) for pid in Path("pids").read_text().split()]
+    assert len(pids) == int(jobs), "no other cell is started"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert "train" in "".join(stale_stages()), "DVC works on"
+
+
+def test_a_broken_pipeline_file_is_told_with_its_place(
+    pipeline: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("dvc.yaml").write_text("stages: [")
+    assert main(["repro", "--study", "first", "--jobs", "2"]) == 2
+    assert "DVC cannot read the pipeline" in capfd.readouterr().err

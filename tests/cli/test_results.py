@@ -1,0 +1,62 @@
+"""The table at the end of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ferbench.cli import results
+from ferbench.cli.main import main
+from ferbench.files import write_json
+from ferbench.params import load_params
+
+HEAD = "study,dataset,protocol,variant,seed,subset,metric,value\n"
+
+
+def _results(project: Path) -> None:
+    main(["study", "use", "first"])
+    params = load_params()
+    protocol = params.datasets["faces"].protocol
+    one, two = params.variants
+    lines = [
+        f"first,faces,{protocol},{one},0,test,accuracy,0.5",
+        f"first,faces,{protocol},{one},1,test,accuracy,0.6",
+        f"first,faces,{protocol},{one},2,test,accuracy,0.7",
+        f"first,faces,{protocol},{one},0,val,accuracy,0.99",
+        f"first,faces,{protocol},{two},0,test,map50,0.25",
+        f"first,faces,{protocol},{two},0,test,coverage,1.0",
+        f"first,faces,{protocol},{two},0,test,accuracy,",
+    ]
+    folder = project / "reports" / "first"
+    folder.mkdir(parents=True)
+    (folder / "results.csv").write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_values_are_those_on_test_over_seeds(project: Path) -> None:
+    _results(project)
+    params = load_params()
+    (values,) = results.means(Path("reports/first/results.csv")).values()
+    one, two = params.variants
+    assert values[one] == {"accuracy": [0.5, 0.6, 0.7]}
+    assert values[two] == {"map50": [0.25]}
+
+
+def test_the_table_gives_mean_deviation_and_floor(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _results(project)
+    write_json(
+        Path("reports/data/faces.floor.json"),
+        {"images": 12, "majority": {"accuracy": 0.143}},
+    )
+    capsys.readouterr()
+    results.show(load_params())
+    told = capsys.readouterr().out
+    assert "60.0 ± 10.0" in told  # mean and sample deviation of 50, 60, 70, by hand
+    assert "25.0" in told
+    assert "99.0" not in told
+    assert "floor: majority" in told
+    assert "14.3" in told
+    assert "no report at reports/first/index.html" in told
+    assert "make ui" in told

@@ -1,0 +1,56 @@
+"""How a command ends."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from ferbench.cli.stage import run_stage, status_of
+from ferbench.errors import InputError
+
+
+def _raising(error: BaseException) -> object:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_bad_input_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    error = InputError("no such class 'cat'", where="labels.csv: row 7", remedy="correct it")
+    with pytest.raises(SystemExit) as end:
+        run_stage(_raising(error))
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert told.err == "error: labels.csv: row 7: no such class 'cat'\n  remedy: correct it\n"
+    assert told.out == ""
+
+
+def test_ctrl_c_ends_with_the_shells_own_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(_raising(KeyboardInterrupt())) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_with_its_remedy(
+    capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    assert status_of(_raising(OSError(number, "full", "runs/model.pt"))) == 2
+    told = capsys.readouterr().err
+    assert "disk full while writing runs/model.pt" in told
+    assert "remedy: free some space" in told
+
+
+def test_our_own_bugs_keep_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_stage(_raising(ZeroDivisionError()))
+    with pytest.raises(PermissionError):
+        status_of(_raising(PermissionError(errno.EACCES, "no")))
+
+
+def test_a_stage_that_ends_well_has_status_zero() -> None:
+    with pytest.raises(SystemExit) as end:
+        run_stage(lambda: None)
+    assert end.value.code == 0
+    assert status_of(lambda: 3) == 3

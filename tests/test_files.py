@@ -1,0 +1,89 @@
+"""Writes are whole or absent; digests say the same for the same content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from ferbench.files import (
+    digest,
+    fresh_folder,
+    md5_file,
+    read_json,
+    sha256_file,
+    whole_file,
+    write_json,
+)
+
+
+def test_a_file_written_to_the_end_replaces_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.csv"
+    for text in ("old", "new"):
+        with whole_file(path) as temporary:
+            assert temporary.suffix == ".csv", "writers that go by the suffix must see it"
+            temporary.write_text(text)
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="power cut"), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("power cut")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_fresh_folder_holds_nothing_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "stale").touch()
+    with fresh_folder(path) as temporary:
+        (temporary / "new").touch()
+    assert [entry.name for entry in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(RuntimeError, match="power cut"), fresh_folder(path) as temporary:
+        (temporary / "new").touch()
+        raise RuntimeError("power cut")
+    assert [entry.name for entry in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_comes_back_as_it_went(tmp_path: Path) -> None:
+    value = {"emotion": "Überraschung", "counts": [1, 2.5, None, True]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert (tmp_path / "a.json").read_bytes().endswith(b"}\n")
+
+
+def test_json_refuses_what_other_readers_cannot_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checksums_are_those_of_hashlib(tmp_path: Path) -> None:
+    content = os.urandom(100_000)
+    path = tmp_path / "bytes"
+    path.write_bytes(content)
+    assert md5_file(path) == hashlib.md5(content).hexdigest()
+    assert sha256_file(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_digest_depends_on_values_and_order_of_lists_only() -> None:
+    assert digest({"a": [1, 2], "b": {"c": 1}}) == digest({"b": {"c": 1}, "a": [1, 2]})
+    assert digest({"a": [1, 2]}) != digest({"a": [2, 1]})
+    # printf '{"a":1}' | sha256sum
+    assert digest({"a": 1}).startswith("015abd7f5cc57a2dd94b7590f04ad808")

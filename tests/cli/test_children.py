@@ -13,13 +13,16 @@ import pytest
 from ferbench.cli import children as module
 from ferbench.cli.children import Children
 
-# A shell with a grandchild, as DVC runs a stage; both write who they are. The grandchild, as a job in
-# the background of a shell, does not heed an interrupt.
+# A shell with a grandchild, as DVC runs a stage; both write who they are. The grandchild, as a job
+# in the background of a shell, does not heed an interrupt.
 NEST = "echo $$ > {0}; sleep 600 & echo $! >> {0}; wait"
 
 
 def _alive(number: int) -> bool:
-    return psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_status_and_output_are_the_childs(tmp_path: Path) -> None:
@@ -53,8 +56,12 @@ def test_stop_ends_a_child_with_all_it_has_started(
     assert not thread.is_alive()
     assert statuses != [0]
     numbers = [int(word) for word in names.read_text().split()]
-    while any(_alive(number) for number in numbers):  # they are killed, and the kernel is at it
+    for _ in range(1000):  # they are killed; the kernel may still be at it
+        if not any(_alive(number) for number in numbers):
+            break
         time.sleep(0.01)
+    else:
+        pytest.fail("processes are left behind")
 
 
 def test_nothing_is_started_after_stop(tmp_path: Path) -> None:

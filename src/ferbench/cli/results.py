@@ -7,7 +7,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +17,11 @@ from ferbench.params import Params
 __all__ = ["METRICS", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
+# What can be had without learning, of `reports/data/<dataset>.floor.json`: accuracies.
+FLOORS = {
+    "nearest_neighbour": "floor: nearest neighbour in pixels",
+    "majority_class": "floor: commonest class",
+}
 
 # (dataset, protocol) -> variant -> metric -> one value a seed
 Values = dict[tuple[str, str], dict[str, dict[str, list[float]]]]
@@ -50,7 +54,7 @@ def means(path: Path) -> Values:
 
 
 def _table(
-    title: str, variants: Mapping[str, Mapping[str, list[float]]], floors: Mapping[str, Any]
+    title: str, variants: Mapping[str, Mapping[str, list[float]]], floors: Mapping[str, float]
 ) -> Table:
     """One line a variant, mean ± standard deviation over seeds, and one line a floor."""
     metrics = [m for m in METRICS if any(m in row for row in variants.values())]
@@ -64,8 +68,8 @@ def _table(
         table.add_row(name, str(seeds), *(_cell(row.get(metric, [])) for metric in metrics))
     table.add_section()
     for name, floor in floors.items():
-        cells = (_cell([floor[metric]] if metric in floor else []) for metric in metrics)
-        table.add_row(f"floor: {name}", "", *cells, style="dim")
+        cells = (_cell([floor] if metric == "accuracy" else []) for metric in metrics)
+        table.add_row(FLOORS[name], "", *cells, style="dim")
     return table
 
 
@@ -76,8 +80,7 @@ def _cell(values: list[float]) -> str:
     return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
-def _floors(path: Path) -> dict[str, Any]:
-    """What can be had without learning: name of the floor -> metric -> value."""
-    if not path.is_file():
-        return {}
-    return {name: floor for name, floor in read_json(path).items() if isinstance(floor, dict)}
+def _floors(path: Path) -> dict[str, float]:
+    """Accuracies on the split's test side by kind of floor; empty if it is not measured yet."""
+    accuracies = read_json(path)["split"] if path.is_file() else {}
+    return {name: accuracies[name] for name in FLOORS if name in accuracies}

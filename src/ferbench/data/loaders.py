@@ -1,7 +1,7 @@
 """From packed images and a split to batches of tensors.
 
-What a sample looks like depends on (seed, epoch, image) alone: not on workers, order, or whether the run was
-killed and resumed in between.
+What a sample looks like depends on (seed, epoch, image) alone: not on workers, order, or whether
+the run was killed and resumed in between.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import albumentations as A  # noqa: N812  # the field's own short name
+import albumentations as A
 import cv2
 import numpy as np
 import pandas as pd
@@ -83,7 +83,7 @@ class _Images(Dataset[Any]):
         """A transform's result; its draws depend on (seed, epoch, index) alone."""
         epoch, index = key
         transform.set_random_seed(crc32(f"{self.seed}/{epoch}/{index}".encode()))
-        return transform(**data)  # type: ignore[no-any-return]
+        return transform(**data)
 
 
 class FaceDataset(_Images):
@@ -94,7 +94,10 @@ class FaceDataset(_Images):
 
     def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
         super().__init__(pack, recipe, seed)
-        self.faces = faces
+        # Plain arrays: a data frame's rows cost more than the transforms do.
+        self.image_ids = faces.frame["image_id"].tolist()
+        self.targets = faces.frame["cls"].tolist()
+        self.boxes = faces.frame[["cx", "cy", "w", "h"]].to_numpy(float)
         augment = load("ferbench.data.augmentations", recipe.augment)
         self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px))
         self.plain_transform = A.Compose(
@@ -105,14 +108,14 @@ class FaceDataset(_Images):
         )
 
     def __len__(self) -> int:
-        return len(self.faces.frame)
+        return len(self.image_ids)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
-        row = self.faces.frame.iloc[key[1]]
-        image = _crop(self.image(row.image_id), row)
+        index = key[1]
+        image = _crop(self.image(self.image_ids[index]), self.boxes[index])
         transform = self.plain_transform if key[0] < 0 else self.train_transform
         image = self.transformed(transform, key, image=image)["image"]
-        return _tensor(image), int(row.cls), key[1]
+        return _tensor(image), self.targets[index], index
 
 
 class SceneDataset(_Images):
@@ -124,6 +127,9 @@ class SceneDataset(_Images):
     def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
         super().__init__(pack, recipe, seed)
         self.scenes = [(str(i), rows) for i, rows in faces.frame.groupby("image_id", sort=True)]
+        # Plain arrays: a data frame's columns cost more than the transforms do.
+        self.boxes = [rows[["cx", "cy", "w", "h"]].to_numpy(float) for _, rows in self.scenes]
+        self.targets = [rows["cls"].to_numpy(float) for _, rows in self.scenes]
         boxes = A.BboxParams(
             format="yolo",
             label_fields=["cls"],
@@ -143,17 +149,30 @@ class SceneDataset(_Images):
         return len(self.scenes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
-        image_id, rows = self.scenes[key[1]]
+        index = key[1]
         transform = self.plain_transform if key[0] < 0 else self.train_transform
         out = self.transformed(
             transform,
             key,
-            image=self.image(image_id),
-            bboxes=rows[["cx", "cy", "w", "h"]].to_numpy(float),
-            cls=rows["cls"].to_numpy(float),
+            image=self.image(self.scenes[index][0]),
+            bboxes=self.boxes[index],
+            cls=self.targets[index],
         )
         boxes = torch.as_tensor(np.asarray(out["bboxes"], np.float32)).reshape(-1, 4)
-        return _tensor(out["image"]), boxes, torch.as_tensor(np.asarray(out["cls"])), key[1]
+        return _tensor(out["image"]), boxes, torch.as_tensor(np.asarray(out["cls"])), index
+
+    def to_fractions(self, xyxy: NDArray[np.float64], image_id: str) -> NDArray[np.float64]:
+        """Corners (M, 4) in pixels of the network's input as fractions of the image itself.
+
+        Undoes the plain transform: scaling to the longest side and padding on both sides. Corners
+        outside the image are brought to its border.
+        """
+        height, width = self.pack.image(image_id).shape[:2]
+        scale = self.recipe.resize_px / max(height, width)
+        size = np.array([round(width * scale), round(height * scale)] * 2, float)
+        # The padding is whole pixels; of an odd number the smaller half stands before the image.
+        before = np.floor((self.recipe.input_px - size) / 2)
+        return np.clip((xyxy - before) / size, 0.0, 1.0)
 
 
 class EpochSampler(Sampler[Key]):
@@ -190,8 +209,8 @@ def loader(
 ) -> DataLoader[Any]:
     """Batches in a sampler's order.
 
-    A classifier's batch is (images (B, C, H, W), classes (B,), indices (B,)); a detector's is a dict with
-    `img` (B, C, H, W), `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) and `index` (B,).
+    A classifier's batch is (images (B, C, H, W), classes (B,), indices (B,)); a detector's is a
+    dict with `img` (B, C, H, W), `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) and `index` (B,).
     """
     collate: Callable[..., Any] | None = None
     if isinstance(dataset, SceneDataset):
@@ -199,7 +218,12 @@ def loader(
     # The norms cannot work on a last batch of one image.
     lonely = sampler.seed is not None and len(sampler) % batch_size == 1
     return DataLoader(
-        dataset, batch_size, sampler=sampler, collate_fn=collate, num_workers=workers, drop_last=lonely
+        dataset,
+        batch_size,
+        sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        drop_last=lonely,
     )
 
 
@@ -215,13 +239,14 @@ def _collate_scenes(samples: list[tuple[Tensor, Tensor, Tensor, int]]) -> dict[s
     }
 
 
-def _crop(image: NDArray[np.uint8], row: Any) -> NDArray[np.uint8]:
-    """The face of a row (fractions), at least one pixel wide and high."""
+def _crop(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The part of an image in a box (cx, cy, w, h as fractions), at least one pixel each way."""
     height, width = image.shape[:2]
-    left, right = (row.cx - row.w / 2) * width, (row.cx + row.w / 2) * width
-    top, bottom = (row.cy - row.h / 2) * height, (row.cy + row.h / 2) * height
-    x0, y0 = min(max(round(left), 0), width - 1), min(max(round(top), 0), height - 1)
-    x1, y1 = max(min(round(right), width), x0 + 1), max(min(round(bottom), height), y0 + 1)
+    cx, cy, w, h = box * (width, height, width, height)
+    x0 = min(max(round(cx - w / 2), 0), width - 1)
+    y0 = min(max(round(cy - h / 2), 0), height - 1)
+    x1 = max(min(round(cx + w / 2), width), x0 + 1)
+    y1 = max(min(round(cy + h / 2), height), y0 + 1)
     return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 

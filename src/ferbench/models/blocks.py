@@ -90,17 +90,18 @@ def mean_and_max(x: Tensor) -> Tensor:
     return torch.stack((x.mean(dim=1), x.amax(dim=1)), dim=1)
 
 
-def attend(attention: Attention, channels: int, norm: nn.BatchNorm2d) -> nn.Module:
+def attend(attention: Attention, channels: int, stage: nn.Module) -> nn.Module:
     """An attention for a map of `channels`, told of the last norm before it if it asks for one.
 
     Args:
         attention: the class of the part.
         channels: C of the map it stands behind.
-        norm: the last BatchNorm of the stage; P1's block weighs channels by its gamma.
+        stage: before it; P1's block weighs channels by the gamma of its last BatchNorm.
     """
     module = attention(channels)
-    if hasattr(module, "follow"):
-        module.follow(norm)
+    follow = getattr(module, "follow", None)
+    if follow is not None:
+        follow([m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)][-1])
     return module
 
 

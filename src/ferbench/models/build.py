@@ -65,11 +65,9 @@ def build_network(variant: Variant, recipe: Recipe, classes: int, seed: int) -> 
             raise InputError(
                 f"head {variant.head!r} does not fit backbone {variant.backbone!r}",
                 where="params.yaml: variants",
-                remedy="a graph of detector layers takes head `detect`; a feature extractor takes another",
+                remedy="a graph of layers takes head `detect`, a feature extractor takes another",
             )
-        network: nn.Module = _part(variant, "head")(
-            body, classes, recipe.input_px, recipe.channels
-        )
+        network: nn.Module = _part(variant, "head")(body, classes, recipe.input_px, recipe.channels)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = recipe.bn_momentum
@@ -87,7 +85,7 @@ def _part(variant: Variant, column: str) -> Any:
 
 
 def _freeze_constants(network: nn.Module) -> None:
-    """The distribution head's kernel 0, 1, 2, ... is a parameter by form only; nothing may learn it."""
+    """The distribution head's kernel 0, 1, 2, ... is a parameter by form only; it must not learn."""
     for name, parameter in network.named_parameters():
         if ".dfl." in name:
             parameter.requires_grad_(False)

@@ -17,7 +17,7 @@ def deployed(network: nn.Module) -> nn.Module:
     """
     network = copy.deepcopy(network).eval()
     if hasattr(network, "fuse"):
-        return network.fuse(verbose=False)  # type: ignore[no-any-return, operator]
+        return network.fuse(verbose=False)  # type: ignore[operator]
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
             _fold(module)

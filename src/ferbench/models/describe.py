@@ -1,8 +1,8 @@
 """What a row of the variants table is and costs; the barrier between `models/` and training.
 
-Training depends on `models/` through this description alone. It holds a digest of the code that this row
-runs and of no other, so a new attention file, or a change in one, repeats only the rows that name it.
-Comments and docstrings do not count.
+Training depends on `models/` through this description alone. It holds a digest of the code that
+this row runs and of no other, so a new attention file, or a change in one, repeats only the rows
+that name it. Comments and docstrings do not count.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _ROOT = "ferbench.models"
 def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> dict[str, Any]:
     """A row, its recipe, its size and a digest of its code, ready for JSON.
 
-    Parameters are counted at `classes` classes. GFLOPs are 2 x multiply-adds of convolutions and linear
-    layers of the deployed network at its real input, in 10^9.
+    Parameters are counted at `classes` classes. GFLOPs are 2 x multiply-adds of convolutions and
+    linear layers of the deployed network at its real input, in 10^9.
 
     Raises:
         InputError: a word of the row is unknown, or its parts do not fit.
@@ -77,7 +77,7 @@ _BUILD = f"{_ROOT}.build"
 
 
 def _augmentation(recipe: Recipe) -> str:
-    """The module of a recipe's augmentation: part of how a row is trained, though not of its network."""
+    """The module of a recipe's augmentation, which is part of how a row is trained."""
     package = "ferbench.data.augmentations"
     if recipe.augment not in names(package):
         raise unknown("augmentation", recipe.augment, names(package), where="params.yaml: recipes")

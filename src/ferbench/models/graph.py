@@ -1,7 +1,8 @@
 """A detector as a list of layers, and the same list without its gates.
 
-ultralytics has no place to register a layer; its own context manager lends a name to the parser for as
-long as one network is built, which is how a `Gate` row finds our class. Everything that relies on it is here.
+ultralytics has no place to register a layer; its own context manager lends a name to the parser for
+as long as one network is built, which is how a `Gate` row finds our class. Everything that relies
+on it is here.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ Row = list[Any]
 class Graph:
     """Layers as rows `[from, repeats, module, args]`, in the form that ultralytics parses.
 
-    A row `Gate` takes the word `c2` as its argument: the parser puts the scaled channel count of the
-    row above in its place, so a gate stands directly below the row that it reads.
+    A row `Gate` takes the word `c2` as its argument: the parser puts the scaled channel count of
+    the row above in its place, so a gate stands directly below the row that it reads.
 
     Args:
         backbone: rows from image to features.
@@ -85,7 +86,7 @@ class Graph:
 
 
 def _renumber(source: int | list[int], row: int, stands_for: list[int]) -> int | list[int]:
-    """New absolute index of what `row` reads; -1 stays -1 where the row above still stands above."""
+    """New index of what `row` reads; -1 stays -1 where the row above still stands above."""
     if isinstance(source, list):
         return [_absolute(s, row, stands_for) for s in source]
     new = _absolute(source, row, stands_for)
@@ -99,4 +100,4 @@ def _absolute(source: int, row: int, stands_for: list[int]) -> int:
 
 def gate_path(attention: Attention) -> str:
     """The dotted path by which the parser imports an attention class."""
-    return f"{attention.__module__}.{attention.__qualname__}"  # type: ignore[attr-defined]
+    return f"{attention.__module__}.{attention.__qualname__}"

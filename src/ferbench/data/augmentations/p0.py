@@ -1,14 +1,14 @@
 """Augmentation of YOLO-OSAM.
 
-Source: the default hyper-parameters of P0's released code: scale 0.5, translation 0.1, horizontal flip,
-hue 0.015, saturation 0.7, value 0.4.
-Differs: no mosaic, which would put four faces into a picture of 64 pixels; scaled up by at most a fifth, so that a
-face that fills its image is not cut to its middle.
+Source: the default hyper-parameters of P0's released code: scale 0.5, translation 0.1, horizontal
+flip, hue 0.015, saturation 0.7, value 0.4.
+Differs: no mosaic, which would put four faces into a picture of 64 pixels; scaled up by at most a
+fifth, so that a face that fills its image is not cut to its middle.
 """
 
 from __future__ import annotations
 
-import albumentations as A  # noqa: N812  # the field's own short name
+import albumentations as A
 
 __all__ = ["p0"]
 

@@ -1,13 +1,14 @@
 """Augmentation of IVSA.
 
-Source: P1, section IV.A: rescale, shift by up to 20 %, rotate by up to 10 degrees and flip, each with
-probability 0.5, then crops; random erasing from the code it builds on (Khaireddin & Chen, arXiv:2105.03588).
+Source: P1, section IV.A: rescale, shift by up to 20 %, rotate by up to 10 degrees and flip, each
+with probability 0.5, then crops; random erasing from the code it builds on (Khaireddin & Chen,
+arXiv:2105.03588).
 Differs: one random crop an epoch instead of all ten crops as separate samples.
 """
 
 from __future__ import annotations
 
-import albumentations as A  # noqa: N812  # the field's own short name
+import albumentations as A
 
 __all__ = ["p1"]
 

@@ -1,10 +1,12 @@
 """Spatial-and-channel attention block of IVSA.
 
-Source: P1, "IVSA", section III.B, equations 2-8; the gamma scale after Liu et al., "NAM", arXiv:2111.12419.
-Differs: equation 5 divides gamma by its sum, so the C weights sum to 1 and the map shrinks by 1/C at every
-stage (activations fall to 0.001 and the first layer's gradient to a thousandth); here they have mean 1.
-The text's 3x3 kernel and the equation's 7x7 contradict each other; 7x7 on concatenated maps is
-taken (two of three mentions). Gamma is that of the last norm of the same stage, absolute and detached.
+Source: P1, "IVSA", section III.B, equations 2-8; the gamma scale after Liu et al., "NAM",
+arXiv:2111.12419.
+Differs: equation 5 divides gamma by its sum, so the C weights sum to 1 and the map shrinks by 1/C
+at every stage (activations fall to 0.001 and the first layer's gradient to a thousandth); here they
+have mean 1. The text's 3x3 kernel and the equation's 7x7 contradict each other; 7x7 on concatenated
+maps is taken (two of three mentions). Gamma is that of the last norm of the same stage, absolute
+and detached.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class SAB(nn.Module):
         super().__init__()
         self.mlp = ChannelMLP(channels)
         self.spatial = nn.Sequential(
-            nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(1), nn.Sigmoid()
+            nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(1),
+            nn.Sigmoid(),
         )
         # In a tuple, so that the stage's norm is not a part of this module a second time.
         self._norm: tuple[nn.BatchNorm2d, ...] = ()

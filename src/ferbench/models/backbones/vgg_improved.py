@@ -1,11 +1,14 @@
 """Improved VGG.
 
-Source: P1, "IVSA", section III.A, equation 1: four stages of two 3x3 convolutions with BatchNorm and GELU.
-Differs: equation 1 prints one convolution a stage, the text and the baseline it builds on two: two. The
-text lists the activation before the norm, the equation after it: after.
+Source: P1, "IVSA", section III.A, equation 1: four stages of two 3x3 convolutions with BatchNorm
+and GELU.
+Differs: equation 1 prints one convolution a stage, the text and the baseline it builds on two: two.
+The text lists the activation before the norm, the equation after it: after.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -33,20 +36,17 @@ class ImprovedVGG(nn.Module):
     """
 
     LOCATIONS = ("none", "stage_end")
-    out_channels = _STAGES[-1]
-    stride = 16
 
     def __init__(self, attention: Attention, location: str, conv: ConvUnit, channels: int) -> None:
         super().__init__()
         check_location(location, self.LOCATIONS, "vgg_improved")
         widths = (channels, *_STAGES)
         stages: list[nn.Module] = []
-        for c_in, c_out in zip(widths, widths[1:], strict=False):
+        for c_in, c_out in pairwise(widths):
             stage = nn.Sequential(*_unit(c_in, c_out, conv), *_unit(c_out, c_out, conv))
-            norm = stage[4]
             stages += [stage, nn.MaxPool2d(2)]
             if location == "stage_end":
-                stages.append(attend(attention, c_out, norm))
+                stages.append(attend(attention, c_out, stage))
         self.stages = nn.Sequential(*stages)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """YOLOv5s, with gates on the branches from backbone to neck.
 
-Source: YOLOv5 v6 (depth 0.33, width 0.50), anchor-free as the base library builds it; gate places from P0's
-released 4-head configuration: on the side branches, the backbone's own path goes on ungated.
-Differs: P0 used the anchor-based v7-era code; in its released 3-head file the P4 gate stands in the path.
+Source: YOLOv5 v6 (depth 0.33, width 0.50), anchor-free as the base library builds it; gate places
+from P0's released 4-head configuration: on the side branches, the backbone's own path goes on
+ungated.
+Differs: P0 used the anchor-based v7-era code; in its released 3-head file the P4 gate stands in the
+path.
 """
 
 from __future__ import annotations

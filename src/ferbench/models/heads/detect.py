@@ -23,10 +23,12 @@ class Detect:
         channels: of the image, held by the graph already.
 
     Shape:
-        in training (N, channels, H, W) -> a dict of raw maps; in evaluation (decoded (N, 4 + K, A), raw)
+        in training (N, channels, H, W) -> a dict of raw maps; in evaluation (decoded (N, 4 + K, A),
+        raw)
     """
 
     TASK = "detect"
 
     def __new__(cls, body: Graph, classes: int, input_px: int, channels: int) -> nn.Module:  # type: ignore[misc]
+        """The network."""
         return body.build(classes)

@@ -1,6 +1,7 @@
 """Two hidden layers of 1000 behind a flattened map.
 
-Source: P1, "IVSA", section III.A; dropout 0.2 from the code it builds on (Khaireddin & Chen, arXiv:2105.03588).
+Source: P1, "IVSA", section III.A; dropout 0.2 from the code it builds on (Khaireddin & Chen,
+arXiv:2105.03588).
 Differs: the paper names no activation between the layers; GELU as in the stages.
 """
 
@@ -17,7 +18,7 @@ class FC1000(nn.Module):
     """Classify by a perceptron over all positions of a map.
 
     Args:
-        body: the features, with `out_channels`.
+        body: the features, (N, C, H, W).
         classes: K.
         input_px: side of the image, which fixes the size of the flattened map.
         channels: of the image.

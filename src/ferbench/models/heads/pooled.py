@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ferbench.models.feature_size import feature_size
+
 __all__ = ["Pooled"]
 
 
@@ -15,10 +17,10 @@ class Pooled(nn.Module):
     """Classify by a linear layer over channel means.
 
     Args:
-        body: the features, with `out_channels`.
+        body: the features, (N, C, H, W).
         classes: K.
-        input_px: not used: any size passes.
-        channels: of the image, not used.
+        input_px: side of an image that the body takes; any other passes too.
+        channels: of the image.
 
     Shape:
         (N, channels, H, W) -> (N, K)
@@ -29,7 +31,7 @@ class Pooled(nn.Module):
     def __init__(self, body: nn.Module, classes: int, input_px: int, channels: int) -> None:
         super().__init__()
         self.body = body
-        self.classify = nn.Linear(int(body.out_channels), classes)
+        self.classify = nn.Linear(feature_size(body, input_px, channels)[0], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""

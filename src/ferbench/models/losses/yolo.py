@@ -1,7 +1,9 @@
 """The anchor-free detection loss: class BCE, CIoU and distribution focal loss, task-aligned.
 
-Source: ultralytics' `v8DetectionLoss` (as a library): gains 7.5, 0.5 and 1.5, top 10 anchors a face.
-Differs: divided by the batch size, by which the library multiplies it, so that it can be logged and compared.
+Source: ultralytics' `v8DetectionLoss` (as a library): gains 7.5, 0.5 and 1.5, top 10 anchors a
+face.
+Differs: divided by the batch size, by which the library multiplies it, so that it can be logged and
+compared.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class YOLOLoss:
 
         Args:
             raw: what the network gives in training, or the second of what it gives in evaluation.
-            batch: `img` (B, C, H, W); `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) as cx cy w h fractions.
+            batch: `img` (B, C, H, W); `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) as cx cy w h
+                fractions.
         """
         terms, _ = self._terms(raw, batch)
         return terms.sum() / batch["img"].shape[0]

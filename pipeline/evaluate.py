@@ -1,0 +1,39 @@
+"""Store what one cell's network says of val and test; no metric in it.
+
+Reads the cell's model.pt and the packed data; writes predictions.parquet and boxes.parquet (test),
+the same two in val/, and evaluation.json into the cell's folder.
+Command: python pipeline/evaluate.py <variant> <dataset> <seed>. Seconds on one core for a thousand
+images.
+"""
+
+import sys
+
+import torch
+
+from ferbench.cells import cell_from_words
+from ferbench.cli.stage import run_stage
+from ferbench.data.stored import open_stored
+from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.predictions import write_boxes, write_predictions
+from ferbench.files import write_json
+from ferbench.models.weights import load_trained
+from ferbench.params import load_params
+
+
+def main() -> None:
+    params = load_params()
+    cell = cell_from_words(params, sys.argv[1:])
+    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset)
+    torch.set_num_threads(params.train.threads)
+    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    counts = {}
+    for side, folder in (("test", cell.folder), ("val", cell.folder / "val")):
+        said = predict_side(trained, data, side, device)
+        write_predictions(folder / "predictions.parquet", said.predictions)
+        write_boxes(folder / "boxes.parquet", said.boxes)
+        counts[side] = {"faces": len(said.predictions), "boxes": int((~said.boxes["truth"]).sum())}
+    write_json(cell.folder / "evaluation.json", {"device": device, "sides": counts})
+
+
+if __name__ == "__main__":
+    run_stage(main)

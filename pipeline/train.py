@@ -1,0 +1,24 @@
+"""Train one cell: a variant on a data set with a seed.
+
+Reads the variant's description, the packed images, the split and the faces; writes model.pt,
+history.csv and run.json into runs/<study>/<variant>/<dataset>/<seed>/. Killed, it goes on from its
+last epoch when it is started again.
+Command: python pipeline/train.py <variant> <dataset> <seed>. From a minute on two cores to days on
+a GPU.
+"""
+
+import sys
+
+from ferbench.cells import cell_from_words
+from ferbench.cli.stage import run_stage
+from ferbench.params import load_params
+from ferbench.training.record import train_cell
+
+
+def main() -> None:
+    params = load_params()
+    train_cell(cell_from_words(params, sys.argv[1:]), params)
+
+
+if __name__ == "__main__":
+    run_stage(main)

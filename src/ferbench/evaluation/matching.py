@@ -1,0 +1,49 @@
+"""Which annotated face a predicted box answers for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["answers", "overlaps"]
+
+MIN_IOU = 0.5
+
+
+def overlaps(boxes: NDArray[np.float64], faces: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of every box (M, 4) with every face (F, 4), corners: (M, F)."""
+    low = np.maximum(boxes[:, None, :2], faces[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], faces[None, :, 2:])
+    both = np.clip(high - low, 0, None).prod(axis=2)
+    either = _area(boxes)[:, None] + _area(faces)[None, :] - both
+    return both / np.maximum(either, np.finfo(float).tiny)
+
+
+def answers(score: NDArray[np.float64], iou: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The face that each box answers for, -1 for none: (M,).
+
+    In an image with one face the box with the highest score answers, wherever it is, for the
+    question is what the image shows. With several faces, boxes choose in the order of their score,
+    each the free face it overlaps most, by at least a half.
+
+    Args:
+        score: (M,).
+        iou: (M, F), overlap of each box with each face.
+    """
+    chosen = np.full(len(score), -1, dtype=np.int64)
+    order = np.argsort(-score, kind="stable")
+    if iou.shape[1] == 1:
+        chosen[order[:1]] = 0
+        return chosen
+    free = np.ones(iou.shape[1], dtype=bool)
+    for box in order:
+        candidates = np.where(free, iou[box], -1.0)
+        if candidates.size and candidates.max() >= MIN_IOU:
+            chosen[box] = candidates.argmax()
+            free[chosen[box]] = False
+    return chosen
+
+
+def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides: NDArray[np.float64] = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    return sides.prod(axis=1)

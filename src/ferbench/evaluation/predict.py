@@ -1,0 +1,154 @@
+"""Run a trained network over one side of a split; only here do test images meet a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ferbench.data.loaders import EpochSampler, FaceDataset, SceneDataset, Units, loader
+from ferbench.data.stored import Stored
+from ferbench.evaluation.matching import answers, overlaps
+from ferbench.evaluation.predictions import no_boxes
+from ferbench.models.boxes import Boxes, kept_boxes
+from ferbench.models.build import task_of
+from ferbench.models.weights import Trained
+
+__all__ = ["Predicted", "predict_side"]
+
+# One face has at most one right box a class; 300 are kept where it is the COCO definition that
+# counts.
+_MAX_BOXES = 300
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a network said of one side: the tables of `ferbench.evaluation.predictions`."""
+
+    predictions: pd.DataFrame
+    boxes: pd.DataFrame
+
+
+def predict_side(trained: Trained, data: Stored, side: str, device: str) -> Predicted:
+    """Probabilities of every labelled face on a side, and a detector's boxes.
+
+    Args:
+        trained: the network.
+        data: the data set, with the network's own classes.
+        side: val or test.
+        device: where to compute, such as `cpu` or `cuda`.
+    """
+    faces = data.side(side)
+    network = trained.network.to(device).eval()
+    predict = _classify if task_of(trained.variant) == "classify" else _detect
+    with torch.inference_mode():
+        return predict(network, trained, data, faces)
+
+
+def _batches(dataset: FaceDataset | SceneDataset) -> Iterator[Any]:
+    batches = loader(dataset, EpochSampler(len(dataset), None), _BATCH)
+    yield from tqdm(batches, desc="evaluate", unit="batch")
+
+
+def _images(image: Tensor, network: nn.Module) -> Tensor:
+    """Bytes as fractions, on the network's device, as in training."""
+    device = next(network.parameters()).device
+    return image.to(device, memory_format=torch.channels_last).float().div_(255)
+
+
+def _classify(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
+    dataset = FaceDataset(data.pack, faces, trained.recipe, seed=0)
+    prob = [
+        torch.softmax(network(_images(image, network)).double(), dim=1).cpu().numpy()
+        for image, _, _ in _batches(dataset)
+    ]
+    table = _predictions(faces, np.concatenate(prob), trained.classes)
+    return Predicted(table, no_boxes(trained.classes))
+
+
+def _predictions(faces: Units, prob: NDArray[np.float64], classes: tuple[str, ...]) -> pd.DataFrame:
+    target = [classes[c] for c in faces.frame["cls"]]
+    head = pd.DataFrame({"image_id": faces.frame["unit_id"], "target": target})
+    return pd.concat([head, pd.DataFrame(prob, columns=list(classes))], axis=1)
+
+
+def _detect(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
+    dataset = SceneDataset(data.pack, faces, trained.recipe, seed=0)
+    prob, tables = [], []
+    for batch in _batches(dataset):
+        decoded = network(_images(batch["img"], network))[0].cpu()
+        found = kept_boxes(decoded, len(trained.classes), _MAX_BOXES)
+        for index, boxes in zip(batch["index"].tolist(), found, strict=True):
+            image_id, rows = dataset.scenes[index]
+            scene = _Scene(image_id, rows, trained.classes)
+            corners = dataset.to_fractions(boxes.xyxy.double().numpy(), image_id)
+            face_prob, table = scene.read(boxes, corners)
+            prob.append(face_prob)
+            tables.append(table)
+    boxes_table = pd.concat([no_boxes(trained.classes), *tables], ignore_index=True)
+    return Predicted(
+        _predictions(faces, np.concatenate(prob), trained.classes),
+        boxes_table.astype(no_boxes(trained.classes).dtypes.to_dict()),
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One image with its annotated faces."""
+
+    image_id: str
+    faces: pd.DataFrame
+    classes: tuple[str, ...]
+
+    def read(
+        self, boxes: Boxes, corners: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], pd.DataFrame]:
+        """Probabilities (F, K) of the faces, and the rows of annotated and predicted boxes."""
+        centre, size = self.faces[["cx", "cy"]].to_numpy(), self.faces[["w", "h"]].to_numpy()
+        truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
+        iou = overlaps(corners, truth)
+        score, scores = boxes.score.double().numpy(), boxes.prob.double().numpy()
+        chosen = answers(score, iou)
+        prob = np.zeros((len(truth), len(self.classes)))
+        hit = np.flatnonzero(chosen >= 0)
+        prob[chosen[hit]] = scores[hit] / scores[hit].sum(axis=1, keepdims=True)
+        own = np.eye(len(self.classes))[self.faces["cls"]]
+        rows = pd.concat(
+            [
+                self._rows(truth, np.arange(len(truth)), np.ones(len(truth)), own, truth=True),
+                self._rows(corners, chosen, score, scores, truth=False).assign(
+                    iou=np.where(chosen >= 0, iou[np.arange(len(iou)), chosen], 0.0),
+                    emotion=[self.classes[c] for c in boxes.cls],
+                ),
+            ]
+        )
+        return prob, rows
+
+    def _rows(
+        self,
+        corners: NDArray[np.float64],
+        face: NDArray[np.int64],
+        score: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        *,
+        truth: bool,
+    ) -> pd.DataFrame:
+        columns = {
+            "image_id": self.image_id,
+            "truth": truth,
+            "face": face,
+            "iou": 1.0,
+            **dict(zip(("left", "top", "right", "bottom"), corners.T, strict=True)),
+            "emotion": [self.classes[c] for c in scores.argmax(axis=1)],
+            "score": score,
+            **dict(zip(self.classes, scores.T, strict=True)),
+        }
+        return pd.DataFrame(columns)

@@ -1,0 +1,125 @@
+"""Stages `register` and `promote`: from a study's tables to a model on file, and to a champion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ferbench.errors import InputError
+from ferbench.files import read_json
+from ferbench.models.weights import load_trained
+from ferbench.params import Params
+from ferbench.serving.card import model_card
+from ferbench.serving.gates import Candidate, as_rows, check_gates
+from ferbench.serving.registry import (
+    champion,
+    crown,
+    logged_model,
+    model_name,
+    register_version,
+)
+from ferbench.serving.standing import Standing, best_cell, read_results
+
+__all__ = ["promote_study", "register_study"]
+
+
+def register_study(params: Params) -> dict[str, Any]:
+    """File the best model, on val, of each data set of the study; what was filed, by data set."""
+    results = read_results(params.study.name)
+    return {dataset: _register(params, results, dataset) for dataset in params.datasets}
+
+
+def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Any]:
+    standing = best_cell(params, results, dataset)
+    run = read_json(standing.cell.folder / "run.json")
+    data = read_json(Path("reports", "data", f"{dataset}.json"))
+    uri = logged_model(params.study.name, run, load_trained(standing.cell.folder / "model.pt"))
+    value = standing.val[params.promote.metric]
+    tags = {k: run[k] for k in ("study", "variant", "protocol", "seed", "data_digest", "commit")}
+    tags[f"val_{params.promote.metric}"] = value
+    card = model_card(standing, run, data)
+    name = model_name(dataset)
+    version = register_version(name, uri, run["run_key"], card, tags)
+    return {
+        "model": name,
+        "version": version,
+        "variant": standing.cell.variant,
+        "seed": standing.cell.seed,
+        "run_key": run["run_key"],
+        "data_digest": run["data_digest"],
+        "selected_by": f"val {params.promote.metric}",
+        "value": value,
+        "card": card,
+    }
+
+
+def promote_study(params: Params) -> dict[str, Any]:
+    """Let each registered model of the study try the gates; every gate's outcome, by data set.
+
+    Raises:
+        InputError: nothing was registered.
+    """
+    path = Path("reports", params.study.name, "registered.json")
+    if not path.is_file():
+        raise InputError("nothing is registered", where=path, remedy="`dvc repro` registers")
+    results, filed = read_results(params.study.name), read_json(path)
+    return {dataset: _promote(params, results, dataset, filed[dataset]) for dataset in filed}
+
+
+def _promote(
+    params: Params, results: pd.DataFrame, dataset: str, filed: dict[str, Any]
+) -> dict[str, Any]:
+    standing = best_cell(params, results, dataset)
+    gates = check_gates(_candidate(params, standing, dataset, filed), params.promote)
+    passed = all(gate.passed for gate in gates)
+    if passed:
+        crown(filed["model"], filed["version"])
+    now = champion(filed["model"])
+    return {
+        "model": filed["model"],
+        "version": filed["version"],
+        "variant": filed["variant"],
+        "promoted": passed,
+        "champion": None if now is None else now.version,
+        "gates": as_rows(gates),
+    }
+
+
+def _candidate(
+    params: Params, standing: Standing, dataset: str, filed: dict[str, Any]
+) -> Candidate:
+    reports = Path("reports", "data")
+    floor = read_json(reports / f"{dataset}.floor.json")["split"]
+    split = read_json(Path("data", "splits", f"{dataset}.json"))
+    champion_value, comparable = _champion_value(params.promote.metric, filed)
+    return Candidate(
+        value=standing.val[params.promote.metric],
+        class_recall=_class_recall(standing),
+        floor=max(floor["nearest_neighbour"], floor["majority_class"]),
+        person_disjoint=bool(split["promises"]["person_disjoint"]),
+        data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
+        champion=champion_value,
+        comparable=comparable,
+    )
+
+
+def _class_recall(standing: Standing) -> dict[str, float]:
+    """Recall of each class on val; a face that was missed counts as wrong."""
+    said = pd.read_parquet(standing.cell.folder / "val" / "predictions.parquet")
+    prob = said.drop(columns=["image_id", "target"])
+    right = (prob.idxmax(axis=1) == said["target"]) & (prob.sum(axis=1) > 0)
+    return {str(emotion): float(rows.mean()) for emotion, rows in right.groupby(said["target"])}
+
+
+def _champion_value(metric: str, filed: dict[str, Any]) -> tuple[float | None, bool]:
+    """The champion's metric on val, and whether it was measured on the very same images.
+
+    None and True if this is the champion itself, or there is none.
+    """
+    now = champion(filed["model"])
+    if now is None or now.tags.get("run_key") == filed["run_key"]:
+        return None, True
+    same = now.tags.get("data_digest") == filed["data_digest"]
+    return float(now.tags.get(f"val_{metric}", "nan")), same

@@ -1,0 +1,32 @@
+"""Moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+
+from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor
+
+__all__ = ["RampedAverage"]
+
+
+class RampedAverage(WeightAveraging):
+    """Exponential moving average whose decay rises from 0.
+
+    So a short run is not held at its start. The decay at step t is `decay * (1 - exp(-t / steps))`, as in the base library's trainer.
+    Validation and checkpoints use the averaged weights; the raw ones are kept beside them for
+    resuming.
+
+    Args:
+        decay: that is approached.
+        steps: time constant of the rise.
+    """
+
+    def __init__(self, decay: float, steps: int) -> None:
+        def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+            if not averaged.is_floating_point():
+                return current
+            weight = decay * (1 - math.exp(-float(count) / steps))
+            return averaged.lerp(current, 1 - weight)
+
+        super().__init__(use_buffers=True, avg_fn=average)

@@ -1,0 +1,40 @@
+"""Training of a classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassAccuracy
+
+from ferbench.training.modules import CellModule
+
+__all__ = ["ClassifierModule"]
+
+
+class ClassifierModule(CellModule):
+    """Learns from (images, classes, indices); `val_score` is accuracy."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.accuracy = MulticlassAccuracy(self.classes, average="micro")
+
+    def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Loss and number of images of a training batch."""
+        image, target, _ = batch
+        return self.loss(self.network(self.pixels(image)), target), len(target)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Add a batch to validation loss and accuracy."""
+        del batch_idx
+        image, target, _ = batch
+        logits = self.network(self.pixels(image)).float()
+        self.accuracy(logits, target)
+        size = len(target)
+        self.log("val_loss", self.loss(logits, target), batch_size=size, sync_dist=True)
+        self.log("val_score", self.accuracy, batch_size=size, prog_bar=True)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Probabilities (N, K) of images as bytes."""
+        return torch.softmax(self.network(self.pixels(image)).float(), dim=1)

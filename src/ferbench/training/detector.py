@@ -1,0 +1,73 @@
+"""Training of a detector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.detection import MeanAveragePrecision
+
+from ferbench.models.boxes import kept_boxes
+from ferbench.training.modules import CellModule
+
+__all__ = ["DetectorModule"]
+
+# While training, ten boxes a face are enough to rank checkpoints and far cheaper than 300.
+_MAX_BOXES = 20
+
+
+class DetectorModule(CellModule):
+    """Learns from images with boxes; `val_score` is mAP@0.5 by the COCO definition."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.precision_metric = _mean_average_precision()
+
+    def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Loss and number of images of a training batch."""
+        batch = {**batch, "img": self.pixels(batch["img"])}
+        return self.loss(self.network(batch["img"]), batch), len(batch["img"])
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Add a batch to validation loss and mAP."""
+        del batch_idx
+        batch = {**batch, "img": self.pixels(batch["img"])}
+        decoded, raw = self.network(batch["img"])
+        size = len(batch["img"])
+        self.log("val_loss", self.loss(raw, batch), batch_size=size, sync_dist=True)
+        found = [
+            {"boxes": b.xyxy, "scores": b.score, "labels": b.cls}
+            for b in kept_boxes(decoded, self.classes, _MAX_BOXES)
+        ]
+        self.precision_metric.update(found, _truth(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mAP@0.5; 0 where nothing was found."""
+        score = self.precision_metric.compute()["map_50"].clamp_min(0)
+        self.precision_metric.reset()
+        self.log("val_score", score.to(self.device), prog_bar=True)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Decoded output (N, 4 + K, A) of images as bytes."""
+        decoded: Tensor = self.network(self.pixels(image))[0]
+        return decoded
+
+
+def _mean_average_precision() -> MeanAveragePrecision:
+    metric = MeanAveragePrecision(iou_thresholds=[0.5], backend="faster_coco_eval")
+    metric.warn_on_many_detections = False
+    return metric
+
+
+def _truth(batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Annotated boxes of each image, in pixels of the input."""
+    height, width = batch["img"].shape[2:]
+    scale = torch.tensor([width, height, width, height], device=batch["img"].device)
+    centre, size = batch["bboxes"][:, :2], batch["bboxes"][:, 2:]
+    corners = torch.cat((centre - size / 2, centre + size / 2), dim=1) * scale
+    truth = []
+    for i in range(len(batch["img"])):
+        rows = batch["batch_idx"] == i
+        truth.append({"boxes": corners[rows], "labels": batch["cls"][rows, 0].long()})
+    return truth

@@ -1,0 +1,166 @@
+"""Training of one cell: from a description and packed data to weights, history and a record."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from torch.utils.data import DataLoader
+
+from ferbench.data.loaders import EpochSampler, FaceDataset, SceneDataset, Units, loader
+from ferbench.models.build import task_of
+from ferbench.params import Recipe, Train, Variant
+from ferbench.training.callbacks import History, WholeCheckpoints, cell_callbacks, resume_point
+from ferbench.training.classifier import ClassifierModule
+from ferbench.training.detector import DetectorModule
+from ferbench.training.modules import CellModule
+from ferbench.training.provenance import precision_for
+
+__all__ = ["Fitted", "Sides", "fit"]
+
+_MODULES: dict[str, type[CellModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
+_DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
+    "classify": FaceDataset,
+    "detect": SceneDataset,
+}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a cell learns from and what it is selected on.
+
+    Args:
+        pack: folder of packed images.
+        train: labelled faces to learn from.
+        val: labelled faces to select on.
+    """
+
+    pack: Path
+    train: Units
+    val: Units
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a training.
+
+    Args:
+        state: weights of the best epoch, averaged if the recipe averages.
+        history: one row an epoch.
+        best_epoch: counted from 0.
+        val_score: of the best epoch.
+        seconds: of all epochs, those before a kill included.
+        parameters: number of them.
+        precision: Lightning's word.
+        resumed: whether a killed run was gone on with.
+    """
+
+    state: dict[str, torch.Tensor]
+    history: list[dict[str, float]]
+    best_epoch: int
+    val_score: float
+    seconds: float
+    parameters: int
+    precision: str
+    resumed: bool
+
+
+def fit(
+    row: tuple[Variant, Recipe, int],
+    sides: Sides,
+    train: Train,
+    checkpoints: Path,
+    follow: Callable[[dict[str, float]], None],
+) -> Fitted:
+    """Train a row, or go on where a killed run with the same checkpoints left off.
+
+    Args:
+        row: variant, recipe and seed.
+        sides: data.
+        train: where and how.
+        checkpoints: folder for them, of this very training only.
+        follow: called with each epoch's row of the history.
+    """
+    variant, recipe, seed = row
+    torch.set_num_threads(train.threads)
+    history = History(follow)
+    module = _MODULES[task_of(variant)](variant, recipe, len(sides.train.classes), seed)
+    resume, finished = resume_point(checkpoints)
+    trainer = _trainer(train, recipe, checkpoints, history)
+    if not finished:
+        _run(trainer, module, _loaders(row, sides, trainer), resume)
+    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    rows = history.rows or _rows_of(best, resume)
+    chosen = max(rows, key=lambda r: (r["val_score"], -r["epoch"]))
+    return Fitted(
+        state={k[8:]: v for k, v in best["state_dict"].items() if k.startswith("network.")},
+        history=rows,
+        best_epoch=int(chosen["epoch"]),
+        val_score=chosen["val_score"],
+        seconds=round(sum(r["seconds"] for r in rows), 2),
+        parameters=sum(p.numel() for p in module.network.parameters()),
+        precision=str(trainer.precision),
+        resumed=resume is not None,
+    )
+
+
+def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]]:
+    """The history of a run that had ended before it was killed."""
+    content = best if resume is None else torch.load(resume, weights_only=True)
+    return list(content["callbacks"]["History"]["rows"])
+
+
+def _trainer(train: Train, recipe: Recipe, checkpoints: Path, history: History) -> Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = train.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    bar = [RichProgressBar(leave=True)] if train.progress else []
+    return Trainer(
+        accelerator=accelerator,
+        devices=1 if accelerator == "cpu" and train.devices == "auto" else train.devices,
+        precision=precision_for(accelerator, train.precision),
+        max_epochs=recipe.epochs,
+        gradient_clip_val=recipe.clip_norm or None,
+        callbacks=[*cell_callbacks(checkpoints, recipe, history), *bar],
+        plugins=[WholeCheckpoints()],
+        logger=False,
+        default_root_dir=checkpoints,
+        enable_progress_bar=train.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        benchmark=False,
+    )
+
+
+def _loaders(
+    row: tuple[Variant, Recipe, int], sides: Sides, trainer: Trainer
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    variant, recipe, seed = row
+    kind = _DATASETS[task_of(variant)]
+    learn = kind(sides.pack, sides.train, recipe, seed)
+    select = kind(sides.pack, sides.val, recipe, seed)
+    order = EpochSampler(len(learn), seed, trainer.global_rank, trainer.world_size)
+    # Workers pay where a GPU waits for them; on a CPU they take the cores that compute.
+    workers = 4 if trainer.accelerator.__class__.__name__ == "CUDAAccelerator" else 0
+    return (
+        loader(learn, order, recipe.batch_size, workers),
+        loader(select, EpochSampler(len(select), None), recipe.batch_size, workers),
+    )
+
+
+def _run(
+    trainer: Trainer, module: CellModule, loaders: tuple[Any, Any], resume: Path | None
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
+        trainer.fit(module, *loaders, ckpt_path=None if resume is None else str(resume))

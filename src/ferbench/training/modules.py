@@ -1,0 +1,103 @@
+"""What the classifier's and the detector's LightningModule share."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from ferbench.models.build import build_loss, build_network
+from ferbench.params import Recipe, Variant
+from ferbench.training.optimizers import build_optimizer, build_plateau, build_schedule
+
+__all__ = ["CellModule"]
+
+
+class CellModule(LightningModule):
+    """A network, its loss and its recipe.
+
+    A subclass gives `batch_loss` and the validation steps, which must log `val_score`, larger is
+    better.
+
+    Args:
+        variant: the row.
+        recipe: how it is trained.
+        classes: K.
+        seed: of the initial weights and of every draw in training.
+    """
+
+    def __init__(self, variant: Variant, recipe: Recipe, classes: int, seed: int) -> None:
+        super().__init__()
+        self.variant, self.recipe, self.classes, self.seed = variant, recipe, classes, seed
+        network = build_network(variant, recipe, classes, seed)
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)
+        self._loss: Any = None
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+
+    @property
+    def loss(self) -> Any:
+        """The loss, built when first asked for: by then the network is on its device."""
+        if self._loss is None:
+            self._loss = build_loss(self.variant, self.network)
+        return self._loss
+
+    def pixels(self, image: Tensor) -> Tensor:
+        """Bytes (N, C, H, W) as fractions in [0, 1]."""
+        return image.to(memory_format=torch.channels_last).float().div_(255)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed dropout and the like by the step alone, so that a resumed run draws the same."""
+        del batch, batch_idx
+        torch.manual_seed(crc32(f"{self.seed}/{self.global_step}/{self.global_rank}".encode()))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+        del batch_idx
+        loss, size = self.batch_loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, prog_bar=True)
+        return loss
+
+    def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Loss and number of images of a training batch."""
+        raise NotImplementedError
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer and schedule of the recipe.
+
+        A plateau schedule is stepped by us: Lightning does so after it wrote the epoch's
+        checkpoint, and a resumed run would miss a step.
+        """
+        optimizer = build_optimizer(self.network, self.recipe)
+        if self.recipe.schedule == "plateau":
+            self._plateau = build_plateau(optimizer, self.recipe)
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches) // max(self.recipe.epochs, 1)
+        schedule = build_schedule(optimizer, self.recipe, max(1, steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_train_epoch_end(self) -> None:
+        """Step a plateau schedule by the epoch's validation score."""
+        if self._plateau is not None:
+            self._plateau.step(float(self.trainer.callback_metrics["val_score"]))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the plateau's count."""
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the plateau's count back, once the optimizer is there."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """Go on with the plateau where a killed run left it."""
+        if self._plateau is not None and self._plateau_state is not None:
+            self._plateau.load_state_dict(self._plateau_state)

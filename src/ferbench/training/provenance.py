@@ -1,0 +1,87 @@
+"""Where a number is from: hardware, versions, commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from ferbench.files import digest, md5_file
+
+__all__ = ["code_digest", "commit", "hardware", "precision_for", "versions"]
+
+_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "ultralytics",
+    "albumentations",
+    "numpy",
+    "mlflow",
+)
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory and GPUs of this machine."""
+    capabilities = torch.cpu.get_capabilities()
+    return {
+        "cpu": capabilities.get("cpu_name", platform.processor()),
+        "cores": psutil.cpu_count(logical=True),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": torch.get_num_threads(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that a result depends on."""
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **found}
+
+
+def commit() -> str:
+    """The commit of the working tree; `+` if its code was changed since, `none` outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "pipeline")
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+    return head + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    run = subprocess.run(["git", *words], check=True, capture_output=True, text=True)
+    return run.stdout.strip()
+
+
+def code_digest(*roots: Path) -> str:
+    """One digest of all Python files below the given folders and files."""
+    files = [
+        f for root in roots for f in ([root] if root.is_file() else sorted(root.rglob("*.py")))
+    ]
+    return digest({str(f): md5_file(f) for f in files})
+
+
+def precision_for(accelerator: str, wanted: str) -> str:
+    """Lightning's word for the precision.
+
+    Args:
+        accelerator: what is really used: `cpu`, `cuda`, ...
+        wanted: a word of Lightning's, or `auto`: bf16 or fp16 where the device is fast at it, else
+            32 bit.
+    """
+    if wanted != "auto":
+        return wanted
+    if accelerator in ("cuda", "gpu"):
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        )
+    if accelerator == "cpu":
+        can = torch.cpu.get_capabilities()
+        return "bf16-mixed" if can.get("avx512_bf16") or can.get("amx_bf16") else "32-true"
+    return "32-true"

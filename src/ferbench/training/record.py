@@ -1,0 +1,110 @@
+"""A cell from its files to its files: key, training, weights, history, record."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import ferbench
+from ferbench.cells import Cell
+from ferbench.data.stored import Stored, open_stored
+from ferbench.environment import CACHE
+from ferbench.files import digest, read_json, whole_file, write_json
+from ferbench.models.weights import save_trained
+from ferbench.params import Params
+from ferbench.training.fit import Fitted, Sides, fit
+from ferbench.training.provenance import code_digest, commit, hardware, versions
+from ferbench.training.tracking import Run, open_run, run_tags
+
+__all__ = ["run_key", "train_cell"]
+
+_PACKAGE = Path(ferbench.__file__).parent
+_CODE = (_PACKAGE / "training", _PACKAGE / "data" / "loaders.py", _PACKAGE / "data" / "pack.py")
+
+
+def run_key(cell: Cell, description: dict[str, Any], data: Stored, params: Params) -> str:
+    """Digest of all that decides a cell's result, on one kind of machine."""
+    return digest(
+        {
+            "cell": asdict(cell),
+            "description": description,
+            "data": data.digest,
+            "precision": params.train.precision,
+            "select": dict(params.train.select),
+            "code": code_digest(*_CODE),
+        }
+    )
+
+
+def train_cell(cell: Cell, params: Params) -> None:
+    """Train a cell and write `model.pt`, `history.csv` and `run.json` into its folder.
+
+    Checkpoints for resuming are kept outside it, under the run's key, and deleted at the end.
+    """
+    description = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
+    data = open_stored(cell.dataset)
+    key = run_key(cell, description, data, params)
+    about = _about(cell, params, data, description, key)
+    run = open_run(cell.study, f"{cell.variant}-{cell.dataset}-s{cell.seed}", key, run_tags(about))
+    run.log_params({k: description[k] for k in ("row", "recipe")} | {"data_digest": data.digest})
+    checkpoints = CACHE / "checkpoints" / key[:32]
+    variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
+    sides = Sides(data.pack, data.side("train"), data.side("val"))
+    fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, run.log_epoch)
+    save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
+    with whole_file(cell.folder / "history.csv") as temporary:
+        pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)
+    write_json(cell.folder / "run.json", about | _outcome(fitted, sides, run))
+    _close(run, fitted)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _about(
+    cell: Cell, params: Params, data: Stored, description: dict[str, Any], key: str
+) -> dict[str, Any]:
+    return {
+        "study": cell.study,
+        "variant": cell.variant,
+        "dataset": cell.dataset,
+        "name": params.datasets[cell.dataset].name,
+        "protocol": data.protocol,
+        "seed": cell.seed,
+        "task": description["task"],
+        "paper": description["paper"],
+        "classes": list(data.classes),
+        "run_key": key,
+        "data_digest": data.digest,
+        "select": params.train.select[description["task"]],
+        "input_px": description["input_px"],
+        "channels": description["recipe"]["channels"],
+        "hardware": hardware(),
+        "versions": versions(),
+        "commit": commit(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _outcome(fitted: Fitted, sides: Sides, run: Run) -> dict[str, Any]:
+    return {
+        "mlflow_run_id": run.run_id,
+        "best_epoch": fitted.best_epoch,
+        "epochs": len(fitted.history),
+        "val_score": fitted.val_score,
+        "train_seconds": fitted.seconds,
+        "train_images": len(set(sides.train.frame["image_id"])),
+        "val_images": len(set(sides.val.frame["image_id"])),
+        "parameters": fitted.parameters,
+        "precision": fitted.precision,
+        "resumed": fitted.resumed,
+    }
+
+
+def _close(run: Run, fitted: Fitted) -> None:
+    run.log_values({"best_val_score": fitted.val_score, "train_seconds": fitted.seconds})
+    run.set_tags({"best_epoch": fitted.best_epoch, "resumed": fitted.resumed})
+    run.finish()

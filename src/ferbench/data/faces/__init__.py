@@ -1,1 +1,1 @@
-"""A procedural renderer of faces: who is shown, which muscles act, how it is seen, and the drawing."""
+"""A procedural renderer of faces: who is shown, what muscles do, how it is seen, the drawing."""

@@ -29,9 +29,8 @@ _HAIRS: tuple[RGB, ...] = (
     (58, 40, 30),
     (96, 64, 40),
     (148, 100, 58),
+    (160, 84, 44),
     (206, 166, 104),
-    (150, 68, 38),
-    (168, 164, 160),
 )
 _IRISES: tuple[RGB, ...] = ((62, 40, 26), (86, 58, 34), (84, 110, 90), (74, 110, 150))
 
@@ -99,19 +98,27 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
     return r, g, b
 
 
-def _shade_of(palette: tuple[RGB, ...], rng: np.random.Generator) -> RGB:
-    """A colour between two neighbours of a palette."""
-    place = rng.uniform(0, len(palette) - 1.001)
-    return mix(palette[int(place)], palette[int(place) + 1], place % 1)
+def _between(palette: tuple[RGB, ...], place: float) -> RGB:
+    """A colour of a palette, `place` in [0, 1) of the way through it."""
+    index, share = divmod(place * (len(palette) - 1), 1)
+    return mix(palette[int(index)], palette[int(index) + 1], share)
+
+
+def _hair_of(darkness: float, rng: np.random.Generator) -> RGB:
+    """A hair colour: any for light skin, black to brown for dark skin, grey for some."""
+    if rng.random() < 0.1:
+        return mix((120, 116, 112), (205, 200, 196), rng.random())
+    return _between(_HAIRS, rng.random() * (1 - darkness) ** 0.8 * 0.999)
 
 
 def draw_person(rng: np.random.Generator) -> Person:
     """A random person; the same state of `rng` gives the same one."""
     bearded = rng.random() < 0.22
+    darkness = rng.random() * 0.999
     return Person(
-        skin=_shade_of(_SKINS, rng),
-        hair=_shade_of(_HAIRS, rng),
-        iris=_IRISES[int(rng.integers(len(_IRISES)))],
+        skin=_between(_SKINS, darkness),
+        hair=_hair_of(darkness, rng),
+        iris=_between(_IRISES, rng.random() * (1 - darkness)),
         style=HAIR_STYLES[int(rng.integers(len(HAIR_STYLES)))],
         width=rng.uniform(0.92, 1.06),
         jaw=rng.uniform(0.70, 0.90),

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
+from ferbench.data.faces.dataset import Item
 from ferbench.errors import InputError
-
-if TYPE_CHECKING:
-    from ferbench.data.faces.dataset import Item
 
 __all__ = ["plant"]
 
@@ -23,6 +21,9 @@ def plant(
     items: list[Item], options: Mapping[str, Any], rng: np.random.Generator
 ) -> Iterator[Item]:
     """The additional files; every one of them goes back to an image of its own.
+
+    Copies and changed versions keep the person. Every second exact copy is in another source split;
+    all others stay in the split of their image.
 
     Args:
         items: the clean data set.
@@ -60,9 +61,9 @@ def _exact(item: Item, number: int, items: list[Item]) -> Item:
 
 def _conflict(item: Item, number: int, items: list[Item]) -> Item:
     """A copy with another label."""
-    classes = sorted({other.emotion for other in items} - {item.emotion})
-    emotion = classes[number % len(classes)]
-    faces = tuple((box, emotion if i == 0 else e) for i, (box, e) in enumerate(item.faces))
+    others = sorted({other.emotion for other in items} - {item.emotion})
+    emotion = others[number % len(others)]
+    faces = tuple({**face, "emotion": emotion} for face in item.faces[:1]) + item.faces[1:]
     return replace(item, file=f"conflict_{number:03d}.png", emotion=emotion, faces=faces)
 
 

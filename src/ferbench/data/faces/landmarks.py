@@ -1,7 +1,7 @@
 """Where the features are: outlines of a person's face under given action units.
 
-All functions return points (n, 2) in the person's own coordinates (see `anatomy`). `side` is 0 for the left
-of the picture and 1 for its right. Displacements per unit are by eye, after the pictures of the FACS manual.
+Points are (n, 2) in the person's own coordinates (see `anatomy`). `side` is 0 for the left of the
+picture and 1 for its right. How far a unit moves a point is set by eye, for legible pictures.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["Eye", "Mouth", "Points", "brow", "eye", "jaw_drop", "mouth", "outlin
 Points = NDArray[np.float64]
 
 _F = np.linspace(-1.0, 1.0, 15)  # places along the mouth, corner to corner
+_E = np.linspace(-1.0, 1.0, 9)  # places along a lid
+_BOW = (1 - _E**2) ** 0.75
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,7 @@ def eye(person: Person, units: Units, side: int, gaze: Points) -> Eye:
     lower = 1 + 0.25 * u[5] - 0.70 * u[7] - 1.00 * u[6] - 0.70 * u[9] - 0.4 * u[43]
     high = person.eye_high * max(upper, 0.12)
     low = 0.65 * person.eye_high * max(lower, -0.25)
-    f = np.linspace(-1.0, 1.0, 9)
-    bow = (1 - f**2) ** 0.75
+    f, bow = _E, _BOW
     x = person.eye_x + f * person.eye_wide
     tilt = -0.012 * f + sag * 0.09 * (f + 0.3)
     sign = 2 * side - 1
@@ -161,6 +162,11 @@ def mouth(person: Person, units: Units) -> Mouth:
     thin = 1 - 0.62 * max(u[24], 0.7 * u[23]) - 0.25 * u[12] - 0.2 * u[20]
     bow = (1 - _F**2) ** 0.8 - 0.16 * np.exp(-((_F / 0.14) ** 2))
     upper = upper_inner - person.lip * thin * (1 + 0.2 * u[10]) * bow
-    lower = lower_inner + person.lip * (thin + 0.25 + 0.35 * u[17]) * np.sqrt(1 - _F**2)
-    lines = [np.stack([x, y], axis=1) for y in (upper, upper_inner, lower_inner, lower)]
-    return Mouth(*lines, gap=float(gap + 0.10 * u[10] * u[25]))
+    lower = lower_inner + person.lip * (thin + 0.35 + 0.35 * u[17]) * np.sqrt(1 - _F**2)
+    return Mouth(
+        upper_outer=np.stack([x, upper], axis=1),
+        upper_inner=np.stack([x, upper_inner], axis=1),
+        lower_inner=np.stack([x, lower_inner], axis=1),
+        lower_outer=np.stack([x, lower], axis=1),
+        gap=float(gap + 0.10 * u[10] * u[25]),
+    )

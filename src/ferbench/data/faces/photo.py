@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferbench.data.faces.anatomy import RGB
-from ferbench.data.faces.canvas import Canvas, Pose
+from ferbench.data.faces.drawing import OUTLINE, Drawing, Pose
 from ferbench.data.faces.landmarks import Points
 
 __all__ = ["Picture", "Shot", "compose", "degrade", "draw_background", "draw_occluder", "draw_shot"]
 
 Picture = NDArray[np.float32]  # (H, W, 3), RGB in [0, 1]
+
+_SMALL_SCALE = (
+    24.0  # pixels per half width below which a face is drawn four times too large, not twice
+)
 
 
 @dataclass(frozen=True)
@@ -72,41 +76,42 @@ def draw_shot(rng: np.random.Generator) -> Shot:
     """Random circumstances."""
     red, green, blue = rng.uniform(30, 220, 3)
     return Shot(
-        intensity=rng.uniform(0.35, 1.0),
-        yaw=float(np.clip(rng.normal(0, 0.20), -0.45, 0.45)),
-        pitch=float(np.clip(rng.normal(0, 0.12), -0.3, 0.3)),
-        roll=float(np.clip(rng.normal(0, 0.10), -0.3, 0.3)),
-        shift=np.clip(rng.normal(0, 0.07, 2), -0.2, 0.2),
-        zoom=rng.uniform(0.88, 1.12),
+        intensity=rng.uniform(0.3, 1.0),
+        yaw=float(np.clip(rng.normal(0, 0.15), -0.35, 0.35)),
+        pitch=float(np.clip(rng.normal(0, 0.08), -0.2, 0.2)),
+        roll=float(np.clip(rng.normal(0, 0.06), -0.2, 0.2)),
+        shift=np.clip(rng.normal(0, 0.035, 2), -0.1, 0.1),
+        zoom=rng.uniform(0.95, 1.07),
         gaze=np.clip(rng.normal(0, 0.35, 2), -1, 1),
         shirt=(red, green, blue),
         light=rng.uniform(0, 2 * np.pi),
-        contrast=rng.uniform(0.0, 0.5),
-        gain=rng.uniform(0.65, 1.25),
+        contrast=rng.uniform(0.0, 0.35),
+        gain=rng.uniform(0.75, 1.2),
         blur=rng.uniform(0.0, 0.7),
-        noise=rng.uniform(0.005, 0.035),
+        noise=rng.uniform(0.004, 0.025),
         occluder=str(rng.choice(["none", "hand", "bar"], p=[0.88, 0.08, 0.04])),
         hidden=rng.uniform((-0.9, -0.4), (0.9, 1.2)),
     )
 
 
-def draw_occluder(canvas: Canvas, shot: Shot, skin: RGB) -> None:
+def draw_occluder(drawing: Drawing, shot: Shot, skin: RGB) -> None:
     """A hand with four fingers, or a bar, before the face."""
     x, y = shot.hidden
     if shot.occluder == "hand":
         for finger in range(4):
             top = np.array([(x + 0.17 * finger, y), (x + 0.17 * finger + 0.1, y + 2.0)])
-            canvas.line(top, tuple(0.72 * c for c in skin), 0.19, None)  # type: ignore[arg-type]
-            canvas.line(top + (0.01, 0.03), tuple(0.95 * c for c in skin), 0.14, None)  # type: ignore[arg-type]
+            drawing.line(top, tuple(0.72 * c for c in skin), 0.19, OUTLINE)  # type: ignore[arg-type]
+            drawing.line(top + np.array((0.01, 0.03)), tuple(0.95 * c for c in skin), 0.14, OUTLINE)  # type: ignore[arg-type]
     elif shot.occluder == "bar":
-        bar = np.array([(-2.0, y), (2.0, y + 0.4 * x), (2.0, y + 0.4 * x + 0.22), (-2.0, y + 0.22)])
-        canvas.fill(bar, shot.shirt, None)
+        bar = np.array([(-1.3, y), (1.3, y + 0.4 * x), (1.3, y + 0.4 * x + 0.22), (-1.3, y + 0.22)])
+        drawing.fill(bar, shot.shirt, OUTLINE)
 
 
 def draw_background(width: int, height: int, rng: np.random.Generator) -> Picture:
     """Soft patches of colour with a few straight edges, as a room has."""
-    base, colours = rng.uniform(0.15, 0.85), rng.normal(0, 0.12, (4, 5, 3))
-    small = np.clip(base + colours, 0, 1).astype(np.float32)
+    base, tint = rng.uniform(0.2, 0.75), rng.normal(0, 0.05, 3)
+    patches = rng.normal(0, 0.11, (4, 5, 1)) + rng.normal(0, 0.025, (4, 5, 3))
+    small = np.clip(base + tint + patches, 0, 1).astype(np.float32)
     picture: Picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     for _ in range(int(rng.integers(0, 4))):
         x0, x1 = np.sort(rng.integers(0, width + 1, 2))
@@ -115,10 +120,11 @@ def draw_background(width: int, height: int, rng: np.random.Generator) -> Pictur
     return np.clip(picture, 0, 1)
 
 
-def compose(below: Picture, canvas: Canvas, shot: Shot) -> Picture:
+def compose(below: Picture, drawing: Drawing, pose: Pose, shot: Shot) -> Picture:
     """A face, lit, over what is behind it."""
-    ink, shade = canvas.layers()
-    lit = ink[..., :3] * (shade * _light(shade.shape, canvas.pose, shot))[..., None]
+    supersample = 4 if pose.scale < _SMALL_SCALE else 2
+    ink, shade = drawing.layers(below.shape[1], below.shape[0], pose, supersample)
+    lit = ink[..., :3] * (shade * _light(shade.shape, pose, shot))[..., None]
     picture: Picture = lit + below * (1 - ink[..., 3:])
     return picture
 
@@ -140,4 +146,5 @@ def degrade(picture: Picture, shot: Shot, rng: np.random.Generator) -> NDArray[n
         picture = cv2.GaussianBlur(picture, (0, 0), shot.blur)
     noise = rng.standard_normal(picture.shape, dtype=np.float32)
     noisy = shot.gain * picture + np.float32(shot.noise) * noise
-    return np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    eight_bits: NDArray[np.uint8] = np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    return eight_bits

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferbench.data.faces.anatomy import Person
-from ferbench.data.faces.canvas import Canvas, Pose
+from ferbench.data.faces.drawing import Drawing, Pose
 from ferbench.data.faces.head import Bounds, Look, draw_head, face_bounds
 from ferbench.data.faces.photo import (
     Picture,
@@ -39,11 +39,11 @@ class Sitter:
     shot: Shot
 
 
-def _head(sitter: Sitter, width: int, height: int, pose: Pose, supersample: int) -> Canvas:
-    canvas = Canvas(width, height, pose, supersample)
-    draw_head(canvas, sitter.person, sitter.units, Look(sitter.shot.gaze, sitter.shot.shirt))
-    draw_occluder(canvas, sitter.shot, sitter.person.skin)
-    return canvas
+def _head(sitter: Sitter) -> Drawing:
+    drawing = Drawing()
+    draw_head(drawing, sitter.person, sitter.units, Look(sitter.shot.gaze, sitter.shot.shirt))
+    draw_occluder(drawing, sitter.shot, sitter.person.skin)
+    return drawing
 
 
 def _pose(shot: Shot, x: float, y: float, scale: float) -> Pose:
@@ -63,14 +63,13 @@ def render_crop(
     scale = _FILL * side_px * sitter.shot.zoom
     x, y = side_px * (0.5 + _FILL * sitter.shot.shift)
     pose = _pose(sitter.shot, float(x), float(y), scale)
-    canvas = _head(sitter, side_px, side_px, pose, 4 if side_px < 100 else 2)
-    picture = compose(draw_background(side_px, side_px, rng), canvas, sitter.shot)
+    picture = compose(draw_background(side_px, side_px, rng), _head(sitter), pose, sitter.shot)
     grey = picture @ np.array([0.299, 0.587, 0.114], np.float32)
     return degrade(grey, sitter.shot, rng)
 
 
 def place_faces(sitters: list[Sitter], rng: np.random.Generator) -> list[Pose]:
-    """Where some faces go in a scene: inside it and beside one another, the first one always placed.
+    """Where some faces go in a scene: inside it and beside one another.
 
     Returns:
         At most as many poses as sitters, of the first ones.
@@ -131,11 +130,10 @@ def render_scene(
 
 def _put(picture: Picture, sitter: Sitter, pose: Pose) -> None:
     """Draw a head into its part of the picture."""
-    reach = pose.scale * np.array([-2.3, -2.3, 2.3, 4.0])
+    reach = pose.scale * np.array([-2.8, -2.3, 2.8, 6.5])
     left, top, right, bottom = np.rint(np.array([pose.x, pose.y] * 2) + reach).astype(int)
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right, picture.shape[1]), min(bottom, picture.shape[0])
     local = Pose(pose.yaw, pose.pitch, pose.roll, pose.x - left, pose.y - top, pose.scale)
-    canvas = _head(sitter, right - left, bottom - top, local, 4 if pose.scale < 22 else 2)
     part = picture[top:bottom, left:right]
-    part[...] = np.clip(compose(part, canvas, sitter.shot), 0, 1)
+    part[...] = np.clip(compose(part, _head(sitter), local, sitter.shot), 0, 1)

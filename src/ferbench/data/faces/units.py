@@ -1,9 +1,10 @@
 """Facial action units, and the expressions as prototypes over them.
 
-Source: Ekman, Friesen, "Facial Action Coding System", Consulting Psychologists Press, 1978 (the units), and
-Friesen, Ekman, "EMFACS-7: Emotional Facial Action Coding System", 1983 (which units make an emotion).
-Differs: an emotion has a few prototypes here, not all of EMFACS' combinations; intensities are uniform draws
-and not the five letters A to E; asymmetry, talk and tired lids are added as nuisance.
+Source: Ekman, Friesen, "Facial Action Coding System", Consulting Psychologists Press, 1978 (units);
+Friesen, Ekman, "EMFACS-7: Emotional Facial Action Coding System", unpublished manual, University of
+California at San Francisco, 1983 (which units make an emotion).
+Differs: an emotion has two or three prototypes here, not all combinations; intensities are uniform
+draws and not the letters A to E; asymmetry, parted lips and tired lids are added as nuisance.
 """
 
 from __future__ import annotations

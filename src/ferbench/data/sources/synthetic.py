@@ -1,23 +1,28 @@
 """Synthetic faces: generated, so that everything can be tried without anybody's picture.
 
-Source: drawn by `ferbench.data.faces`. Licence: CC0-1.0. Citation: "ferbench synthetic faces". Images: as many
-as the options say. Classes: the seven basic emotions, contempt on request. Known faults: none but those
-that are planted on request: exact and near duplicates, conflicting labels, corrupt files.
+Source: drawn by `ferbench.data.faces`. Licence: CC0-1.0. Citation: "ferbench synthetic faces".
+Images: as many as the options say. Classes: the seven basic emotions, contempt on request.
+Known faults: none but those planted on request: exact and near duplicates, conflicting labels,
+corrupt files. Checksum: none, but equal options give equal bytes under one OpenCV and NumPy.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.faces.dataset import EMOTIONS, make_dataset
+from ferbench.data.faces.dataset import classes, generator, plan_images, render
+from ferbench.data.faces.faults import plant
 from ferbench.data.source import Box, Metadata, Reading, Record, Source
-from ferbench.errors import InputError
+from ferbench.emotions import BASIC
+from ferbench.errors import InputError, unknown
 
 __all__ = ["Synthetic"]
 
+_FORMS = ("crops", "scenes")
 _COLUMNS = ["file", "emotion", "person", "sequence", "source_split", "faces"]
 
 
@@ -27,9 +32,10 @@ class Synthetic(Source):
     Options:
         form: `crops` (48 x 48 grey, one aligned face) or `scenes` (320 x 240 RGB, 1 to 5 faces).
         persons: how many people.
-        images_per_person: how many pictures of each; in scenes, those in which it is the first face.
+        images_per_person: how many pictures of each; of a scene, the first face is the person's.
         seed: of everything.
-        exact_duplicates: how many files are copies of another one, every second in another source split.
+        exact_duplicates: how many files are copies of another one, every second one in another
+            source split.
         label_conflicts: how many files have a copy with another label.
         near_duplicates: how many files are slightly changed versions of another one.
         corrupt: how many files cannot be used: truncated, empty, text, a single pixel.
@@ -42,8 +48,9 @@ class Synthetic(Source):
         licence="CC0-1.0; generated, shows no real person",
         version="1",
         images=None,
-        emotions=EMOTIONS[:7],
-        faults="only those planted by the options: exact and near duplicates, conflicting labels, corrupt files",
+        emotions=BASIC[:7],
+        faults="only those planted by the options: exact and near duplicates, conflicting labels, "
+        "corrupt files",
     )
     OPTIONS: ClassVar[dict[str, Any]] = {
         "form": "crops",
@@ -64,40 +71,53 @@ class Synthetic(Source):
             InputError: an option's value makes no sense.
         """
         self._check()
+        items = [render(plan, self.options) for plan in plan_images(self.options)]
+        rng = generator(self.options["seed"], "faults")
         images = root / "images"
         images.mkdir(parents=True, exist_ok=True)
         with (root / "labels.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
-            for item in make_dataset(self.options):
+            for item in chain(items, plant(items, self.options, rng)):
                 (images / item.file).write_bytes(item.content)
-                faces = [{**box, "emotion": emotion} for box, emotion in item.faces]
                 row = [item.file, item.emotion, item.person, item.sequence, item.source_split]
-                writer.writerow([*row, json.dumps(faces)])
+                writer.writerow([*row, json.dumps(item.faces)])
         return True
 
     def _check(self) -> None:
-        form = self.options["form"]
-        if form not in ("crops", "scenes"):
-            raise InputError(
-                f"unknown form {form!r}", where="options: form", remedy="known: crops, scenes"
-            )
+        if self.options["form"] not in _FORMS:
+            raise unknown("form", self.options["form"], _FORMS, where="options: form")
         for key, default in self.OPTIONS.items():
             value = self.options[key]
-            if type(default) is int and (type(value) is not int or value < 0):
+            least = int(key in ("persons", "images_per_person"))
+            if type(value) is not type(default) or (type(value) is int and value < least):
+                kind = {int: f"a whole number from {least}", bool: "true or false"}
                 raise InputError(
-                    f"must be a whole number from 0, is {value!r}",
+                    f"must be {kind.get(type(default), 'a word')}, is {value!r}",
                     where=f"options: {key}",
                     remedy="correct the value",
                 )
 
     def read(self, root: Path) -> Reading:
-        """Records of `labels.csv`, in its order."""
+        """Records of `labels.csv`, in its order.
+
+        Raises:
+            InputError: the table is absent or is another one.
+        """
         table = root / "labels.csv"
         if not table.is_file():
             raise InputError("no label table", where=table, remedy="make the data set again")
         with table.open(encoding="utf-8", newline="") as file:
-            return Reading(records=[_record(row) for row in csv.DictReader(file)])
+            rows = list(csv.DictReader(file))
+        try:
+            records = [_record(row) for row in rows]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"no label table of this source: {error!r}",
+                where=table,
+                remedy="make the data set again",
+            ) from error
+        return Reading(records=records, emotions=classes(self.options))
 
 
 def _record(row: dict[str, str]) -> Record:

@@ -1,0 +1,39 @@
+"""Measure what a model must beat on a data set: nearest neighbour in raw pixels, commonest class.
+
+Reads data/interim/<dataset>/index.parquet, data/pack/<dataset>/ and data/splits/<dataset>.*; writes
+reports/data/<dataset>.floor.json. Command: python pipeline/floor.py <dataset>.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from ferbench.cli.stage import run_stage
+from ferbench.data.floor import measure_floor
+from ferbench.data.index import read_index
+from ferbench.data.pack import Pack
+from ferbench.errors import unknown
+from ferbench.files import read_json, write_json
+from ferbench.params import load_params
+
+
+def main() -> None:
+    (key,) = sys.argv[1:]
+    params = load_params()
+    if key not in params.datasets:
+        raise unknown("data set", key, params.datasets, where="params.yaml")
+    index = read_index(Path("data/interim", key, "index.parquet"))
+    split = pd.read_parquet(Path("data/splits", f"{key}.parquet"))
+    description = read_json(Path("data/splits", f"{key}.json"))
+    floor = measure_floor(index, split, description, Pack(Path("data/pack", key)))
+    write_json(Path("reports/data", f"{key}.floor.json"), floor)
+    accuracy = floor["split"]
+    print(
+        f"{key}: nearest neighbour {accuracy['nearest_neighbour']:.1%}, "
+        f"commonest class {accuracy['majority_class']:.1%} of {accuracy['n_test']} test faces"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,140 @@
+"""What a model must beat under a protocol: nearest neighbour in raw pixels, commonest class.
+
+The nearest neighbour knows nothing of faces. Where it does well, test images have near copies in
+train (frames of one sequence, pictures of one person), and a model may do well without having
+learnt expressions. Read every accuracy against it, and against the same floor with persons apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ferbench.data.neighbours import NEIGHBOURS, SIDE_PX, Faces, look, right
+from ferbench.data.pack import Pack
+from ferbench.data.partition import by_image, folds
+from ferbench.data.split import draw_split
+from ferbench.data.yolo_labels import boxes_of
+
+__all__ = ["measure_floor"]
+
+REDRAWS = 10
+FOLDS = 10
+# A search costs faces times faces. Above so many faces only the actual split is measured, on at
+# most so many of its test faces.
+MAX_FACES = 6_000
+MAX_TEST = 3_000
+LEVEL = 0.95
+
+
+def measure_floor(
+    index: pd.DataFrame, split: pd.DataFrame, description: dict[str, Any], pack: Pack
+) -> dict[str, Any]:
+    """The floor of a split, with its spread over other draws of the same protocol.
+
+    Args:
+        index: as `ferbench.data.index.read_index` gives it.
+        split: image_id and split.
+        description: of the split: protocol, seed, classes.
+        pack: the images.
+
+    Returns:
+        `split`: accuracies on `n_test` of the `test_faces`. `redraws`: the same over ten draws of
+        the same images by the protocol, with 95 % t intervals. `ten_folds`: accuracies over all
+        faces, each tested once, in random folds and in folds by person. What is not measured is
+        null, its reason in `skipped`.
+    """
+    images = index[index["image_id"].isin(split["image_id"])].sort_values("image_id")
+    side = split.set_index("image_id")["split"]
+    boxes = boxes_of(images, description["classes"])
+    small = len(boxes) <= MAX_FACES
+    faces = look(boxes if small else _sample(boxes, side, description["seed"]), pack)
+    persons = bool(images["person"].notna().all()) and images["person"].nunique() > 1
+    skipped = {} if small else {"redraws, ten_folds": f"{len(boxes)} faces, over {MAX_FACES}"}
+    if small and not persons:
+        skipped["ten_folds by_person"] = "persons are unknown"
+    return {
+        "protocol": description["protocol"],
+        "seed": description["seed"],
+        "features": f"faces as grey {SIDE_PX} x {SIDE_PX} pixels, Euclidean distance; "
+        "standardised: each face with mean 0 and deviation 1",
+        "test_faces": int((boxes["image_id"].map(side) == "test").sum()),
+        "split": _accuracies(faces, faces.parts(side)),
+        "redraws": _redraws(faces, images, description["protocol"]) if small else None,
+        "ten_folds": _ten_folds(faces, images, persons) if small else None,
+        "skipped": skipped,
+    }
+
+
+def _sample(boxes: pd.DataFrame, side: pd.Series, seed: int) -> pd.DataFrame:
+    """All training faces and at most `MAX_TEST` test faces, drawn at random."""
+    sides = boxes["image_id"].map(side)
+    test = np.flatnonzero(sides == "test")
+    drawn = np.random.default_rng(seed).permutation(test)[:MAX_TEST]
+    return boxes.iloc[np.sort(np.concatenate([np.flatnonzero(sides == "train"), drawn]))]
+
+
+def _accuracies(faces: Faces, sides: NDArray[Any]) -> dict[str, Any]:
+    """Test accuracy of nearest neighbours and of always saying train's commonest class."""
+    train, test = sides == "train", sides == "test"
+    commonest = np.bincount(faces.cls[train]).argmax()
+    return {
+        **{name: float(right(faces, name, train, test).mean()) for name in NEIGHBOURS},
+        "majority_class": float((faces.cls[test] == commonest).mean()),
+        "n_train": int(train.sum()),
+        "n_test": int(test.sum()),
+    }
+
+
+def _redraws(faces: Faces, images: pd.DataFrame, protocol: str) -> dict[str, Any]:
+    """Accuracies over splits of the same images by the same protocol, seeds 0 to `REDRAWS` - 1."""
+    drawn = []
+    for seed in range(REDRAWS):
+        split, _ = draw_split(images, protocol, seed)
+        drawn.append(_accuracies(faces, faces.parts(split.set_index("image_id")["split"])))
+    return {
+        name: _spread([accuracies[name] for accuracies in drawn])
+        for name in (*NEIGHBOURS, "majority_class")
+    }
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation and the mean's t interval."""
+    mean, std, n = float(np.mean(values)), float(np.std(values, ddof=1)), len(values)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * std / n**0.5
+    return {
+        "mean": mean,
+        "std": std,
+        "n": n,
+        "low": mean - half,
+        "high": mean + half,
+        "level": LEVEL,
+        "values": values,
+    }
+
+
+def _ten_folds(
+    faces: Faces, images: pd.DataFrame, persons: bool
+) -> dict[str, dict[str, float | None]]:
+    """Accuracies by kind of folds, over all faces, each looked up in the other folds."""
+    rng = np.random.default_rng(0)
+    kinds = {"random": by_image(images, (1 / FOLDS,) * FOLDS, rng)}
+    if persons:
+        kinds["by_person"] = folds(images, FOLDS, rng)
+    fold = {kind: faces.parts(part.set_axis(images["image_id"])) for kind, part in kinds.items()}
+    return {
+        name: {
+            kind: _cross_validated(faces, name, fold[kind]) if kind in fold else None
+            for kind in ("random", "by_person")
+        }
+        for name in NEIGHBOURS
+    }
+
+
+def _cross_validated(faces: Faces, name: str, fold: NDArray[np.int64]) -> float:
+    hits = sum(right(faces, name, fold != k, fold == k).sum() for k in np.unique(fold))
+    return float(hits / len(fold))

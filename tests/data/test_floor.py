@@ -1,0 +1,147 @@
+"""Floors, on made-up pictures whose neighbours are known beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.spatial.distance import cdist
+
+from ferbench.data import floor
+from ferbench.data.floor import measure_floor
+from ferbench.data.neighbours import Faces, look, right
+from ferbench.data.pack import Pack, pack_images
+from ferbench.data.split import draw_split
+from ferbench.data.yolo_labels import boxes_of
+
+EMOTIONS = ("neutral", "happiness", "anger")
+
+
+def twins(tmp_path: Path, persons: int = 12, frames: int = 6) -> tuple[pd.DataFrame, Pack]:
+    """Every person shows every emotion in almost equal frames; persons share nothing."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    (tmp_path / "raw").mkdir()
+    for person in range(persons):
+        for emotion in EMOTIONS:
+            still = rng.integers(20, 230, (48, 48))
+            for i in range(frames):
+                name = f"p{person:02d}_{emotion}_{i}"
+                pixels = (still + rng.integers(-2, 3, still.shape)).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "raw" / f"{name}.png")
+                box = {"left": 0.0, "top": 0.0, "right": 48.0, "bottom": 48.0, "emotion": emotion}
+                rows.append({"image_id": name, "emotion": emotion, "person": f"p{person:02d}"})
+                rows[-1] |= {"md5": name, "path": f"{name}.png", "faces": [box]}
+    index = pd.DataFrame(rows).assign(width=48, height=48, dataset="toy", source_split=None)
+    pack_images(index, tmp_path / "raw", tmp_path / "pack")
+    return index, Pack(tmp_path / "pack")
+
+
+def test_near_copies_lift_the_floor_and_keeping_persons_apart_takes_them_away(
+    tmp_path: Path,
+) -> None:
+    index, pack = twins(tmp_path)
+    leaky = measure_floor(index, *draw_split(index, "stratified_70_10_20", 0), pack)
+    apart = measure_floor(index, *draw_split(index, "person_70_10_20", 0), pack)
+    assert leaky["split"]["nearest_neighbour"] > 0.95
+    assert leaky["redraws"]["nearest_neighbour"]["low"] > 0.95
+    assert apart["redraws"]["nearest_neighbour"]["high"] < 0.6
+    for name in ("nearest_neighbour", "nearest_neighbour_standardised"):
+        assert leaky["ten_folds"][name]["random"] > 0.95
+        assert leaky["ten_folds"][name]["by_person"] < 0.6
+    assert leaky["skipped"] == {}
+
+
+def test_floor_is_that_of_the_obvious_form(tmp_path: Path) -> None:
+    index, pack = twins(tmp_path)
+    split, description = draw_split(index, "person_70_10_20", 3)
+    got = measure_floor(index, split, description, pack)["split"]
+    side = split.set_index("image_id")["split"]
+    train, test = (index[index["image_id"].map(side) == s] for s in ("train", "test"))
+    pixels = [np.stack([pack.image(i).ravel() for i in s["image_id"]]) for s in (train, test)]
+    nearest = cdist(pixels[1], pixels[0]).argmin(axis=1)
+    expected = (train["emotion"].to_numpy()[nearest] == test["emotion"].to_numpy()).mean()
+    assert got["nearest_neighbour"] == pytest.approx(expected)
+    # Every person shows every emotion equally often.
+    assert got["majority_class"] == pytest.approx(1 / 3)
+    assert (got["n_train"], got["n_test"]) == (len(train), len(test))
+
+
+def test_floor_is_the_same_whatever_the_order_of_rows(tmp_path: Path) -> None:
+    index, pack = twins(tmp_path, persons=6, frames=2)
+    split, description = draw_split(index, "person_70_10_20", 0)
+    mixed = index.sample(frac=1, random_state=0)
+    expected = measure_floor(index, split, description, pack)
+    assert measure_floor(mixed, split, description, pack) == expected
+
+
+def test_large_sets_are_sampled_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, pack = twins(tmp_path, persons=6, frames=2)
+    split, description = draw_split(index, "stratified_70_10_20", 0)
+    monkeypatch.setattr(floor, "MAX_FACES", 35)
+    monkeypatch.setattr(floor, "MAX_TEST", 3)
+    got = measure_floor(index, split, description, pack)
+    assert got["split"]["n_test"] == 3
+    assert got["split"]["n_train"] == description["images"]["train"]
+    assert got["test_faces"] == description["images"]["test"]
+    assert got["redraws"] is None
+    assert got["ten_folds"] is None
+    assert got["skipped"] == {"redraws, ten_folds": "36 faces, over 35"}
+
+
+def test_folds_by_person_are_left_out_where_persons_are_unknown(tmp_path: Path) -> None:
+    index, pack = twins(tmp_path, persons=6, frames=2)
+    index["person"] = None
+    got = measure_floor(index, *draw_split(index, "stratified_70_10_20", 0), pack)
+    assert got["ten_folds"]["nearest_neighbour"]["by_person"] is None
+    assert got["skipped"] == {"ten_folds by_person": "persons are unknown"}
+
+
+def test_every_face_of_a_scene_is_cut_out_grey(tmp_path: Path) -> None:
+    left, right_half = np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96, 3), np.uint8)
+    left[:, :, 0] = 200  # red: 0.299 of it is grey
+    right_half[::2] = 255  # stripes of one pixel: their mean is 127.5
+    Image.fromarray(np.hstack([left, right_half])).save(tmp_path / "a.png")
+    boxes = [
+        {"left": x, "top": 0.0, "right": x + 96.0, "bottom": 96.0, "emotion": emotion}
+        for x, emotion in ((0.0, "anger"), (96.0, "neutral"))
+    ]
+    index = pd.DataFrame(
+        {"image_id": ["a"], "path": ["a.png"], "width": 192, "height": 96, "faces": [boxes]}
+    )
+    pack_images(index, tmp_path, tmp_path / "pack")
+    faces = look(boxes_of(index, list(EMOTIONS)), Pack(tmp_path / "pack"))
+    assert faces.pixels.shape == (2, 48 * 48)
+    assert faces.cls.tolist() == [2, 0]
+    assert faces.image_id.tolist() == ["a", "a"]
+    assert np.unique(faces.pixels[0]).tolist() == [60]  # 59.8
+    assert abs(faces.pixels[1].mean() - 127.5) <= 0.5
+
+
+def test_standardised_distance_does_not_see_light_and_contrast() -> None:
+    rng = np.random.default_rng(0)
+    smile, frown = rng.integers(0, 100, (2, 48 * 48))
+    # The frown in the smile's light is nearer to it in raw pixels than the smile in other light.
+    pixels = np.stack([smile * 2 + 50, smile, frown * 2 + 50]).astype(np.uint8)
+    faces = Faces(pixels, np.array([1, 1, 2]), pd.Series(list("abc")))
+    test, train = np.array([True, False, False]), np.array([False, True, True])
+    assert right(faces, "nearest_neighbour", train, test).tolist() == [False]
+    assert right(faces, "nearest_neighbour_standardised", train, test).tolist() == [True]
+
+
+def test_flat_faces_have_a_distance_too() -> None:
+    faces = Faces(np.full((2, 9), 7, np.uint8), np.array([0, 0]), pd.Series(list("ab")))
+    one = np.array([True, False])
+    assert right(faces, "nearest_neighbour_standardised", one, ~one).tolist() == [True]
+
+
+def test_interval_is_students() -> None:
+    spread = floor._spread([1.0, 2.0, 3.0])
+    # t of 2 degrees of freedom at 97.5 %: 4.3027 (any table)
+    assert (spread["mean"], spread["std"], spread["n"]) == (2.0, 1.0, 3)
+    assert spread["high"] - 2 == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
+    assert spread["high"] - 2 == pytest.approx(2 - spread["low"])

@@ -1,0 +1,50 @@
+"""What every source keeps, those to come included."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ferbench import plugins
+from ferbench.data.source import Source
+from ferbench.emotions import in_order
+from ferbench.errors import InputError
+
+PACKAGE = "ferbench.data.sources"
+NAMES = plugins.names(PACKAGE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metadata_is_complete(name: str) -> None:
+    metadata = plugins.load(PACKAGE, name).METADATA
+    for field in ("title", "citation", "licence", "version", "faults"):
+        assert len(getattr(metadata, field)) > 0, field
+    assert list(metadata.emotions) == in_order(metadata.emotions)
+    assert metadata.images is None or metadata.images > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_archives_are_named_consistently(name: str) -> None:
+    source = plugins.load(PACKAGE, name)
+    metadata = source.METADATA
+    assert set(metadata.alternatives) <= set(metadata.archives)
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in metadata.sha256.values())
+    made = source.make is not Source.make
+    assert made or "archive:" in metadata.steps, "says how to get it"
+    assert metadata.kaggle is None or re.fullmatch("[a-z]+/[a-z0-9-]+", metadata.kaggle)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_option_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(InputError, match="wrong_option"):
+        plugins.load(PACKAGE, name)({"wrong_option": 1})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
+def test_empty_folder_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        plugins.load(PACKAGE, name)().read(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert caught.value.remedy

@@ -39,6 +39,58 @@ def fabricate(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 90) -> P
     return params
 
 
+def fabricate_reports(root: Path, params: Params) -> None:
+    """Write what the stages beside training leave for the report: facts, floors, descriptions."""
+    emotions = {"neutral": 150, "happiness": 170, "anger": 115}
+    facts = {
+        "title": "Faces made of chance",
+        "citation": "Nobody, 1900.",
+        "licence": "Free of licence.",
+        "version": "1",
+        "faults": "None known.",
+        "images": 450,
+        "unique": 435,
+        "duplicate_groups": 10,
+        "redundant_copies": 15,
+        "conflict_groups": 0,
+        "conflict_images": 0,
+        "quarantined": 2,
+        "emotions": emotions,
+        "promises": [
+            {"expectation": "every image has an emotion", "holds": True, "observed": "all"}
+        ],
+        "passed": True,
+    }
+    spread = {"std": 0.01, "n": 10, "low": 0.48, "high": 0.53, "level": 0.95, "values": []}
+    floor = {
+        "protocol": "person_70_10_20",
+        "split": {"nearest_neighbour": 0.51, "majority_class": 0.39, "n_train": 300, "n_test": 90},
+        "redraws": {
+            name: {"mean": 0.5, **spread} for name in ("nearest_neighbour", "majority_class")
+        },
+        "ten_folds": {"random": 0.83, "by_person": 0.5},
+    }
+    for key in params.datasets:
+        _write(root / "reports" / "data" / f"{key}.json", facts)
+        _write(root / "reports" / "data" / f"{key}.floor.json", floor)
+    for number, variant in enumerate(params.variants, 1):
+        about = {
+            "variant": variant,
+            "paper": "p1",
+            "task": "detect" if variant.startswith("yolo") else "classify",
+            "params_train": 7_790_011 - 900_000 * number,
+            "params_deployed": 7_786_167 - 900_000 * number,
+            "gflops": 0.66 * number,
+            "input_px": 40,
+        }
+        _write(root / "reports" / "demo" / "variants" / f"{variant}.json", about)
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
 def write_answers(
     folder: Path, rng: np.random.Generator, faces: int, skill: float, detects: bool
 ) -> None:

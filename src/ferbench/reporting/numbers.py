@@ -1,0 +1,67 @@
+"""How numbers are written for people; files keep fractions."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["count", "decimal", "interval", "p_value", "percent", "points"]
+
+NOTHING = "–"
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """A fraction as per cent, without the sign.
+
+    >>> percent(0.7236), percent(float("nan"))
+    ('72.4', '–')
+    """
+    return decimal(None if fraction is None else 100 * fraction, digits)
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in percentage points, with its sign.
+
+    >>> points(0.0312), points(-0.5)
+    ('+3.1', '−50.0')
+    """
+    if math.isnan(difference):
+        return NOTHING
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """The bounds of an interval of fractions, in per cent.
+
+    >>> interval(0.667, 0.7779)
+    '66.7 to 77.8'
+    """
+    if math.isnan(low) or math.isnan(high):
+        return NOTHING
+    return f"{percent(low)} to {percent(high)}"
+
+
+def p_value(p: float) -> str:
+    """A p-value as far as it means something.
+
+    >>> p_value(0.0312), p_value(2e-7), p_value(float("nan"))
+    ('0.031', '< 0.001', '–')
+    """
+    if math.isnan(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: float | None) -> str:
+    """A whole number with its thousands apart.
+
+    >>> count(7790011)
+    '7,790,011'
+    """
+    return NOTHING if number is None else f"{number:,.0f}"
+
+
+def decimal(number: float | None, digits: int) -> str:
+    """A number with so many decimals."""
+    if number is None or math.isnan(number):
+        return NOTHING
+    return f"{number:.{digits}f}".replace("-", "−")

@@ -1,0 +1,110 @@
+"""Means over seeds and comparisons, as records; everything the report says begins here."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ferbench import plugins
+from ferbench.stats.result import Interval
+
+__all__ = ["Comparison", "Mean", "at", "comparisons_of", "seeds_words", "summarise"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """One metric of one variant on one data set under one protocol, on test, over seeds.
+
+    Args:
+        dataset: name in tables.
+        protocol: of the split.
+        variant: row of the variants table.
+        metric: which.
+        mean: over seeds.
+        low: lower bound of its interval; NaN if there is none.
+        high: upper bound.
+        std: sample standard deviation; NaN of one seed.
+        values: by rising seed.
+    """
+
+    dataset: str
+    protocol: str
+    variant: str
+    metric: str
+    mean: float
+    low: float
+    high: float
+    std: float
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of `comparisons.csv`."""
+
+    study: str
+    dataset: str
+    protocol: str
+    variant_a: str
+    variant_b: str
+    metric: str
+    test: str
+    n: int
+    estimate: float
+    low: float
+    high: float
+    statistic: float
+    p_value: float
+    p_corrected: float
+    effect_size: float
+
+
+def comparisons_of(table: pd.DataFrame) -> tuple[Comparison, ...]:
+    """The rows of `comparisons.csv`."""
+    return tuple(
+        Comparison(**{str(k): v for k, v in row.items()}) for row in table.to_dict("records")
+    )
+
+
+def summarise(results: pd.DataFrame, interval: str) -> list[Mean]:
+    """One record a data set, protocol, variant and metric, on test.
+
+    Args:
+        results: rows of `results.csv`.
+        interval: the file of `ferbench.stats.intervals`.
+    """
+    bounds = plugins.load("ferbench.stats.intervals", interval)
+    tested = results[results["subset"] == "test"].sort_values("seed", kind="stable")
+    series: dict[tuple[str, str, str, str], list[float]] = {}
+    columns = (tested[c] for c in ("dataset", "protocol", "variant", "metric", "value"))
+    for dataset, protocol, variant, metric, value in zip(*columns, strict=True):
+        series.setdefault((dataset, protocol, variant, metric), []).append(float(value))
+    return [_mean(place, values, bounds(values)) for place, values in series.items()]
+
+
+def _mean(place: tuple[str, str, str, str], values: list[float], bounds: Interval) -> Mean:
+    std = statistics.stdev(values) if len(values) > 1 else math.nan
+    return Mean(*place, *bounds, std, tuple(values))
+
+
+def at(means: list[Mean], place: tuple[str, str], metric: str) -> list[Mean]:
+    """One metric at one (data set, protocol), best first; of equals the earlier row is first."""
+    here = [m for m in means if (m.dataset, m.protocol) == place and m.metric == metric]
+    return sorted(here, key=lambda m: -m.mean)
+
+
+def seeds_words(number: int) -> str:
+    """A number of seeds in words.
+
+    >>> seeds_words(1), seeds_words(3)
+    ('1 seed', '3 seeds')
+    """
+    return f"{number} seed" + ("" if number == 1 else "s")

@@ -80,13 +80,13 @@ def list_images(root: Path) -> list[FerImage]:
     roles = dict(_USAGES)
     if "PrivateTest" not in usages:
         roles["PublicTest"] = "test"
-    files = [path.relative_to(top) for path, _, _ in listed]
-    ids = image_ids([file.with_suffix("").as_posix() for file in files])
+    files = [path.relative_to(top).as_posix() for path, _, _ in listed]
+    ids = image_ids([file.rsplit(".", 1)[0] for file in files], files)
     return [
         FerImage(
             image_id=image_id,
             path=path.relative_to(root).as_posix(),
-            file=file.as_posix(),
+            file=file,
             emotion=emotion,
             split=roles.get(path.stem.split("_")[0], split),
             row=int(match[1]) if (match := _ROW.search(path.stem)) else None,

@@ -74,19 +74,24 @@ def emotion_of(word: str, where: object, rename: dict[str, str] | None = None) -
     return emotion
 
 
-def image_ids(names: Sequence[str]) -> list[str]:
+def image_ids(names: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Names as ids that are safe as file names and differ from one another.
 
-    Names that would become one id all get a piece of their digest, so no id depends on their order.
+    Names that would become one id all get a piece of their path's digest, so no id depends on their
+    order.
 
-    >>> image_ids(["a/1", "b 2"])
+    Args:
+        names: what the ids shall be like.
+        paths: of the same images, all different, in a form that is the same on every machine.
+
+    >>> image_ids(["a/1", "b 2"], ["a/1.png", "b 2.png"])
     ['a_1', 'b_2']
     """
     plain = [_UNSAFE.sub("_", name) for name in names]
     times = Counter(plain)
     return [
-        f"{safe}_{hashlib.sha256(name.encode()).hexdigest()[:8]}" if times[safe] > 1 else safe
-        for name, safe in zip(names, plain, strict=True)
+        f"{safe}_{hashlib.sha256(path.encode()).hexdigest()[:8]}" if times[safe] > 1 else safe
+        for safe, path in zip(plain, paths, strict=True)
     ]
 
 

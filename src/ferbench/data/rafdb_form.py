@@ -87,9 +87,9 @@ class RafDB(Source):
             for folder in folders(top / split)
             for path in images(folder)
         ]
-        ids = image_ids([path.stem.removesuffix("_aligned") for path, _, _ in listed])
-        for (path, emotion, split), image_id in zip(listed, ids, strict=True):
-            name = path.relative_to(root).as_posix()
+        paths = [path.relative_to(root).as_posix() for path, _, _ in listed]
+        ids = image_ids([path.stem.removesuffix("_aligned") for path, _, _ in listed], paths)
+        for (_, emotion, split), name, image_id in zip(listed, paths, ids, strict=True):
             reading.records.append(Record(image_id, name, emotion, source_split=split))
         return reading
 

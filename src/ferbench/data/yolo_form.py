@@ -49,11 +49,10 @@ class YoloForm(Source):
             raise InputError(
                 "no {train,valid,test}/images", where=top, remedy="check the row's `archive:`"
             )
-        ids = image_ids([f"{split}_{path.stem}" for path, _, split in listed])
-        for (path, label, split), image_id in zip(listed, ids, strict=True):
-            _read_image(
-                (path.relative_to(root).as_posix(), image_id, split), label, root, classes, reading
-            )
+        paths = [path.relative_to(root).as_posix() for path, _, _ in listed]
+        ids = image_ids([f"{split}_{path.stem}" for path, _, split in listed], paths)
+        for (_, label, split), path, image_id in zip(listed, paths, ids, strict=True):
+            _read_image((path, image_id, split), label, root, classes, reading)
         return reading
 
 

@@ -111,9 +111,9 @@ def _read_crops(root: Path) -> Reading:
     for folder in folders(_crops_folder(root)):
         emotion = emotion_of(folder.name, where=folder)
         listed |= dict.fromkeys(images(folder), emotion)
-    ids = image_ids([f"{path.parent.name}_{path.stem}" for path in listed])
-    for (path, emotion), image_id in zip(listed.items(), ids, strict=True):
-        name = path.relative_to(root).as_posix()
+    names = [path.relative_to(root).as_posix() for path in listed]
+    ids = image_ids([f"{path.parent.name}_{path.stem}" for path in listed], names)
+    for (path, emotion), name, image_id in zip(listed.items(), names, ids, strict=True):
         if match := _NAME.fullmatch(path.stem):
             person, sequence = match[1], f"{match[1]}_{match[2]}"
             reading.records.append(Record(image_id, name, emotion, person, sequence))

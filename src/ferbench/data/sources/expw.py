@@ -56,10 +56,12 @@ class ExpW(Source):
             )
         reading = Reading()
         faces, bad = _rows(top / _LABELS)
-        present = {path.name: path for path in images(top / "image" / "origin")}
-        names = sorted(faces.keys() | bad.keys() | present.keys())
-        for name, image_id in zip(names, image_ids([Path(n).stem for n in names]), strict=True):
-            path = (top / "image" / "origin" / name).relative_to(root).as_posix()
+        folder = top / "image" / "origin"
+        present = {path.name for path in images(folder) if path.parent == folder}
+        names = sorted(faces.keys() | bad.keys() | present)
+        ids = image_ids([Path(name).stem for name in names], names)
+        for name, image_id in zip(names, ids, strict=True):
+            path = (folder / name).relative_to(root).as_posix()
             if name in bad:
                 reading.faults.append(Fault(path, bad[name]))
             elif name not in present:

@@ -61,10 +61,10 @@ class Folder(Source):
                 for path in images(top)
                 if path.parent == top
             ]
-        names = [path.relative_to(root).with_suffix("").as_posix() for path, _, _ in listed]
-        for (path, emotion, split), image_id in zip(listed, image_ids(names), strict=True):
+        names = [path.relative_to(root).as_posix() for path, _, _ in listed]
+        ids = image_ids([name.rsplit(".", 1)[0] for name in names], names)
+        for (path, emotion, split), name, image_id in zip(listed, names, ids, strict=True):
             match = pattern.search(path.stem) if pattern else None
-            name = path.relative_to(root).as_posix()
             person = match[1] if match else None
             reading.records.append(
                 Record(image_id, name, emotion, person=person, source_split=split)

@@ -42,6 +42,16 @@ def test_a_package_of_another_version_is_named(
     assert "not_installed" not in check.found
 
 
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        checkout.importlib.metadata,
+        "requires",
+        lambda _: ["numpy==2.4.6", "no_such.thing>=1; python_version > '3'", "x; extra == 'dev'"],
+    )
+    check = checkout._packages()
+    assert (check.state, check.found) == ("fail", "missing: no_such.thing")
+
+
 def test_an_archive_is_known_by_its_checksum(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     path.write_bytes(b"faces")

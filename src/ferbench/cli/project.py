@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -34,31 +35,41 @@ def project_checks() -> Iterator[Check]:
 
 
 def _packages() -> Check:
-    """Installed versions against the lock, for packages of the lock that are installed."""
+    """What ferbench itself asks for, and installed versions against the lock."""
+    installed = {_key(d.name): d.version for d in importlib.metadata.distributions()}
+    if missing := [name for name in _required() if _key(name) not in installed]:
+        return Check("fail", "packages", f"missing: {', '.join(missing)}", SETUP)
     lock = Path("requirements.lock")
     if not lock.is_file():
         return Check("warn", "packages", "no requirements.lock here", "run in the project's folder")
-    pins = [line.strip().split("==") for line in lock.read_text("utf-8").splitlines()]
-    installed = {d.name.lower().replace("_", "-"): d.version for d in _distributions()}
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    pins = [line.strip().split("==") for line in lines if "==" in line]
     differ = [
-        f"{name} {installed[key]} instead of {pin[0]}"
-        for name, *pin in pins
-        if pin and (key := name.lower().replace("_", "-")) in installed and installed[key] != pin[0]
+        f"{name} {installed[_key(name)]} instead of {version}"
+        for name, version in pins
+        if installed.get(_key(name), version) != version
     ]
     if differ:
         return Check("warn", "packages", f"not as locked: {', '.join(differ)}", SETUP)
     return Check("ok", "packages", f"{len(installed)} installed, versions as locked")
 
 
-def _distributions() -> Iterator[importlib.metadata.Distribution]:
-    return iter(importlib.metadata.distributions())
+def _key(name: str) -> str:
+    """A package's name as all spellings of it come out."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _required() -> list[str]:
+    """Names of the packages that ferbench cannot do without."""
+    lines = importlib.metadata.requires("ferbench") or []
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
 
 
 def _params() -> Check:
     try:
         params = load_params()
     except InputError as error:
-        return Check("fail", "params.yaml", str(error.what), error.remedy)
+        return Check("fail", "params.yaml", f"{error.where}: {error.what}", error.remedy)
     sizes = f"{len(params.variants)} variants, {len(params.datasets)} data sets"
     return Check(
         "ok", "params.yaml", f"study {params.study.name}: {sizes}, {len(params.seeds)} seeds"

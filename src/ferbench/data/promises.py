@@ -142,7 +142,7 @@ def _of_labels(settings: Validate, emotions: Sequence[str]) -> list[Promise]:
         Promise(
             "every label is a declared emotion",
             gxe.ExpectColumnValuesToMatchRegex(
-                column="face_emotion", regex=rf"^({known})(\+({known}))*$"
+                column="face_emotion", regex=rf"^(?:{known})(?:\+(?:{known}))*$"
             ),
             f"declared are {', '.join(emotions)}; correct the source or its options",
             example="face_emotion",

@@ -144,8 +144,11 @@ def _run(expectations: list[Any], frame: pd.DataFrame, docs: Path) -> list[Any]:
 def _observed(result: Any, example: str) -> str:
     """What a result found, in a few words that do not change from run to run."""
     found = result.result
-    if result.exception_info.get("raised_exception"):
-        return f"not tested: {result.exception_info['exception_message']}"
+    info = result.exception_info
+    # One record, or one for each metric that could not be computed.
+    for record in [info] if "raised_exception" in info else info.values():
+        if record["raised_exception"]:
+            return f"not tested: {record['exception_message']}"
     if missing := found.get("partial_missing_list"):
         return f"missing: {', '.join(sorted(map(str, missing)))}"
     if count := found.get("unexpected_count"):

@@ -85,7 +85,7 @@ def _part(variant: Variant, column: str) -> Any:
 
 
 def _freeze_constants(network: nn.Module) -> None:
-    """The distribution head's kernel 0, 1, 2, ... is a parameter by form only; it must not learn."""
+    """The distribution head's kernel 0, 1, 2, ... is no weight: it must not learn."""
     for name, parameter in network.named_parameters():
         if ".dfl." in name:
             parameter.requires_grad_(False)

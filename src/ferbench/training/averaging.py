@@ -13,9 +13,9 @@ __all__ = ["RampedAverage"]
 class RampedAverage(WeightAveraging):
     """Exponential moving average whose decay rises from 0.
 
-    So a short run is not held at its start. The decay at step t is `decay * (1 - exp(-t / steps))`, as in the base library's trainer.
-    Validation and checkpoints use the averaged weights; the raw ones are kept beside them for
-    resuming.
+    So a short run is not held at its start. The decay at step t is `decay * (1 - exp(-t / steps))`,
+    as in the base library's trainer. Validation and checkpoints use the averaged weights; the raw
+    ones are kept beside them for resuming.
 
     Args:
         decay: that is approached.

@@ -67,11 +67,11 @@ class Chart:
         width = float(re.search(r'width="([\d.]+)pt"', body).group(1))  # type: ignore[union-attr]
         body = re.sub(r'(width|height)="[\d.]+pt" ', "", body, count=2)
         body = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{self.name}-", body)
-        body = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", body)
+        body = re.sub(r"font-family: [^;\"]+;?", "", body)
         for colour, name in _NAMES.items():
             body = body.replace(colour, f"var(--{name})")
         label = (
-            f'role="img" aria-label="{escape(self.title)}" style="max-width:{width * 4 / 3:.0f}px"'
+            f'role="img" aria-label="{escape(self.title)}" style="--width:{width * 4 / 3:.0f}px"'
         )
         return Markup(body.replace("<svg ", f"<svg {label} ", 1))
 

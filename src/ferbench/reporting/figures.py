@@ -17,7 +17,7 @@ from ferbench.reporting.summary import Comparison, Mean
 
 __all__ = ["class_chart", "cost_chart", "difference_chart", "leaderboard_chart"]
 
-_WIDTH = 7.2
+_WIDTH = 6.2
 _ROW = 0.36
 _PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}")
 
@@ -33,7 +33,7 @@ def leaderboard_chart(
         rows: best first.
         floors: word and value.
     """
-    size = (_WIDTH, 1.0 + _ROW * len(rows))
+    size = (_WIDTH, 1.1 + _ROW * len(rows))
     return chart(name, title, size, partial(_leaderboard, rows=rows, floors=floors))
 
 
@@ -49,20 +49,21 @@ def _leaderboard(figure: Figure, rows: Sequence[Mean], floors: Mapping[str, floa
         axes.plot(row.values, [y] * len(row.values), "o", ms=4, mfc=SURFACE, mec=MUTED, mew=0.9)
         axes.plot(row.mean, y, "o", ms=8, color=ACCENT, mec=SURFACE, mew=1.2)
         _beside(axes, y, percent(row.mean))
-    for word, value in floors.items():
+    for line, (word, value) in enumerate(sorted(floors.items(), key=lambda item: -item[1])):
         axes.axvline(value, color=WARM, lw=1.2, ls=(0, (4, 3)))
         axes.annotate(
             f"{word} {percent(value)}",
-            (value, -0.75),
+            (value, -0.7 - 0.45 * line),
             color=WARM,
             fontsize=8,
             ha="left" if value < (left + right) / 2 else "right",
             xytext=(4 if value < (left + right) / 2 else -4, 0),
             textcoords="offset points",
+            bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1},
             annotation_clip=False,
         )
     _names_on_the_left(axes, [row.variant for row in rows])
-    axes.set_ylim(len(rows) - 0.4, -1.0)
+    axes.set_ylim(len(rows) - 0.4, -0.75 - 0.45 * len(floors))
     axes.xaxis.set_major_formatter(_PER_CENT)
     axes.set_xlabel("per cent; dot: mean, line: 95 % interval, rings: seeds")
 
@@ -124,13 +125,13 @@ def _differences(figure: Figure, rows: Sequence[Comparison], alpha: float) -> No
         _beside(axes, y, points(row.estimate))
     _names_on_the_left(axes, [row.variant_b for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:+.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)[:-2]))
     axes.set_xlabel("percentage points from the baseline; filled: significant after correction")
 
 
 def class_chart(name: str, title: str, emotions: Mapping[str, int]) -> Chart:
     """How many images each class has."""
-    size = (_WIDTH * 0.62, 0.3 + 0.27 * len(emotions))
+    size = (_WIDTH * 0.72, 0.3 + 0.27 * len(emotions))
     return chart(name, title, size, partial(_classes, emotions=emotions))
 
 
@@ -157,7 +158,8 @@ def cost_chart(name: str, title: str, rows: Sequence[Mean], parameters: Mapping[
         rows: one metric.
         parameters: deployed, by variant.
     """
-    return chart(name, title, (_WIDTH, 3.4), partial(_cost, rows=rows, parameters=parameters))
+    size = (_WIDTH, max(3.2, 0.9 + 0.22 * len(rows)))
+    return chart(name, title, size, partial(_cost, rows=rows, parameters=parameters))
 
 
 def _cost(figure: Figure, rows: Sequence[Mean], parameters: Mapping[str, int]) -> None:
@@ -165,20 +167,22 @@ def _cost(figure: Figure, rows: Sequence[Mean], parameters: Mapping[str, int]) -
     bare(axes, "both")
     ordered = sorted(rows, key=lambda row: row.mean)
     span = max(ordered[-1].mean - ordered[0].mean, 0.05)
+    line = span * 0.2 / (figure.get_figheight() - 0.8)  # the height of a label, in data units
     last = -1.0
     for row in ordered:
-        millions = parameters[row.variant] / 1e6
-        axes.plot(millions, row.mean, "o", ms=8, color=ACCENT, mec=SURFACE)
-        last = max(row.mean, last + 0.075 * span)  # labels keep a line's distance
+        place = (parameters[row.variant] / 1e6, row.mean)
+        axes.plot(*place, "o", ms=7, color=ACCENT, mec=SURFACE)
+        last = max(row.mean, last + line)  # labels keep a line's distance
         axes.annotate(
             row.variant,
-            (millions, row.mean),
-            xytext=(9, (last - row.mean) / span * 200),
+            (place[0], last),
+            xytext=(9, 0),
             textcoords="offset points",
             va="center",
             fontsize=8.5,
         )
-    axes.margins(x=0.25, y=0.12)
+    axes.set_ylim(ordered[0].mean - 0.1 * span, last + 0.1 * span)
+    axes.margins(x=0.25)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(_PER_CENT)
     axes.set_xlabel("deployed parameters, millions")

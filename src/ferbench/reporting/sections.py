@@ -107,5 +107,5 @@ def _curve(files: StudyFiles, key: str, mean: Mean) -> Chart:
     ours = table[(table["dataset"] == key) & (table["variant"] == mean.variant)]
     task = files.descriptions[mean.variant]["task"]
     score = files.params.train.select[task]
-    title = f"{mean.variant}, {int(ours['epoch'].max())} epochs"
+    title = f"{mean.variant}, {ours['epoch'].nunique()} epochs"
     return curve_chart(f"curves_{key}_{mean.variant}", title, ours, score)

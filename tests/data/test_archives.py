@@ -167,3 +167,9 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in _refused(_zip(tmp_path / "a.zip", {"a": b"", "a/b": b""}), tmp_path)
+
+
+def test_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
+    inner = _zip(tmp_path / "inner.zip", {"x": b"x"}).read_bytes()
+    extract(_tar(tmp_path / "a.tar", {"a": b"1", "inner.zip": inner}, "w:"), tmp_path / "out")
+    assert _content(tmp_path / "out") == {"a": b"1", "inner.zip": inner}

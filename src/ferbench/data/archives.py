@@ -115,10 +115,12 @@ def _unreadable(archive: Path, error: object) -> InputError:
 
 
 def _reader(archive: Path) -> Callable[[Path], Iterator[_Member]]:
+    # Names decide first: a tar that ends with a zip file looks like a zip file.
+    name = archive.name.lower()
+    if name.endswith(_READABLE) and not name.endswith(".zip") and tarfile.is_tarfile(archive):
+        return _tar_members
     if zipfile.is_zipfile(archive):
         return _zip_members
-    if archive.name.lower().endswith(_READABLE) and tarfile.is_tarfile(archive):
-        return _tar_members
     raise _unreadable(archive, "no zip or tar archive")
 
 

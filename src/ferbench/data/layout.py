@@ -68,7 +68,8 @@ def emotion_of(word: str, where: object, rename: dict[str, str] | None = None) -
     Raises:
         InputError: the word stands for no emotion.
     """
-    emotion = normalise((rename or {}).get(word, word))
+    renamed = {str(old): str(new) for old, new in (rename or {}).items()}
+    emotion = normalise(renamed.get(word, word))
     if emotion is None:
         raise unknown("class", word, EMOTIONS, where=where)
     return emotion

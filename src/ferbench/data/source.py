@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ferbench.errors import InputError, unknown
+
 __all__ = ["Box", "Fault", "Metadata", "Reading", "Record", "Source"]
 
 
@@ -121,6 +123,20 @@ class Reading:
     emotions: tuple[str, ...] = ()
 
 
+def _check_type(key: str, value: Any, default: Any) -> None:
+    """Refuse an option of another type than its default; a default of None takes anything."""
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    kinds = (int, float) if number else type(default)
+    if default is not None and (
+        not isinstance(value, kinds) or (number and isinstance(value, bool))
+    ):
+        raise InputError(
+            f"must be like {default!r}, is {value!r}",
+            where=f"options: {key}",
+            remedy="correct it in the row's `options`",
+        )
+
+
 class Source(ABC):
     """A data set.
 
@@ -128,19 +144,18 @@ class Source(ABC):
         options: the source's own options, from the `options` cell of its row in `params.yaml`.
 
     Raises:
-        InputError: an option is unknown.
+        InputError: an option is unknown, or has not the type of its default.
     """
 
     METADATA: ClassVar[Metadata]
     OPTIONS: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        from ferbench.errors import unknown
-
         options = dict(options or {})
-        for key in options:
+        for key, value in options.items():
             if key not in self.OPTIONS:
                 raise unknown(f"option of source {type(self).__name__}", key, self.OPTIONS)
+            _check_type(key, value, self.OPTIONS[key])
         self.options: dict[str, Any] = {**self.OPTIONS, **options}
 
     @abstractmethod

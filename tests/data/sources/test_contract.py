@@ -48,3 +48,13 @@ def test_empty_folder_is_refused_by_name(name: str, tmp_path: Path) -> None:
         plugins.load(PACKAGE, name)().read(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_option_of_another_type_is_refused(name: str) -> None:
+    source = plugins.load(PACKAGE, name)
+    for key, default in source.OPTIONS.items():
+        assert source({key: default}).options[key] == default
+        if default is not None:
+            with pytest.raises(InputError, match=f"options: {key}: must be like"):
+                source({key: ["a list"]})

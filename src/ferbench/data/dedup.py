@@ -68,74 +68,76 @@ def deduplicate(
     Raises:
         InputError: nothing readable is left.
     """
+    found = _Found(list(reading.faults))
     checked = check_images([root / record.path for record in reading.records], min_side_px)
-    quarantine = list(reading.faults)
-    rows: list[dict[str, Any]] = []
-    found: Counter[str] = Counter(clipped_boxes=0, polygons=0, polygon_images=0)
     for record, check in zip(reading.records, checked, strict=True):
-        row = _row(record, check, dataset, quarantine, found)
-        if row:
-            rows.append(row)
-    if not rows:
+        found.add(record, check, dataset)
+    faults = sorted(found.faults, key=lambda fault: (fault.path, fault.reason))
+    if not found.rows:
+        first = f"; {faults[0].path}: {faults[0].reason}" if faults else ""
         raise InputError(
-            f"none of {len(reading.records)} listed images is readable"
-            + (f"; the first: {quarantine[0].path}: {quarantine[0].reason}" if quarantine else ""),
+            f"none of {len(reading.records)} listed images is readable{first}",
             where=root,
             remedy="check the row's `source` and `archive:`, then run stage download again",
         )
-    resolved = resolve(rows, policy)
-    excluded = [
-        {"path": fault.path, "reason": f"excluded: {fault.reason}"} for fault in reading.excluded
-    ]
-    dropped = sorted([*resolved.dropped, *excluded], key=lambda d: (d["path"], d["reason"]))
+    resolved = resolve(found.rows, policy)
+    excluded = [{"path": f.path, "reason": f"excluded: {f.reason}"} for f in reading.excluded]
     counts = {
-        "images": len(rows),
+        "images": len(found.rows),
         "unique": len(resolved.kept),
         **resolved.counts,
-        "quarantined": len({fault.path for fault in quarantine}),
+        "quarantined": len({fault.path for fault in faults}),
         "excluded": len(excluded),
-        **found,
-        **_census(rows, resolved.kept),
+        **found.boxes,
+        **_census(found.rows, resolved.kept),
         **reading.counts,
         "declared": list(reading.emotions),
     }
-    quarantine.sort(key=lambda fault: (fault.path, fault.reason))
-    return Cleaned(resolved.kept, dropped, quarantine, counts)
+    dropped = sorted([*resolved.dropped, *excluded], key=lambda d: (d["path"], d["reason"]))
+    return Cleaned(resolved.kept, dropped, faults, counts)
+
+
+class _Found:
+    """Index rows, faults and box counts, image by image."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.faults = faults
+        self.boxes = Counter(clipped_boxes=0, polygons=0, polygon_images=0)
+
+    def add(self, record: Record, check: Checked | str, dataset: str) -> None:
+        """Take an image up, or say why not."""
+        if ".." in PurePosixPath(record.path).parts or record.path.startswith("/"):
+            check = "outside the data set's folder"
+        if isinstance(check, str):
+            self.faults.append(Fault(record.path, check))
+            return
+        placed = place_faces(record, check.width, check.height)
+        self.faults += [Fault(record.path, reason) for reason in placed.faults]
+        if not placed.faces:
+            return
+        self.boxes["clipped_boxes"] += placed.clipped
+        self.boxes["polygons"] += record.polygons
+        self.boxes["polygon_images"] += record.polygons > 0
+        self.rows.append(_row(record, check, placed.faces, dataset))
 
 
 def _row(
-    record: Record,
-    check: Checked | str,
-    dataset: str,
-    quarantine: list[Fault],
-    found: Counter[str],
-) -> dict[str, Any] | None:
-    """The index row of an image, or None and a line of the quarantine list."""
-    if ".." in PurePosixPath(record.path).parts or record.path.startswith("/"):
-        check = "outside the data set's folder"
-    if isinstance(check, str):
-        quarantine.append(Fault(record.path, check))
-        return None
-    placed = place_faces(record, check.width, check.height)
-    quarantine += [Fault(record.path, reason) for reason in placed.faults]
-    if not placed.faces:
-        return None
-    found["clipped_boxes"] += placed.clipped
-    found["polygons"] += record.polygons
-    found["polygon_images"] += record.polygons > 0
+    record: Record, check: Checked, faces: list[dict[str, Any]], dataset: str
+) -> dict[str, Any]:
     return {
         "image_id": record.image_id,
         "path": record.path,
         "md5": check.md5,
         "dataset": dataset,
-        "emotion": placed.faces[0]["emotion"],
+        "emotion": faces[0]["emotion"],
         "person": record.person,
         "sequence": record.sequence,
         "source_split": record.source_split,
         "width": check.width,
         "height": check.height,
         "channels": check.channels,
-        "faces": placed.faces,
+        "faces": faces,
         "votes": list(record.votes) if record.votes else None,
     }
 

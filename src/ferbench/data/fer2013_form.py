@@ -64,11 +64,7 @@ def list_images(root: Path) -> list[FerImage]:
     """
     top = find_folder(root, ["train"])
     if top is None:
-        raise InputError(
-            f"neither train/<class>/ nor {' or '.join(_TABLES)}",
-            where=root,
-            remedy="set the row's `archive:` to FER2013 in one of these forms",
-        )
+        raise _no_form(root)
     listed = [
         (path, emotion_of(folder.name, folder), _SPLITS[part.name.lower()])
         for part in folders(top)
@@ -76,9 +72,8 @@ def list_images(root: Path) -> list[FerImage]:
         for folder in folders(part)
         for path in images(folder)
     ]
-    usages = {path.stem.split("_")[0] for path, _, _ in listed}
     roles = dict(_USAGES)
-    if "PrivateTest" not in usages:
+    if not any(path.stem.startswith("PrivateTest_") for path, _, _ in listed):
         roles["PublicTest"] = "test"
     files = [path.relative_to(top).as_posix() for path, _, _ in listed]
     ids = image_ids([file.rsplit(".", 1)[0] for file in files], files)
@@ -93,6 +88,14 @@ def list_images(root: Path) -> list[FerImage]:
         )
         for (path, emotion, split), file, image_id in zip(listed, files, ids, strict=True)
     ]
+
+
+def _no_form(root: Path) -> InputError:
+    return InputError(
+        f"neither train/<class>/ nor {' or '.join(_TABLES)}",
+        where=root,
+        remedy="set the row's `archive:` to FER2013 in one of these forms",
+    )
 
 
 def images_from_table(root: Path) -> None:

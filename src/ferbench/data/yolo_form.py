@@ -123,15 +123,12 @@ def _read_image(
 ) -> None:
     """Append the image's record, or say why there is none."""
     path, image_id, split = image
+    rows = [(number, line.split()) for number, line in enumerate(read_lines(label), 1)]
     faces: list[Box] = []
-    polygons = 0
     faults: list[Fault] = []
-    for number, line in enumerate(read_lines(label), 1):
-        if not line.strip():
-            continue
+    for number, cells in rows:
         try:
-            faces.append(_box(line.split(), classes))
-            polygons += len(line.split()) > 5
+            faces += [_box(cells, classes)] if cells else []
         except ValueError as error:
             where = f"{label.relative_to(root).as_posix()}, row {number}"
             faults.append(Fault(path, f"{where}: {error}"))
@@ -148,7 +145,7 @@ def _read_image(
                 source_split=split,
                 faces=tuple(faces),
                 normalised=True,
-                polygons=polygons,
+                polygons=sum(len(cells) > 5 for _, cells in rows),
             )
         )
 

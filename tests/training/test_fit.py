@@ -1,0 +1,160 @@
+"""Training of a cell: it learns, repeats itself exactly, and goes on exactly where it was killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ferbench.data.stored import Stored
+from ferbench.params import Params
+from ferbench.training.fit import Fitted, Sides, fit
+
+VARIANTS = ["ivsa", "yolov5s_osam"]
+pytestmark = [
+    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:DeprecationWarning"),
+]
+
+
+def train(
+    params: Params, stored: Stored, folder: Path, variant: str, follow: Any = None, **changes: Any
+) -> Fitted:
+    recipe = dataclasses.replace(params.recipe_of(variant), **changes)
+    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    row = (params.variants[variant], recipe, 5)
+    return fit(row, sides, params.train, folder, follow or (lambda row: None))
+
+
+def assert_same(a: Fitted, b: Fitted) -> None:
+    def numbers(fitted: Fitted) -> list[dict[str, float]]:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in fitted.history]
+
+    assert numbers(a) == numbers(b)
+    assert a.best_epoch == b.best_epoch
+    assert a.state.keys() == b.state.keys()
+    assert all(torch.equal(a.state[k], b.state[k]) for k in a.state)
+
+
+class KilledError(Exception):
+    """Stands for a kill: it leaves the checkpoints as they are."""
+
+
+def die_after(epoch: int) -> Any:
+    def follow(row: dict[str, float]) -> None:
+        if row["epoch"] == epoch:
+            raise KilledError
+
+    return follow
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_killed_training_goes_on_to_the_very_same_end(
+    params: Params, stored: Stored, tmp_path: Path, variant: str
+) -> None:
+    straight = train(params, stored, tmp_path / "straight", variant)
+    with pytest.raises(KilledError):
+        # Dies in epoch 2, before that epoch's checkpoint: epochs 0 and 1 are safe.
+        train(params, stored, tmp_path / "killed", variant, die_after(2))
+    resumed = train(params, stored, tmp_path / "killed", variant)
+    assert resumed.resumed
+    assert not straight.resumed
+    assert [row["epoch"] for row in resumed.history] == [0, 1, 2]
+    assert_same(straight, resumed)
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_schedules_survive_a_kill(
+    params: Params, stored: Stored, tmp_path: Path, schedule: str
+) -> None:
+    changes = {"schedule": schedule, "plateau_patience": 0, "epochs": 4, "lr": 0.0}
+    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(3), **changes)
+    resumed = train(params, stored, tmp_path / "killed", "vgg_improved", **changes)
+    assert_same(straight, resumed)
+
+
+def test_a_finished_training_is_not_trained_again(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    first = train(params, stored, tmp_path, "vgg_improved")
+    again = train(params, stored, tmp_path, "vgg_improved", die_after(0))
+    assert_same(first, again)
+
+
+def test_training_stops_early_and_a_stopped_one_stays_stopped(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    changes = {"lr": 0.0, "epochs": 9, "patience": 2, "ema_decay": 0.0, "bn_momentum": 0.0}
+    first = train(params, stored, tmp_path, "vgg_improved", **changes)
+    assert len(first.history) == 3  # nothing is learnt: one best epoch and two without a better one
+    assert first.best_epoch == 0
+    again = train(params, stored, tmp_path, "vgg_improved", die_after(3), **changes)
+    assert len(again.history) == 3
+
+
+@pytest.mark.parametrize(("variant", "seed_matters"), [("vgg_improved", True)])
+def test_training_learns_what_is_plain_to_see(
+    params: Params, stored: Stored, tmp_path: Path, variant: str, seed_matters: bool
+) -> None:
+    fitted = train(params, stored, tmp_path, variant, epochs=12, lr=0.001, patience=12)
+    assert fitted.val_score >= 0.8
+    assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
+
+
+def test_a_detector_finds_what_is_plain_to_see(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    fitted = train(params, stored, tmp_path, "yolov5s", epochs=12, lr=0.002, patience=12)
+    assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"] / 2
+    assert fitted.val_score > 0.3
+
+
+def test_constants_of_the_detection_head_stay_as_they_are(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    fitted = train(params, stored, tmp_path, "yolov5s", epochs=1)
+    (kernel,) = [v for k, v in fitted.state.items() if ".dfl." in k]
+    assert torch.equal(kernel.flatten(), torch.arange(16.0))
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_training_costs_one_epoch_at_most(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    """A process of its own, killed by the system in epoch 2."""
+    script = f"""
+import os, signal, sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+from conftest import PROJECT
+import test_fit
+from pathlib import Path
+from ferbench.data.stored import open_stored
+params = next(iter([test_fit.__dict__["_params_for_child"]()]))
+stored = open_stored("tiny", Path({str(stored.pack.parents[1])!r}))
+def follow(row):
+    if row["epoch"] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+test_fit.train(params, stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
+"""
+    run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr.decode()[-2000:]
+    resumed = train(params, stored, tmp_path / "killed", "ivsa")
+    assert resumed.resumed
+    assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
+
+
+def _params_for_child() -> Params:
+    from conftest import params as fixture  # type: ignore[import-not-found]
+
+    made: Params = fixture.__wrapped__()
+    return made

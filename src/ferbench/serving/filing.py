@@ -92,17 +92,22 @@ def _candidate(
 ) -> Candidate:
     reports = Path("reports", "data")
     floor = read_json(reports / f"{dataset}.floor.json")["split"]
-    split = read_json(Path("data", "splits", f"{dataset}.json"))
     champion_value, comparable = _champion_value(params.promote.metric, filed)
     return Candidate(
         value=standing.val[params.promote.metric],
         class_recall=_class_recall(standing),
-        floor=max(floor["nearest_neighbour"], floor["majority_class"]),
-        person_disjoint=bool(split["promises"]["person_disjoint"]),
+        floor=max(value for name, value in floor.items() if not name.startswith("n_")),
+        person_disjoint=_person_disjoint(Path("data", "splits", f"{dataset}.parquet")),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
         champion=champion_value,
         comparable=comparable,
     )
+
+
+def _person_disjoint(path: Path) -> bool:
+    """Whether no known person is on two sides of a split."""
+    known = pd.read_parquet(path).dropna(subset=["person"])
+    return bool((known.groupby("person")["split"].nunique() <= 1).all())
 
 
 def _class_recall(standing: Standing) -> dict[str, float]:

@@ -41,9 +41,7 @@ def test_every_parameter_of_the_gated_detector_gets_a_gradient() -> None:
     network = yolov5s(OSAM, "branches", ConvUnit(None), 3).build(7).train()
     out = network(torch.rand(2, 3, 128, 128))
     sum(v.square().mean() for v in _tensors(out)).backward()  # type: ignore[union-attr]
-    silent = [
-        n for n, p in network.named_parameters() if p.requires_grad and p.grad is None
-    ]
+    silent = [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]
     assert [n for n in silent if ".dfl." not in n] == []
 
 
@@ -54,7 +52,7 @@ def test_the_conv_unit_changes_every_activation() -> None:
 
 
 def test_building_leaves_no_name_behind_in_the_library() -> None:
-    import ultralytics.nn.tasks as tasks
+    from ultralytics.nn import tasks
 
     yolov5s(OSAM, "branches", ConvUnit(None), 3).build(7)
     assert not hasattr(tasks, "Gate")

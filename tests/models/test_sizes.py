@@ -1,4 +1,4 @@
-"""Parameter counts and costs, measured once on independent throw-away builds of the same networks."""
+"""Parameter counts and costs, measured once on independent builds of the same networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of a cell: it learns, repeats itself exactly, and goes on exactly where it was killed."""
+"""Training of a cell: it learns, repeats itself, and goes on exactly where it was killed."""
 
 from __future__ import annotations
 

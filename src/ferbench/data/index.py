@@ -19,6 +19,7 @@ Everything before it makes it, everything after reads only it. Its columns:
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def write_index(path: Path, rows: list[dict[str, Any]]) -> None:
         ValueError: two rows share an `image_id`.
     """
     ordered = sorted(rows, key=lambda row: row["image_id"])
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in pairwise(ordered):
         if first["image_id"] == second["image_id"]:
             raise ValueError(f"two images have the id {first['image_id']!r}")
     with whole_file(path) as temporary:

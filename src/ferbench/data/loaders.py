@@ -6,7 +6,7 @@ the run was killed and resumed in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,17 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from ferbench.data.pack import Pack
+from ferbench.data.sampler import EpochSampler, Key
 from ferbench.params import Recipe
 from ferbench.plugins import load
 
-__all__ = ["EpochSampler", "FaceDataset", "SceneDataset", "Units", "loader", "units"]
+__all__ = ["FaceDataset", "SceneDataset", "Units", "loader", "units"]
 
 # A process is one thread; OpenCV's own pool would fight with its neighbours for the cores.
 cv2.setNumThreads(0)
-
-Key = tuple[int, int]  # (epoch, index); epoch -1 means "no augmentation"
 
 
 @dataclass(frozen=True)
@@ -173,35 +172,6 @@ class SceneDataset(_Images):
         # The padding is whole pixels; of an odd number the smaller half stands before the image.
         before = np.floor((self.recipe.input_px - size) / 2)
         return np.clip((xyxy - before) / size, 0.0, 1.0)
-
-
-class EpochSampler(Sampler[Key]):
-    """Keys (epoch, index) in an order drawn from (seed, epoch), shared out over processes.
-
-    Args:
-        size: number of samples.
-        seed: of the order; None keeps the natural order without augmentation, on every process.
-        rank: of this process.
-        world: number of processes. The last round is filled up from the start of the order.
-    """
-
-    def __init__(self, size: int, seed: int | None, rank: int = 0, world: int = 1) -> None:
-        self.size, self.seed, self.rank, self.world = size, seed, rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell the epoch; Lightning calls it before each."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.size if self.seed is None else -(-self.size // self.world)
-
-    def __iter__(self) -> Iterator[Key]:
-        if self.seed is None:
-            return iter([(-1, i) for i in range(self.size)])
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
-        order += order[: len(self) * self.world - self.size]
-        return iter([(self.epoch, i) for i in order[self.rank :: self.world]])
 
 
 def loader(

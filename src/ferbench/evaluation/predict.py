@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ferbench.data.loaders import EpochSampler, FaceDataset, SceneDataset, Units, loader
+from ferbench.data.loaders import FaceDataset, SceneDataset, Units, loader
+from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
 from ferbench.evaluation.matching import answers, overlaps
 from ferbench.evaluation.predictions import no_boxes

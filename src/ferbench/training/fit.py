@@ -14,7 +14,8 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
-from ferbench.data.loaders import EpochSampler, FaceDataset, SceneDataset, Units, loader
+from ferbench.data.loaders import FaceDataset, SceneDataset, Units, loader
+from ferbench.data.sampler import EpochSampler
 from ferbench.models.build import task_of
 from ferbench.params import Recipe, Train, Variant
 from ferbench.training.callbacks import History, WholeCheckpoints, cell_callbacks, resume_point

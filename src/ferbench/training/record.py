@@ -24,7 +24,10 @@ from ferbench.training.tracking import Run, open_run, run_tags
 __all__ = ["run_key", "train_cell"]
 
 _PACKAGE = Path(ferbench.__file__).parent
-_CODE = (_PACKAGE / "training", _PACKAGE / "data" / "loaders.py", _PACKAGE / "data" / "pack.py")
+_CODE = (
+    _PACKAGE / "training",
+    *(_PACKAGE / "data" / name for name in ("loaders.py", "pack.py", "sampler.py")),
+)
 
 
 def run_key(cell: Cell, description: dict[str, Any], data: Stored, params: Params) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tiny_study import PROJECT
 
 from ferbench.data.stored import Stored
 from ferbench.params import Params
@@ -102,11 +103,10 @@ def test_training_stops_early_and_a_stopped_one_stays_stopped(
     assert len(again.history) == 3
 
 
-@pytest.mark.parametrize(("variant", "seed_matters"), [("vgg_improved", True)])
 def test_training_learns_what_is_plain_to_see(
-    params: Params, stored: Stored, tmp_path: Path, variant: str, seed_matters: bool
+    params: Params, stored: Stored, tmp_path: Path
 ) -> None:
-    fitted = train(params, stored, tmp_path, variant, epochs=12, lr=0.001, patience=12)
+    fitted = train(params, stored, tmp_path, "vgg_improved", epochs=12, lr=0.001, patience=12)
     assert fitted.val_score >= 0.8
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
 
@@ -134,27 +134,19 @@ def test_kill_9_in_the_middle_of_training_costs_one_epoch_at_most(
     """A process of its own, killed by the system in epoch 2."""
     script = f"""
 import os, signal, sys
-sys.path[:0] = [{str(Path(__file__).parent)!r}]
-from conftest import PROJECT
-import test_fit
+sys.path[:0] = [{str(PROJECT)!r}, {str(Path(__file__).parent)!r}]
 from pathlib import Path
+import test_fit
+from tests.tiny_study import small_params
 from ferbench.data.stored import open_stored
-params = next(iter([test_fit.__dict__["_params_for_child"]()]))
-stored = open_stored("tiny", Path({str(stored.pack.parents[1])!r}))
 def follow(row):
     if row["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-test_fit.train(params, stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
+stored = open_stored("tiny", Path({str(stored.pack.parents[1])!r}))
+test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
 """
     run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()[-2000:]
     resumed = train(params, stored, tmp_path / "killed", "ivsa")
     assert resumed.resumed
     assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
-
-
-def _params_for_child() -> Params:
-    from conftest import params as fixture  # type: ignore[import-not-found]
-
-    made: Params = fixture.__wrapped__()
-    return made

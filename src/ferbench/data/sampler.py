@@ -36,6 +36,6 @@ class EpochSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         if self.seed is None:
             return iter([(-1, i) for i in range(self.size)])
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
-        order += order[: len(self) * self.world - self.size]
-        return iter([(self.epoch, i) for i in order[self.rank :: self.world]])
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        filled = np.resize(order, len(self) * self.world)  # repeats from the start of the order
+        return iter([(self.epoch, i) for i in filled[self.rank :: self.world].tolist()])

@@ -1,0 +1,231 @@
+"""What a sample is, what it depends on, and how samples are shared out and put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.tiny_study import CLASSES, small_params, store
+
+from ferbench.data.loaders import FaceDataset, SceneDataset, loader, units
+from ferbench.data.sampler import EpochSampler
+from ferbench.data.stored import Stored
+from ferbench.params import Params, Recipe
+
+SIZES = [(32, 32), (40, 60), (61, 33), (31, 64), (17, 90), (90, 16), (33, 32), (5, 7), (47, 48)]
+
+
+@pytest.fixture
+def faces_recipe(params: Params) -> Recipe:
+    return dataclasses.replace(params.recipes["p1_cpu"], augment="p1", input_px=20, resize_px=24)
+
+
+@pytest.fixture
+def scene_recipe(params: Params) -> Recipe:
+    return dataclasses.replace(params.recipes["p0_cpu"], augment="p0")
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    """One image of each of `SIZES`, in their order, with one face."""
+    names = [f"size_{i}" for i in range(len(SIZES))]
+    return store(
+        tmp_path_factory.mktemp("sizes"),
+        "sizes",
+        {n: np.zeros((*s, 3), np.uint8) for n, s in zip(names, SIZES, strict=True)},
+        {n: [(0, 0.5, 0.5, 0.5, 0.5)] for n in names},
+        dict.fromkeys(names, "val"),
+    )
+
+
+def same(a: Any, b: Any) -> bool:
+    return all(
+        torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def dataset(data: Stored, recipe: Recipe, seed: int = 3) -> FaceDataset | SceneDataset:
+    kind = FaceDataset if recipe.channels == 1 else SceneDataset
+    return kind(data.pack, data.side("train"), recipe, seed)
+
+
+@pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
+def test_a_sample_depends_on_seed_epoch_and_index_alone(
+    stored: Stored, recipe: str, request: pytest.FixtureRequest
+) -> None:
+    chosen = request.getfixturevalue(recipe)
+    keys = [(epoch, index) for epoch in (0, 1) for index in range(6)]
+    one, two = dataset(stored, chosen), dataset(stored, chosen)
+    forwards = {key: one[key] for key in keys}
+    backwards = {key: two[key] for key in reversed(keys)}
+    assert all(same(forwards[key], backwards[key]) for key in keys)
+
+
+@pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
+def test_another_epoch_or_seed_is_another_sample(
+    stored: Stored, recipe: str, request: pytest.FixtureRequest
+) -> None:
+    chosen = request.getfixturevalue(recipe)
+    one, other = dataset(stored, chosen), dataset(stored, chosen, seed=4)
+    assert not any(same(one[0, index], one[1, index]) for index in range(6))
+    assert not any(same(one[0, index], other[0, index]) for index in range(6))
+
+
+@pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
+def test_without_augmentation_a_sample_is_the_same_for_every_seed(
+    stored: Stored, recipe: str, request: pytest.FixtureRequest
+) -> None:
+    chosen = request.getfixturevalue(recipe)
+    one, other = dataset(stored, chosen), dataset(stored, chosen, seed=4)
+    assert all(same(one[-1, index], other[-1, index]) for index in range(6))
+
+
+@pytest.mark.parametrize("size", [1, 7, 12])
+@pytest.mark.parametrize("world", [1, 2, 5])
+def test_ranks_share_all_samples_out_in_equal_parts(size: int, world: int) -> None:
+    parts = [list(EpochSampler(size, 0, rank, world)) for rank in range(world)]
+    assert {index for part in parts for _, index in part} == set(range(size))
+    lengths = {len(part) for part in parts}
+    assert len(lengths) == 1
+    assert lengths == {len(EpochSampler(size, 0, 0, world))}
+
+
+def test_ranks_repeat_no_more_than_fills_the_last_round() -> None:
+    drawn = [i for rank in range(3) for _, i in EpochSampler(10, 0, rank, 3)]
+    assert len(drawn) == 12
+    assert sorted(set(drawn)) == list(range(10))
+
+
+def test_the_order_is_drawn_from_seed_and_epoch_and_keys_name_the_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[tuple[int, int]]:
+        sampler = EpochSampler(20, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(0, 1) == order(0, 1)
+    assert {epoch for epoch, _ in order(0, 1)} == {1}
+    indices = [[i for _, i in order(*key)] for key in ((0, 1), (0, 2), (1, 1))]
+    assert indices[0] != indices[1]
+    assert indices[0] != indices[2]
+
+
+def test_without_a_seed_every_process_sees_all_in_natural_order() -> None:
+    sampler = EpochSampler(4, None, rank=1, world=2)
+    assert list(sampler) == [(-1, 0), (-1, 1), (-1, 2), (-1, 3)]
+    assert len(sampler) == 4
+
+
+@given(
+    place=st.integers(0, len(SIZES) - 1),
+    w=st.floats(0.2, 1.0),
+    h=st.floats(0.2, 1.0),
+    x=st.floats(0.0, 1.0),
+    y=st.floats(0.0, 1.0),
+    input_px=st.sampled_from([32, 33, 40]),
+)
+@settings(deadline=None, max_examples=60)
+def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
+    sizes: Stored, place: int, w: float, h: float, x: float, y: float, input_px: int
+) -> None:
+    recipe = dataclasses.replace(small_params().recipes["p0_cpu"], resize_px=32, input_px=input_px)
+    scenes = SceneDataset(sizes.pack, sizes.side("val"), recipe, seed=0)
+    cx, cy = w / 2 + x * (1 - w), h / 2 + y * (1 - h)
+    scenes.boxes[place] = np.array([[cx, cy, w, h]])
+    image, boxes, _, index = scenes[-1, place]
+    assert image.shape == (3, input_px, input_px)
+    seen = boxes.double().numpy()
+    corners = np.hstack([seen[:, :2] - seen[:, 2:] / 2, seen[:, :2] + seen[:, 2:] / 2]) * input_px
+    back = scenes.to_fractions(corners, scenes.scenes[index][0])
+    assert np.allclose(back, [[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]], atol=2e-5)
+
+
+def test_a_box_beyond_the_image_is_brought_to_its_border(
+    sizes: Stored, scene_recipe: Recipe
+) -> None:
+    scenes = SceneDataset(sizes.pack, sizes.side("val"), scene_recipe, seed=0)
+    back = scenes.to_fractions(np.array([[-5.0, -5.0, 99.0, 99.0]]), "size_1")
+    assert back.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+
+
+def test_grey_images_become_colour_and_colour_ones_grey(
+    stored: Stored, scenes: Stored, params: Params
+) -> None:
+    grey, colour = params.recipes["p1_cpu"], params.recipes["p0_cpu"]
+    seen = FaceDataset(stored.pack, stored.side("train"), colour, 0)[-1, 0][0]
+    assert seen.shape[0] == 3
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
+    faces = FaceDataset(scenes.pack, scenes.side("train"), grey, 0)
+    red, green, blue = np.moveaxis(faces.pack.image("scene_0").astype(float), 2, 0)
+    by_eye = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert np.abs(faces.image("scene_0")[:, :, 0] - by_eye).max() <= 1
+    assert faces[-1, 0][0].shape == (1, grey.input_px, grey.input_px)
+
+
+def test_a_classifier_sees_the_face_in_its_box_alone(tmp_path: Path, params: Params) -> None:
+    picture = np.zeros((40, 60), np.uint8)
+    picture[10:30, 6:24] = 200
+    face = (1, 15 / 60, 20 / 40, 18 / 60, 20 / 40)
+    data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
+    faces = FaceDataset(data.pack, data.side("train"), params.recipes["p1_cpu"], 0)
+    image, target, index = faces[-1, 0]
+    assert (image == 200).all()
+    assert (target, index) == (1, 0)
+
+
+def test_a_box_thinner_than_a_pixel_still_shows_one(tmp_path: Path, params: Params) -> None:
+    face = (0, 1.0, 1.0, 0.001, 0.001)
+    picture = np.full((8, 8), 7, np.uint8)
+    data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
+    image = FaceDataset(data.pack, data.side("train"), params.recipes["p1_cpu"], 0)[-1, 0][0]
+    assert (image == 7).all()
+
+
+def test_images_with_several_and_with_no_boxes_make_one_batch(
+    scenes: Stored, scene_recipe: Recipe
+) -> None:
+    data = SceneDataset(scenes.pack, scenes.side("train"), scene_recipe, 0)
+    collate = loader(data, EpochSampler(len(data), None), 3).collate_fn
+    image, boxes, classes, _ = data[-1, 2]
+    assert len(boxes) == 3
+    batch = collate(
+        [
+            (image, boxes, classes, 2),
+            (image, torch.zeros(0, 4), torch.zeros(0), 7),
+            (image, boxes[:1], classes[:1], 0),
+        ]
+    )
+    assert batch["img"].shape == (3, 3, 32, 32)
+    assert batch["batch_idx"].tolist() == [0, 0, 0, 2]
+    assert batch["cls"].shape == (4, 1)
+    assert torch.equal(batch["bboxes"], torch.cat([boxes, boxes[:1]]))
+    assert batch["index"].tolist() == [2, 7, 0]
+
+
+def test_a_last_training_batch_of_one_image_is_left_out(
+    stored: Stored, faces_recipe: Recipe
+) -> None:
+    faces = FaceDataset(stored.pack, stored.side("train"), faces_recipe, 0)
+    size = len(faces)
+    sizes = [len(batch[1]) for batch in loader(faces, EpochSampler(size, 0), size - 1)]
+    assert sizes == [size - 1]
+    kept = [len(batch[1]) for batch in loader(faces, EpochSampler(size, None), size - 1)]
+    assert kept == [size - 1, 1]
+
+
+def test_faces_are_numbered_where_an_image_shows_several() -> None:
+    boxes = pd.DataFrame(
+        {"image_id": ["b", "b", "a", "c"], "face": [1, 0, 0, 0], "cls": [2, 1, 0, 0]}
+    ).assign(cx=0.5, cy=0.5, w=0.1, h=0.1)
+    split = pd.DataFrame({"image_id": ["a", "b", "c"], "split": ["val", "val", "test"]})
+    faces = units(boxes, split, "val", CLASSES).frame
+    assert faces["unit_id"].tolist() == ["a", "b#0", "b#1"]
+    assert faces["cls"].tolist() == [0, 1, 2]

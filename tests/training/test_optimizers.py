@@ -1,0 +1,105 @@
+"""Recipes as optimizers and learning rates."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from ferbench.models.build import build_network
+from ferbench.params import Params, Recipe
+from ferbench.training.optimizers import (
+    build_optimizer,
+    build_plateau,
+    build_schedule,
+    rate_factor,
+)
+
+
+@pytest.fixture
+def recipe(params: Params) -> Recipe:
+    return dataclasses.replace(
+        params.recipes["p1_cpu"], epochs=10, lr=0.1, lr_final=0.01, weight_decay=0.5
+    )
+
+
+def small_network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize(("word", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
+def test_weights_decay_and_biases_and_norms_do_not(recipe: Recipe, word: str, kind: type) -> None:
+    network = small_network()
+    optimizer = build_optimizer(network, dataclasses.replace(recipe, optimizer=word))  # type: ignore[arg-type]
+    assert isinstance(optimizer, kind)
+    decayed, free = optimizer.param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.5, 0.0)
+    assert {id(p) for p in decayed["params"]} == {id(network[0].weight), id(network[3].weight)}
+    assert len(decayed["params"] + free["params"]) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize("variant", ["ivsa", "yolov5s_osam"])
+def test_every_parameter_that_learns_is_in_one_group(params: Params, variant: str) -> None:
+    recipe = params.recipe_of(variant)
+    network = build_network(params.variants[variant], recipe, 3, seed=0)
+    groups = build_optimizer(network, recipe).param_groups
+    given = [id(p) for group in groups for p in group["params"]]
+    assert sorted(given) == sorted(id(p) for p in network.parameters() if p.requires_grad)
+
+
+def test_momentum_is_the_first_beta_of_adam(recipe: Recipe) -> None:
+    adam = dataclasses.replace(recipe, optimizer="adam", momentum=0.8)
+    assert build_optimizer(small_network(), adam).defaults["betas"] == (0.8, 0.999)
+    sgd = dataclasses.replace(recipe, optimizer="sgd", momentum=0.8, nesterov=True)
+    defaults = build_optimizer(small_network(), sgd).defaults
+    assert (defaults["momentum"], defaults["nesterov"]) == (0.8, True)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "middle", "end"),
+    [("constant", 1.0, 1.0), ("linear", 0.505, 0.01), ("cosine", 0.505, 0.01)],
+)
+def test_the_rate_falls_from_one_to_its_last_fraction(
+    recipe: Recipe, schedule: str, middle: float, end: float
+) -> None:
+    plain = dataclasses.replace(recipe, schedule=schedule, warmup_epochs=0)  # type: ignore[arg-type]
+    factors = [rate_factor(epoch, plain) for epoch in (0, 5, 10, 12)]
+    assert factors == pytest.approx([1.0, middle, end, end])
+
+
+def test_the_cosine_falls_slowest_at_both_ends(recipe: Recipe) -> None:
+    plain = dataclasses.replace(recipe, schedule="cosine", warmup_epochs=0)
+    steps = [rate_factor(e, plain) - rate_factor(e + 1, plain) for e in range(10)]
+    assert steps[0] < steps[2] < steps[4]
+    assert steps == pytest.approx(steps[::-1])
+
+
+def test_the_warm_up_rises_in_a_line_from_a_tenth(recipe: Recipe) -> None:
+    warm = dataclasses.replace(recipe, schedule="constant", warmup_epochs=2)
+    factors = [rate_factor(epoch, warm) for epoch in (0, 1, 2, 3)]
+    assert factors == pytest.approx([0.1, 0.55, 1.0, 1.0])
+
+
+def test_a_schedule_moves_with_each_step(recipe: Recipe) -> None:
+    linear = dataclasses.replace(recipe, schedule="linear", warmup_epochs=0, optimizer="sgd")
+    optimizer = build_optimizer(small_network(), linear)
+    schedule = build_schedule(optimizer, linear, steps_per_epoch=4)
+    for _ in range(20):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * rate_factor(5, linear))
+
+
+def test_a_plateau_lowers_the_rate_when_the_score_does_not_rise(recipe: Recipe) -> None:
+    patient = dataclasses.replace(
+        recipe, schedule="plateau", plateau_patience=1, plateau_factor=0.5, optimizer="sgd"
+    )
+    optimizer = build_optimizer(small_network(), patient)
+    plateau = build_plateau(optimizer, patient)
+    rates = []
+    for score in (0.5, 0.6, 0.6, 0.6, 0.7):
+        plateau.step(score)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05])

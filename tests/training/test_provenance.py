@@ -1,0 +1,105 @@
+"""Where a number is from."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from ferbench.training.provenance import (
+    code_digest,
+    commit,
+    hardware,
+    precision_for,
+    versions,
+)
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "gpu", "cuda", "mps"])
+@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_precision_that_is_asked_for_is_taken(accelerator: str, wanted: str) -> None:
+    assert precision_for(accelerator, wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("can", "word"),
+    [
+        ({}, "32-true"),
+        ({"avx2": True, "avx512_bf16": False}, "32-true"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True}, "bf16-mixed"),
+    ],
+)
+def test_a_processor_computes_in_bf16_where_it_is_fast_at_it(
+    monkeypatch: pytest.MonkeyPatch, can: dict[str, bool], word: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    assert precision_for("cpu", "auto") == word
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+@pytest.mark.parametrize(("can", "word"), [(True, "bf16-mixed"), (False, "16-mixed")])
+def test_a_gpu_computes_in_half_precision(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, can: bool, word: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: can)
+    assert precision_for(accelerator, "auto") == word
+
+
+def test_other_devices_compute_in_32_bit() -> None:
+    assert precision_for("mps", "auto") == "32-true"
+
+
+def _git(*words: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *who, *words], check=True, capture_output=True)
+
+
+def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert commit() == "none"
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commit() == "none"
+
+
+def test_changed_code_is_told_and_changed_params_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("src", "pipeline"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("1\n")
+    (tmp_path / "params.yaml").write_text("1\n")
+    _git("init")
+    _git("add", ".")
+    _git("commit", "-m", "first")
+    clean = commit()
+    assert len(clean) == 40
+    (tmp_path / "params.yaml").write_text("2\n")
+    assert commit() == clean
+    (tmp_path / "src" / "a.py").write_text("2\n")
+    assert commit() == clean + "+"
+
+
+def test_the_digest_of_code_follows_its_bytes_alone(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    first, second = tmp_path / "part" / "a.py", tmp_path / "b.py"
+    first.write_text("1\n")
+    second.write_text("2\n")
+    before = code_digest(tmp_path / "part", second)
+    (tmp_path / "part" / "a.txt").write_text("notes\n")
+    assert code_digest(tmp_path / "part", second) == before
+    first.write_text("3\n")
+    assert code_digest(tmp_path / "part", second) != before
+
+
+def test_hardware_and_versions_are_plain_values() -> None:
+    assert hardware()["cores"] >= 1
+    assert {"python", "torch", "ultralytics"} <= versions().keys()
+    assert all(isinstance(word, str) for word in versions().values())

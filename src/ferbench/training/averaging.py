@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
@@ -23,10 +24,11 @@ class RampedAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float, steps: int) -> None:
-        def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
-            if not averaged.is_floating_point():
-                return current
+        def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+            if not averaged[0].is_floating_point():  # counters of batches
+                torch._foreach_copy_(averaged, current)
+                return
             weight = decay * (1 - math.exp(-float(count) / steps))
-            return averaged.lerp(current, 1 - weight)
+            torch._foreach_lerp_(averaged, current, 1 - weight)
 
-        super().__init__(use_buffers=True, avg_fn=average)
+        super().__init__(use_buffers=True, multi_avg_fn=average)

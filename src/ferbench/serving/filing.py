@@ -59,13 +59,17 @@ def promote_study(params: Params) -> dict[str, Any]:
     """Let each registered model of the study try the gates; every gate's outcome, by data set.
 
     Raises:
-        InputError: nothing was registered.
+        InputError: a data set's model was not registered.
     """
     path = Path("reports", params.study.name, "registered.json")
-    if not path.is_file():
-        raise InputError("nothing is registered", where=path, remedy="`dvc repro` registers")
-    results, filed = read_results(params.study.name), read_json(path)
-    return {dataset: _promote(params, results, dataset, filed[dataset]) for dataset in filed}
+    filed = read_json(path) if path.is_file() else {}
+    for dataset in params.datasets:
+        if dataset not in filed:
+            raise InputError(
+                f"no model of {dataset} is registered", where=path, remedy="`dvc repro` registers"
+            )
+    results = read_results(params.study.name)
+    return {name: _promote(params, results, name, filed[name]) for name in params.datasets}
 
 
 def _promote(
@@ -82,7 +86,7 @@ def _promote(
         "version": filed["version"],
         "variant": filed["variant"],
         "promoted": passed,
-        "champion": None if now is None else now.version,
+        "champion": None if now is None else str(now.version),
         "gates": as_rows(gates),
     }
 

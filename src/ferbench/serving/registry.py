@@ -93,10 +93,10 @@ def champion(name: str) -> Any | None:
 def crown(name: str, version: str) -> None:
     """Give a version the alias `champion`, and remember whose it was."""
     client, before = connect(), champion(name)
-    if before is not None and before.version == version:
-        return
     if before is not None:
-        client.set_registered_model_tag(name, _PREVIOUS, before.version)
+        if str(before.version) == version:  # MLflow says numbers or words, as the store does
+            return
+        client.set_registered_model_tag(name, _PREVIOUS, str(before.version))
     client.set_registered_model_alias(name, CHAMPION, version)
 
 
@@ -116,7 +116,7 @@ def roll_back(name: str) -> tuple[str, str]:
             "no earlier champion to go back to", where=name, remedy="`ferbench promote` makes one"
         )
     client.set_registered_model_alias(name, CHAMPION, before)
-    client.set_registered_model_tag(name, _PREVIOUS, now.version)
+    client.set_registered_model_tag(name, _PREVIOUS, str(now.version))
     return str(now.version), before
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ferbench.cli.main import main
+from ferbench.cli.studies import load_study
 from ferbench.files import write_json
 from ferbench.params import load_params
 
@@ -29,7 +30,6 @@ def _describe(*names: str) -> None:
                 "params_deployed": 1_234_000,
                 "gflops": 0.25,
                 "input_px": 40,
-                "paper_params_m": 1.2,
                 "row": {"head": "classify"},
             },
         )
@@ -48,9 +48,28 @@ def test_csv_has_the_agreed_columns_and_leaves_the_unknown_empty(
     rows = list(csv.DictReader(io.StringIO(told.out)))
     assert [row["variant"] for row in rows] == names
     assert rows[0]["params_train"] == "1234567"
-    assert rows[0]["paper_params_m"] == "1.2"
-    assert rows[0]["paper_gflops"] == ""
+    assert rows[0]["paper_params_m"] == rows[0]["paper_gflops"] == ""
     assert told.err == ""
+
+
+def test_what_a_paper_prints_of_a_variants_size_stands_beside_ours(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("studies/first.yaml")
+    first, second = load_study("first").variants
+    text = path.read_text("utf-8").replace(f"  {first}:", "  yolo12n:")
+    path.write_text(
+        text.replace(f"  {second}:", "  yolo12n_star:").replace(f": {first}", ": yolo12n"), "utf-8"
+    )
+    assert main(["study", "use", "first"]) == 0
+    _describe("yolo12n", "yolo12n_star")
+    capsys.readouterr()
+    assert main(["variants", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["paper_params_m"], row["paper_gflops"]) for row in rows] == [
+        ("2.5", "5.8"),
+        ("2.5", ""),
+    ]
 
 
 def test_what_is_not_described_yet_is_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 
 from ferbench.emotions import normalise
 
-__all__ = ["PrintedValue", "printed_values"]
+__all__ = ["PrintedValue", "printed_size", "printed_values"]
 
 # Our metric for a printed key; other keys (cost, classes, counts) are not scores of this report.
 _METRICS = {
@@ -56,20 +57,45 @@ class PrintedValue:
 
 def printed_values() -> list[PrintedValue]:
     """All printed scores, in the papers' order."""
+    return [value for place in _rows() for value in _values(*place)]
+
+
+def printed_size(variant: str, key: str) -> float | None:
+    """What the first paper to print it says of a variant's size; None if none does.
+
+    Args:
+        variant: our name.
+        key: `params_m`, millions of parameters, or `gflops`.
+    """
+    for _, _, _, row in _rows():
+        if key in row and _variant_of(row) == variant and not _setting(row):
+            return float(row[key])
+    return None
+
+
+@cache
+def _tree() -> dict[str, Any]:
     text = (files("ferbench.reporting") / "printed.yaml").read_text(encoding="utf-8")
-    return [
-        value
-        for paper, entry in yaml.safe_load(text)["papers"].items()
-        for name, table in entry["tables"].items()
-        for row in table.get("rows", ())
-        for value in _values(paper, name, table, row)
-    ]
+    return dict(yaml.safe_load(text)["papers"])
+
+
+def _rows() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Paper, name of the table, table and row."""
+    for paper, entry in _tree().items():
+        for name, table in entry["tables"].items():
+            for row in table.get("rows", ()):
+                yield paper, name, table, row
+
+
+def _variant_of(row: Mapping[str, Any]) -> str | None:
+    """Our name of a row's model; None if it was never a model of ours."""
+    model = row.get("model")
+    return _ALIASES.get(model, model.replace("+", "_")) if model else None
 
 
 def _values(
     paper: str, name: str, table: Mapping[str, Any], row: Mapping[str, Any]
 ) -> Iterator[PrintedValue]:
-    model = row.get("model")
     units = table.get("units", {})
     for key, metric in _METRICS.items():
         if not isinstance(row.get(key), int | float):
@@ -79,7 +105,7 @@ def _values(
             paper=paper,
             table=name,
             row=str(row["row"]),
-            model=_ALIASES.get(model, model.replace("+", "_")) if model else None,
+            model=_variant_of(row),
             dataset=str(row.get("dataset", table.get("dataset", ""))),
             metric=metric.replace("_macro", "_weighted") if weighted else metric,
             value=row[key] / (1 if units.get(key) == "fraction" else 100),

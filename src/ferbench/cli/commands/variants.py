@@ -11,6 +11,7 @@ from typing import Any
 from ferbench.errors import InputError
 from ferbench.files import read_json
 from ferbench.params import load_params
+from ferbench.reporting.printed import printed_size
 
 __all__ = ["add_variants"]
 
@@ -25,6 +26,8 @@ COLUMNS = (
     "paper_params_m",
     "paper_gflops",
 )
+# What the papers print stands under other names in `printed.yaml`.
+PRINTED = {"paper_params_m": "params_m", "paper_gflops": "gflops"}
 
 
 def add_variants(commands: Any) -> None:
@@ -47,7 +50,11 @@ def _run(args: argparse.Namespace) -> int:
     if missing := [name for name in params.variants if name not in present]:
         print(f"not described yet: {', '.join(missing)}", file=sys.stderr)
     descriptions = [read_json(folder / f"{name}.json") for name in present]
-    rows = [[_word(text.get(column)) for column in COLUMNS] for text in descriptions]
+    printed = [{c: printed_size(name, key) for c, key in PRINTED.items()} for name in present]
+    rows = [
+        [_word((text | sizes).get(column)) for column in COLUMNS]
+        for text, sizes in zip(descriptions, printed, strict=True)
+    ]
     (_print_csv if args.csv else _print_table)(rows)
     return 0
 

@@ -7,7 +7,7 @@ SHELL := bash
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 STUDY ?=
-JOBS ?=
+JOBS ?= auto
 PORT ?= 5000
 
 # Stages say `python`, in an activated shell or not.

@@ -24,7 +24,7 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
-    # One kernel for all tensors: on a CPU it saves a tenth of a second a step. On a GPU with fp16 it
+    # One kernel for all tensors: on a CPU it saves a tenth of a second a step. With fp16 it
     # would not go together with clipping.
     fused = next(network.parameters()).device.type == "cpu"
     if recipe.optimizer == "adam":

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ferbench.cells import all_cells
 from ferbench.cli import lock, results, studies
 from ferbench.cli.children import Children
@@ -19,6 +21,8 @@ from ferbench.cli.flow import dvc
 from ferbench.params import Params, load_params
 
 __all__ = ["add_repro"]
+
+_CELL_BYTES = 3 * 2**30  # a cell on a CPU has been seen to take 1.5 GiB
 
 
 def add_repro(commands: Any) -> None:
@@ -30,7 +34,7 @@ def add_repro(commands: Any) -> None:
         metavar="N",
         type=_jobs,
         default=1,
-        help="cells trained at a time; `auto` takes one per core (default: 1)",
+        help="cells trained at a time; `auto`: one a core, or one with a GPU (default: 1)",
     )
     parser.set_defaults(run=_run)
 
@@ -43,13 +47,22 @@ def _jobs(word: str) -> int:
     return int(word)
 
 
+def _fitting_jobs(threads: int) -> int:
+    """One cell at a time where a GPU is, else one a core and no more than memory holds."""
+    if Path("/dev/nvidia0").exists():
+        return 1
+    cores = (os.cpu_count() or 1) // threads
+    memory = psutil.virtual_memory().total // _CELL_BYTES
+    return int(max(1, min(cores, memory)))
+
+
 def _run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     with lock.exclusive():
         if args.study:
             show(args.study, studies.use(args.study))
         params = load_params()
-        jobs = args.jobs or max(1, (os.cpu_count() or 1) // params.train.threads)
+        jobs = args.jobs or _fitting_jobs(params.train.threads)
         done = _reproduce(params, jobs)
     if not done:
         print("error: not all stages ran; the same command goes on from here", file=sys.stderr)

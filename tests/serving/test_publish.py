@@ -1,0 +1,81 @@
+"""The record in MLflow, made whole from files, however often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fabricated_study import fabricate, fabricate_reports
+
+from ferbench.cells import all_cells
+from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.files import read_json, write_json
+from ferbench.params import Params
+from ferbench.serving import publish
+from ferbench.serving.publish import publish_study
+from ferbench.training.tracking import connect, experiment_id
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Cells whose model was logged, in the place of logging it."""
+    keys: list[str] = []
+    monkeypatch.setattr(publish, "load_trained", lambda path: path)
+    monkeypatch.setattr(
+        publish, "logged_model", lambda study, record, model: keys.append(record["run_key"])
+    )
+    return keys
+
+
+@pytest.fixture
+def study(own_store: Path) -> Params:
+    """A scored study in the current folder, as another machine left it."""
+    root = Path()
+    params = fabricate(root, faces=40)
+    fabricate_reports(root, params)
+    write_scoreboard(score_study(params, root), root / "reports" / "demo")
+    for cell in all_cells(params):
+        path = cell.folder / "run.json"
+        more = {"run_key": cell.name, "data_digest": "d" * 64, "paper": "p1"}
+        write_json(path, read_json(path) | more)
+        write_json(cell.folder / "evaluation.json", {"device": "cpu"})
+        about = Path("reports", "demo", "variants", f"{cell.variant}.json")
+        write_json(about, read_json(about) | {"row": {"head": "pooled"}, "recipe": {"lr": 0.1}})
+    return params
+
+
+def runs() -> dict[str, Any]:
+    client = connect()
+    found = client.search_runs([experiment_id(client, "demo")])
+    return {run.data.tags["run_key"]: run for run in found}
+
+
+def test_a_restored_study_is_recorded_whole_and_twice_adds_nothing(
+    study: Params, logged: list[str]
+) -> None:
+    first = publish_study(study)
+    assert set(first) == {cell.name for cell in all_cells(study)}
+    assert publish_study(study) == first
+    found = runs()
+    assert {key: run.info.run_id for key, run in found.items()} == first
+    run = found["ivsa-synthetic-0"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"row.head": "pooled", "recipe.lr": "0.1"}
+    assert {"test/accuracy", "val/f1_macro", "train_loss"} <= run.data.metrics.keys()
+    client = connect()
+    curve = client.get_metric_history(run.info.run_id, "val_score")
+    assert [point.step for point in curve] == list(range(1, 9))
+    assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1
+    assert len(run.inputs.dataset_inputs) == 1
+    names = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert names == {"run.json", "history.csv", "evaluation.json", "confusion_test.png"}
+
+
+def test_the_model_of_each_variants_best_seed_alone_is_logged(
+    study: Params, logged: list[str]
+) -> None:
+    publish_study(study)
+    best = [key for key, run in runs().items() if run.data.tags["best_seed"] == "True"]
+    assert sorted(logged) == sorted(best)
+    assert {key.rsplit("-", 1)[0] for key in best} == {f"{v}-synthetic" for v in study.variants}

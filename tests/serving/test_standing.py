@@ -91,3 +91,13 @@ def test_absent_results_are_told(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "results.csv").write_text("study,value\ndemo,0.5\n")
     assert read_results("demo", tmp_path)["value"].tolist() == [0.5]
+
+
+def test_a_metric_that_a_variant_lacks_cannot_pick_its_seed(params: Params) -> None:
+    table = results(params, VAL)
+    table = table[~((table["variant"] == "ivsa") & (table["metric"] == "f1_macro"))]
+    other = dataclasses.replace(
+        params, promote=dataclasses.replace(params.promote, metric="f1_macro")
+    )
+    with pytest.raises(InputError, match="ivsa has no f1_macro on val"):
+        best_seeds(other, table, DATASET)

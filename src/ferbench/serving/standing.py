@@ -52,6 +52,12 @@ def best_seeds(params: Params, results: pd.DataFrame, dataset: str) -> dict[str,
     for variant in params.variants:
         mine = here[here["variant"] == variant]
         val = mine[(mine["subset"] == "val") & (mine["metric"] == params.promote.metric)]
+        if val.empty:
+            raise InputError(
+                f"{variant} has no {params.promote.metric} on val, by which the best seed is picked",
+                where="params.yaml: promote: metric",
+                remedy="take a metric that every variant has, such as accuracy",
+            )
         ordered = val.sort_values(["value", "seed"], ascending=[False, True])
         seed = int(ordered.iloc[0]["seed"])
         of_seed = mine[mine["seed"] == seed]

@@ -54,7 +54,7 @@ def best_seeds(params: Params, results: pd.DataFrame, dataset: str) -> dict[str,
         val = mine[(mine["subset"] == "val") & (mine["metric"] == params.promote.metric)]
         if val.empty:
             raise InputError(
-                f"{variant} has no {params.promote.metric} on val, by which the best seed is picked",
+                f"{variant} has no {params.promote.metric} on val, which picks the best seed",
                 where="params.yaml: promote: metric",
                 remedy="take a metric that every variant has, such as accuracy",
             )

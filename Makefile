@@ -54,7 +54,7 @@ check: setup  ## formatting, lint, import layers, types
 	$(BIN)/mypy
 
 test: setup  ## tests: minutes on a CPU, no network, no real data
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 test-all: setup  ## also the slow ones, those on a GPU, and those on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''

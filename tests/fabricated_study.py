@@ -152,7 +152,7 @@ def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[
 
 def _params(root: Path, seeds: tuple[int, ...]) -> Params:
     root.mkdir(parents=True, exist_ok=True)
-    here = Path(__file__).parent.parent / "params.yaml"
+    here = Path(__file__).parent.parent / "studies" / "demo.yaml"
     tree = yaml.safe_load(here.read_text(encoding="utf-8"))
     shipped = load_params(here)
     tree["study"] = {

@@ -14,7 +14,7 @@ from ferbench.errors import InputError
 from ferbench.params import Params, load_params
 
 PROJECT = Path(__file__).parents[1]
-TREE = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+TREE = yaml.safe_load((PROJECT / "studies" / "demo.yaml").read_text(encoding="utf-8"))
 
 
 def _first(table: str) -> str:

@@ -16,7 +16,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     `second` has one seed instead of three, one variant less, and another `persons`.
     """
-    tree = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    tree = yaml.safe_load((PROJECT / "studies" / "demo.yaml").read_text(encoding="utf-8"))
     variants = list(tree["variants"])[:2]
     tree["variants"] = {name: tree["variants"][name] for name in variants}
     tree["study"] |= {"name": "first", "baseline": variants[0], "title": "The first"}

@@ -25,10 +25,10 @@ class History(Callback):
     """One row an epoch; a resumed run goes on with the rows of the killed one.
 
     Args:
-        follow: called with each new row.
+        follow: called with each new row, on the first of several processes; None for nobody.
     """
 
-    def __init__(self, follow: Callable[[dict[str, float]], None]) -> None:
+    def __init__(self, follow: Callable[[dict[str, float]], None] | None) -> None:
         self.rows: list[dict[str, float]] = []
         self._follow = follow
         self._start = time.monotonic()
@@ -47,7 +47,7 @@ class History(Callback):
             "seconds": round(time.monotonic() - self._start, 3),
         }
         self.rows.append(row)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._follow is not None:
             self._follow(row)
 
     def state_dict(self) -> dict[str, Any]:

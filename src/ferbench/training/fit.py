@@ -78,7 +78,7 @@ def fit(
     sides: Sides,
     train: Train,
     checkpoints: Path,
-    follow: Callable[[dict[str, float]], None],
+    follow: Callable[[dict[str, float]], None] | None,
 ) -> Fitted:
     """Train a row, or go on where a killed run with the same checkpoints left off.
 
@@ -87,7 +87,7 @@ def fit(
         sides: data.
         train: where and how.
         checkpoints: folder for them, of this very training only.
-        follow: called with each epoch's row of the history.
+        follow: called with each epoch's row of the history, on the first process only.
     """
     variant, recipe, seed = row
     torch.set_num_threads(train.threads)
@@ -98,6 +98,7 @@ def fit(
     if not finished:
         _run(trainer, module, _loaders(row, sides, trainer), resume)
     best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    trainer.strategy.barrier()  # the caller may delete the checkpoints now
     rows = history.rows or _rows_of(best, resume)
     chosen = max(rows, key=lambda r: (r["val_score"], -r["epoch"]))
     return Fitted(

@@ -60,11 +60,13 @@ def _git(*words: str) -> str:
 
 
 def code_digest(*roots: Path) -> str:
-    """One digest of all Python files below the given folders and files."""
-    files = [
-        f for root in roots for f in ([root] if root.is_file() else sorted(root.rglob("*.py")))
-    ]
-    return digest({str(f): md5_file(f) for f in files})
+    """One digest of all Python files below the given folders and files, wherever these are."""
+    found = {
+        str(file.relative_to(root.parent)): md5_file(file)
+        for root in roots
+        for file in ([root] if root.is_file() else sorted(root.rglob("*.py")))
+    }
+    return digest(found)
 
 
 def precision_for(accelerator: str, wanted: str) -> str:

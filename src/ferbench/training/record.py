@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
 
 import ferbench
 from ferbench.cells import Cell
@@ -53,12 +54,18 @@ def train_cell(cell: Cell, params: Params) -> None:
     data = open_stored(cell.dataset)
     key = run_key(cell, description, data, params)
     about = _about(cell, params, data, description, key)
-    run = open_run(cell.study, f"{cell.variant}-{cell.dataset}-s{cell.seed}", key, run_tags(about))
-    run.log_params({k: description[k] for k in ("row", "recipe")} | {"data_digest": data.digest})
+    run = None
+    if rank_zero_only.rank == 0:  # of several processes on one cell, one writes
+        name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
+        run = open_run(cell.study, name, key, run_tags(about))
+        run.log_params({k: description[k] for k in ("row", "recipe")})
     checkpoints = CACHE / "checkpoints" / key[:32]
     variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
     sides = Sides(data.pack, data.side("train"), data.side("val"))
-    fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, run.log_epoch)
+    follow = run.log_epoch if run else None
+    fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
+    if run is None:
+        return
     save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
     with whole_file(cell.folder / "history.csv") as temporary:
         pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)

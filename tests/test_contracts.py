@@ -121,12 +121,13 @@ def test_none_equals_the_plain_network_wherever_it_stands(backbone: str) -> None
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(backbone: str) -> None:
+    variant = row(backbone)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = build_network(row(backbone), RECIPE, 7, seed=3).state_dict()
+    first = build_network(variant, RECIPE, 7, seed=3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    second = build_network(row(backbone), RECIPE, 7, seed=3).state_dict()
-    other = build_network(row(backbone), RECIPE, 7, seed=4).state_dict()
+    second = build_network(variant, RECIPE, 7, seed=3).state_dict()
+    other = build_network(variant, RECIPE, 7, seed=4).state_dict()
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert any(not torch.equal(first[k], other[k]) for k in first)
 

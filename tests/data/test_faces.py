@@ -27,7 +27,7 @@ def units_of(emotion: str) -> np.ndarray:
 
 
 def plain_shot(seed: int) -> Shot:
-    return dataclasses.replace(draw_shot(rng(seed)), noise=0.0, occluder="none", zoom=1.0)
+    return dataclasses.replace(draw_shot(rng(seed), 0.3), noise=0.0, occluder="none", zoom=1.0)
 
 
 def corner_height(emotion: str) -> float:
@@ -116,7 +116,7 @@ def test_an_expression_leaves_the_hair_as_it_is():
 def test_the_box_is_exactly_the_extent_of_the_drawn_face(seed):
     person = draw_person(rng(9, seed))
     units = draw_units(BASIC[seed % 7], 1.0, rng(8, seed))
-    shot = draw_shot(rng(7, seed))
+    shot = draw_shot(rng(7, seed), 0.3)
     pose = Pose(shot.yaw, shot.pitch, shot.roll, 100.0, 96.0, 50.0)
     drawing = Drawing()
     draw_face(drawing, person, units, Look(shot.gaze, shot.shirt))
@@ -138,7 +138,9 @@ def test_turning_the_head_moves_the_nose_more_than_the_outline():
 def test_faces_of_a_scene_lie_inside_it_and_apart():
     for seed in range(20):
         sitters = [
-            Sitter(draw_person(rng(seed, k)), draw_units("fear", 1.0, rng(k)), draw_shot(rng(k)))
+            Sitter(
+                draw_person(rng(seed, k)), draw_units("fear", 1.0, rng(k)), draw_shot(rng(k), 0.3)
+            )
             for k in range(5)
         ]
         poses = place_faces(sitters, rng(seed))
@@ -155,5 +157,5 @@ def test_faces_of_a_scene_lie_inside_it_and_apart():
 
 
 def test_a_crop_may_be_drawn_larger_for_a_figure():
-    sitter = Sitter(draw_person(rng(1)), draw_units("anger", 1.0, rng(1)), draw_shot(rng(1)))
+    sitter = Sitter(draw_person(rng(1)), draw_units("anger", 1.0, rng(1)), draw_shot(rng(1), 0.3))
     assert render_crop(sitter, rng(1), side_px=128).shape == (128, 128)

@@ -221,4 +221,5 @@ def _crop(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint
 
 
 def _tensor(image: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    """(H, W, C) as (C, H, W), in its own memory: an unchanged picture is the read-only pack's."""
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())

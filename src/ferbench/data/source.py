@@ -130,8 +130,10 @@ def _check_type(key: str, value: Any, default: Any) -> None:
     if default is not None and (
         not isinstance(value, kinds) or (number and isinstance(value, bool))
     ):
+        words = {bool: "true or false", str: "a word"}
+        kind = "a number" if number else words.get(type(default), f"like {default!r}")
         raise InputError(
-            f"must be like {default!r}, is {value!r}",
+            f"must be {kind}, is {value!r}",
             where=f"options: {key}",
             remedy="correct it in the row's `options`",
         )

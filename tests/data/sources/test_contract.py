@@ -56,5 +56,5 @@ def test_option_of_another_type_is_refused(name: str) -> None:
     for key, default in source.OPTIONS.items():
         assert source({key: default}).options[key] == default
         if default is not None:
-            with pytest.raises(InputError, match=f"options: {key}: must be like"):
+            with pytest.raises(InputError, match=f"options: {key}: must be "):
                 source({key: ["a list"]})

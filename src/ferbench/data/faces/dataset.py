@@ -90,11 +90,11 @@ def render(plan: Plan, options: Mapping[str, Any]) -> Item:
     """Draw one planned picture."""
     seed, name = options["seed"], f"p{plan.person:03d}"
     rng = generator(seed, "picture", plan.person, plan.image)
-    first = _first_sitter(plan, seed)
+    first = _first_sitter(plan, options)
     if options["form"] == "crops":
         picture, faces = render_crop(first, rng), _NO_FACES
     else:
-        picture, faces = _scene(first, plan.emotion, classes(options), rng)
+        picture, faces = _scene(first, plan.emotion, options, rng)
     return Item(
         file=f"{name}_{plan.image:03d}.png",
         content=_encode(picture),
@@ -106,10 +106,11 @@ def render(plan: Plan, options: Mapping[str, Any]) -> Item:
     )
 
 
-def _first_sitter(plan: Plan, seed: int) -> Sitter:
+def _first_sitter(plan: Plan, options: Mapping[str, Any]) -> Sitter:
     """The person of the plan, as the take and, in a sequence, the frame show them."""
+    seed = options["seed"]
     rng = generator(seed, "take", plan.person, plan.take)
-    shot = draw_shot(rng)
+    shot = draw_shot(rng, options["min_intensity"])
     if plan.filmed:
         shot = shot.next_frame(generator(seed, "frame", plan.person, plan.image))
     person = draw_person(generator(seed, "person", plan.person))
@@ -117,13 +118,13 @@ def _first_sitter(plan: Plan, seed: int) -> Sitter:
 
 
 def _scene(
-    first: Sitter, emotion: str, words: tuple[str, ...], rng: np.random.Generator
+    first: Sitter, emotion: str, options: Mapping[str, Any], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], tuple[Face, ...]]:
     """A scene and its faces; bystanders are seen once and never again, so it has one owner."""
-    sitters, emotions = [first], [emotion]
+    sitters, emotions, words = [first], [emotion], classes(options)
     for _ in range(int(rng.integers(_MOST_FACES))):
         emotions.append(words[int(rng.integers(len(words)))])
-        shot = draw_shot(rng)
+        shot = draw_shot(rng, options["min_intensity"])
         units = draw_units(emotions[-1], shot.intensity, rng)
         sitters.append(Sitter(draw_person(rng), units, shot))
     picture, boxes = render_scene(sitters, rng)

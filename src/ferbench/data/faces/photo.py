@@ -72,11 +72,16 @@ class Shot:
         )
 
 
-def draw_shot(rng: np.random.Generator) -> Shot:
-    """Random circumstances."""
+def draw_shot(rng: np.random.Generator, min_intensity: float) -> Shot:
+    """Random circumstances.
+
+    Args:
+        rng: of all chance.
+        min_intensity: of the weakest expression; 1 is the strongest.
+    """
     red, green, blue = rng.uniform(30, 220, 3)
     return Shot(
-        intensity=rng.uniform(0.3, 1.0),
+        intensity=rng.uniform(min_intensity, 1.0),
         yaw=float(np.clip(rng.normal(0, 0.15), -0.35, 0.35)),
         pitch=float(np.clip(rng.normal(0, 0.08), -0.2, 0.2)),
         roll=float(np.clip(rng.normal(0, 0.06), -0.2, 0.2)),

@@ -40,6 +40,8 @@ class Synthetic(Source):
         near_duplicates: how many files are slightly changed versions of another one.
         corrupt: how many files cannot be used: truncated, empty, text, a single pixel.
         contempt: whether there is an eighth class.
+        min_intensity: of the weakest expression, 0 to 1. From 0.3 on, faces are as hard to tell as
+            in spontaneous pictures; from 0.8 on they are posed.
     """
 
     METADATA: ClassVar[Metadata] = Metadata(
@@ -62,6 +64,7 @@ class Synthetic(Source):
         "near_duplicates": 0,
         "corrupt": 0,
         "contempt": False,
+        "min_intensity": 0.3,
     }
 
     def make(self, root: Path) -> bool:
@@ -90,13 +93,17 @@ class Synthetic(Source):
         for key, default in self.OPTIONS.items():
             value = self.options[key]
             least = int(key in ("persons", "images_per_person"))
-            if type(value) is not type(default) or (type(value) is int and value < least):
-                kind = {int: f"a whole number from {least}", bool: "true or false"}
-                raise InputError(
-                    f"must be {kind.get(type(default), 'a word')}, is {value!r}",
-                    where=f"options: {key}",
-                    remedy="correct the value",
-                )
+            if type(default) is int and (type(value) is not int or value < least):
+                self._refuse(key, f"a whole number from {least}")
+        if not 0 <= self.options["min_intensity"] <= 1:
+            self._refuse("min_intensity", "from 0 to 1")
+
+    def _refuse(self, key: str, wanted: str) -> None:
+        raise InputError(
+            f"must be {wanted}, is {self.options[key]!r}",
+            where=f"options: {key}",
+            remedy="correct the value",
+        )
 
     def read(self, root: Path) -> Reading:
         """Records of `labels.csv`, in its order.

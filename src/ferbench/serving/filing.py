@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ferbench.errors import InputError
+from ferbench.evaluation.predictions import read_boxes, read_predictions
+from ferbench.evaluation.scoring import class_recall
 from ferbench.files import read_json
 from ferbench.models.weights import load_trained
 from ferbench.params import Params
@@ -115,11 +117,10 @@ def _person_disjoint(path: Path) -> bool:
 
 
 def _class_recall(standing: Standing) -> dict[str, float]:
-    """Recall of each class on val; a face that was missed counts as wrong."""
-    said = pd.read_parquet(standing.cell.folder / "val" / "predictions.parquet")
-    prob = said.drop(columns=["image_id", "target"])
-    right = (prob.idxmax(axis=1) == said["target"]) & (prob.sum(axis=1) > 0)
-    return {str(emotion): float(rows.mean()) for emotion, rows in right.groupby(said["target"])}
+    """Recall of each class on val, at any score; a face that was missed counts as wrong."""
+    folder = standing.cell.folder / "val"
+    said = read_predictions(folder / "predictions.parquet")
+    return class_recall(said, read_boxes(folder / "boxes.parquet"), None)
 
 
 def _champion_value(metric: str, filed: dict[str, Any]) -> tuple[float | None, bool]:

@@ -6,25 +6,18 @@ Reads the row's `archive:` cell, else the archives in FERBENCH_DATA, else Kaggle
 the unpacked tree and `.ferbench.json` (source, checksums, files). Seconds for 35,000 crops.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.fetch import fetch
-from ferbench.errors import unknown
 from ferbench.params import load_params
 from ferbench.plugins import load
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", help="key of a row of `datasets` in params.yaml")
-    key = parser.parse_args().dataset
-    datasets = load_params().datasets
-    if key not in datasets:
-        raise unknown("dataset", key, datasets, where="params.yaml: datasets")
-    row = datasets[key]
+    key, row = dataset_from_words(load_params(), sys.argv[1:])
     source = load("ferbench.data.sources", row.source)(row.options)
     record = fetch(source, row.source, row.archive, Path("data/raw") / key)
     print(f"{key}: {record['files']} files of {source.METADATA.title}")

@@ -9,20 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.floor import measure_floor
 from ferbench.data.index import read_index
 from ferbench.data.pack import Pack
-from ferbench.errors import unknown
 from ferbench.files import read_json, write_json
 from ferbench.params import load_params
 
 
 def main() -> None:
-    (key,) = sys.argv[1:]
-    params = load_params()
-    if key not in params.datasets:
-        raise unknown("data set", key, params.datasets, where="params.yaml")
+    key, _ = dataset_from_words(load_params(), sys.argv[1:])
     index = read_index(Path("data/interim", key, "index.parquet"))
     split = pd.read_parquet(Path("data/splits", f"{key}.parquet"))
     description = read_json(Path("data/splits", f"{key}.json"))

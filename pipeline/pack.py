@@ -7,21 +7,17 @@ Command: python pipeline/pack.py <dataset>.
 import sys
 from pathlib import Path
 
+from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.index import read_index
 from ferbench.data.pack import pack_images
-from ferbench.errors import unknown
 from ferbench.params import load_params
 
 
 def main() -> None:
-    (key,) = sys.argv[1:]
-    params = load_params()
-    if key not in params.datasets:
-        raise unknown("data set", key, params.datasets, where="params.yaml")
+    key, row = dataset_from_words(load_params(), sys.argv[1:])
     index = read_index(Path("data/interim", key, "index.parquet"))
-    side = params.datasets[key].max_side_px
-    pack_images(index, Path("data/raw", key), Path("data/pack", key), side)
+    pack_images(index, Path("data/raw", key), Path("data/pack", key), row.max_side_px)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,17 @@ Command: python pipeline/split.py <dataset>. A second or two.
 import sys
 from pathlib import Path
 
+from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.index import read_index
 from ferbench.data.split import draw_split
-from ferbench.errors import unknown
 from ferbench.files import whole_file, write_json
 from ferbench.params import load_params
 
 
 def main() -> None:
-    (key,) = sys.argv[1:]
     params = load_params()
-    if key not in params.datasets:
-        raise unknown("data set", key, params.datasets, where="params.yaml")
-    row = params.datasets[key]
+    key, row = dataset_from_words(params, sys.argv[1:])
     index = read_index(Path("data/interim", key, "index.parquet"))
     split, description = draw_split(index, row.protocol, params.split["seed"], row.limit)
     with whole_file(Path("data/splits", f"{key}.parquet")) as temporary:

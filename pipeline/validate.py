@@ -6,27 +6,22 @@ Reads data/raw/<dataset>/ and data/interim/<dataset>/. The report and its Data D
 if a promise is broken; then the stage fails. About 5 s.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.data_page import render_page
 from ferbench.data.validate import require, validate
-from ferbench.errors import unknown
 from ferbench.files import whole_file, write_json
 from ferbench.params import load_params
 from ferbench.plugins import load
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", help="key of a row of `datasets` in params.yaml")
-    key = parser.parse_args().dataset
     params = load_params()
-    if key not in params.datasets:
-        raise unknown("dataset", key, params.datasets, where="params.yaml: datasets")
-    row, reports = params.datasets[key], Path("reports/data")
+    key, row = dataset_from_words(params, sys.argv[1:])
+    reports = Path("reports/data")
     folders = (Path("data/raw") / key, Path("data/interim") / key, reports / "docs" / key)
     metadata = load("ferbench.data.sources", row.source).METADATA
     report = validate(row, metadata, params.validate, folders)

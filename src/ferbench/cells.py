@@ -7,9 +7,9 @@ from itertools import product
 from pathlib import Path
 
 from ferbench.errors import InputError, unknown
-from ferbench.params import Params
+from ferbench.params import Dataset, Params
 
-__all__ = ["Cell", "all_cells", "cell_from_words"]
+__all__ = ["Cell", "all_cells", "cell_from_words", "dataset_from_words"]
 
 
 @dataclass(frozen=True, order=True)
@@ -65,3 +65,19 @@ def cell_from_words(params: Params, words: list[str]) -> Cell:
         if word not in known:
             raise unknown(kind, word, known, where="params.yaml")
     return Cell(params.study.name, variant, dataset, int(seed))
+
+
+def dataset_from_words(params: Params, words: list[str]) -> tuple[str, Dataset]:
+    """The data set that a command line names: its key and its row.
+
+    Raises:
+        InputError: there is not one word, or it is no data set of the active study.
+    """
+    if len(words) != 1:
+        raise InputError(
+            f"expected a data set, got {' '.join(words) or 'nothing'}",
+            remedy=f"one of: {', '.join(params.datasets)}",
+        )
+    if words[0] not in params.datasets:
+        raise unknown("data set", words[0], params.datasets, where="params.yaml: datasets")
+    return words[0], params.datasets[words[0]]

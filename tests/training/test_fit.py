@@ -13,8 +13,11 @@ import pytest
 import torch
 from tests.tiny_study import PROJECT
 
+from ferbench.data.loaders import SceneDataset, loader
+from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
 from ferbench.params import Params
+from ferbench.training.detector import DetectorModule
 from ferbench.training.fit import Fitted, Sides, fit
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
@@ -103,6 +106,32 @@ def test_training_stops_early_and_a_stopped_one_stays_stopped(
     assert len(again.history) == 3
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_mixed_precision_trains_every_kind_with_either_optimizer(
+    params: Params, stored: Stored, tmp_path: Path, variant: str, optimizer: str
+) -> None:
+    mixed = dataclasses.replace(
+        params, train=dataclasses.replace(params.train, precision="bf16-mixed")
+    )
+    changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0}
+    fitted = train(mixed, stored, tmp_path, variant, **changes)
+    assert fitted.precision == "bf16-mixed"
+    assert all(torch.isfinite(value).all() for value in fitted.state.values())
+
+
+def test_a_gradients_norm_is_bounded(params: Params, stored: Stored, tmp_path: Path) -> None:
+    changes = {"optimizer": "sgd", "epochs": 1, "weight_decay": 0.0, "momentum": 0.0, "lr": 1.0}
+    changes |= {"nesterov": False, "schedule": "constant", "ema_decay": 0.0}
+    start = train(params, stored, tmp_path / "still", "vgg_improved", **{**changes, "lr": 0.0})
+    bound = 1e-4
+    moved = train(params, stored, tmp_path / "moved", "vgg_improved", **changes, clip_norm=bound)
+    weights = [name for name in start.state if name.endswith(("weight", "bias"))]
+    step = sum((moved.state[n] - start.state[n]).square().sum() for n in weights) ** 0.5
+    steps = -(-len(stored.side("train").frame) // params.recipe_of("vgg_improved").batch_size)
+    assert 0 < step <= steps * bound * 1.01
+
+
 def test_training_learns_what_is_plain_to_see(
     params: Params, stored: Stored, tmp_path: Path
 ) -> None:
@@ -150,3 +179,16 @@ test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa
     resumed = train(params, stored, tmp_path / "killed", "ivsa")
     assert resumed.resumed
     assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
+
+
+def test_a_detector_learns_from_the_sum_over_images_and_logs_their_mean(
+    params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = params.recipe_of("yolov5s")
+    module = DetectorModule(params.variants["yolov5s"], recipe, len(stored.classes), 0).train()
+    logged: dict[str, Any] = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
+    scenes = SceneDataset(stored.pack, stored.side("train"), recipe, 0)
+    batch = next(iter(loader(scenes, EpochSampler(len(scenes), None), 4)))
+    loss = module.training_step(batch, 0)
+    torch.testing.assert_close(loss, 4 * logged["train_loss"])

@@ -75,6 +75,16 @@ def test_another_key_is_another_run() -> None:
     assert find_run(client, experiment, "c" * 64) is None
 
 
+def test_older_runs_of_a_cell_are_marked_and_other_cells_runs_are_not() -> None:
+    cell = {"variant": "ivsa", "dataset": "tiny", "seed": 0}
+    old = open_run("demo", "a", KEY, cell)
+    other = open_run("demo", "b", "c" * 64, cell | {"seed": 1})
+    new = open_run("demo", "a", "b" * 64, cell)
+    marked = {run.info.run_id for run in runs() if run.data.tags.get("superseded") == "true"}
+    assert marked == {old.run_id}
+    assert {other.run_id, new.run_id} <= {run.info.run_id for run in runs()}
+
+
 def test_final_numbers_said_twice_are_there_once() -> None:
     run = open_run("demo", "a", KEY, {})
     for value in (0.25, 0.25, 0.5):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from ferbench.data.loaders import FaceDataset, SceneDataset, Units, loader
@@ -20,6 +20,7 @@ from ferbench.evaluation.matching import answers, overlaps
 from ferbench.evaluation.predictions import no_boxes
 from ferbench.models.boxes import Boxes, kept_boxes
 from ferbench.models.build import task_of
+from ferbench.models.pixels import as_fractions
 from ferbench.models.weights import Trained
 
 __all__ = ["Predicted", "predict_side"]
@@ -59,16 +60,11 @@ def _batches(dataset: FaceDataset | SceneDataset) -> Iterator[Any]:
     yield from tqdm(batches, desc="evaluate", unit="batch")
 
 
-def _images(image: Tensor, network: nn.Module) -> Tensor:
-    """Bytes as fractions, on the network's device, as in training."""
-    device = next(network.parameters()).device
-    return image.to(device, memory_format=torch.channels_last).float().div_(255)
-
-
 def _classify(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
     dataset = FaceDataset(data.pack, faces, trained.recipe, seed=0)
+    device = next(network.parameters()).device
     prob = [
-        torch.softmax(network(_images(image, network)).double(), dim=1).cpu().numpy()
+        torch.softmax(network(as_fractions(image, device)).double(), dim=1).cpu().numpy()
         for image, _, _ in _batches(dataset)
     ]
     table = _predictions(faces, np.concatenate(prob), trained.classes)
@@ -83,9 +79,10 @@ def _predictions(faces: Units, prob: NDArray[np.float64], classes: tuple[str, ..
 
 def _detect(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
     dataset = SceneDataset(data.pack, faces, trained.recipe, seed=0)
+    device = next(network.parameters()).device
     prob, tables = [], []
     for batch in _batches(dataset):
-        decoded = network(_images(batch["img"], network))[0].cpu()
+        decoded = network(as_fractions(batch["img"], device))[0].cpu()
         found = kept_boxes(decoded, len(trained.classes), _MAX_BOXES)
         for index, boxes in zip(batch["index"].tolist(), found, strict=True):
             image_id, rows = dataset.scenes[index]

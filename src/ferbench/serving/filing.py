@@ -11,6 +11,7 @@ from ferbench.errors import InputError
 from ferbench.evaluation.predictions import read_boxes, read_predictions
 from ferbench.evaluation.scoring import class_recall
 from ferbench.files import read_json
+from ferbench.models.build import task_of
 from ferbench.models.weights import load_trained
 from ferbench.params import Params
 from ferbench.serving.card import model_card
@@ -101,7 +102,7 @@ def _candidate(
     champion_value, comparable = _champion_value(params.promote.metric, filed)
     return Candidate(
         value=standing.val[params.promote.metric],
-        class_recall=_class_recall(standing),
+        class_recall=_class_recall(params, standing),
         floor=max(value for name, value in floor.items() if not name.startswith("n_")),
         person_disjoint=_person_disjoint(Path("data", "splits", f"{dataset}.parquet")),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
@@ -116,11 +117,13 @@ def _person_disjoint(path: Path) -> bool:
     return bool((known.groupby("person")["split"].nunique() <= 1).all())
 
 
-def _class_recall(standing: Standing) -> dict[str, float]:
-    """Recall of each class on val, at any score; a face that was missed counts as wrong."""
+def _class_recall(params: Params, standing: Standing) -> dict[str, float]:
+    """Recall of each class on val at the score threshold of accuracy; a missed face is wrong."""
+    detects = task_of(params.variants[standing.cell.variant]) == "detect"
+    threshold = params.score.score_threshold if detects else None
     folder = standing.cell.folder / "val"
     said = read_predictions(folder / "predictions.parquet")
-    return class_recall(said, read_boxes(folder / "boxes.parquet"), None)
+    return class_recall(said, read_boxes(folder / "boxes.parquet"), threshold)
 
 
 def _champion_value(metric: str, filed: dict[str, Any]) -> tuple[float | None, bool]:

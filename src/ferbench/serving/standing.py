@@ -46,12 +46,11 @@ def best_seeds(params: Params, results: pd.DataFrame, dataset: str) -> dict[str,
 
     Of equals it is the lower seed.
     """
-    row = params.datasets[dataset]
-    here = results[(results["dataset"] == row.name) & (results["protocol"] == row.protocol)]
+    here = _rows_of(params, results, dataset)
     chosen = {}
     for variant in params.variants:
         mine = here[here["variant"] == variant]
-        val = mine[(mine["subset"] == "val") & (mine["metric"] == params.promote.metric)]
+        val = _on_val(params, mine)
         if val.empty:
             raise InputError(
                 f"{variant} has no {params.promote.metric} on val, which picks the best seed",
@@ -75,12 +74,16 @@ def best_cell(params: Params, results: pd.DataFrame, dataset: str) -> Standing:
 
     The variant is chosen by its mean, so that one lucky run does not decide.
     """
-    row = params.datasets[dataset]
-    here = results[
-        (results["dataset"] == row.name)
-        & (results["protocol"] == row.protocol)
-        & (results["subset"] == "val")
-        & (results["metric"] == params.promote.metric)
-    ]
+    here = _on_val(params, _rows_of(params, results, dataset))
     means = here.groupby("variant")["value"].mean().reindex(list(params.variants))
     return best_seeds(params, results, dataset)[str(means.idxmax())]
+
+
+def _rows_of(params: Params, results: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    row = params.datasets[dataset]
+    return results[(results["dataset"] == row.name) & (results["protocol"] == row.protocol)]
+
+
+def _on_val(params: Params, results: pd.DataFrame) -> pd.DataFrame:
+    """The rows that select: the metric of promotion, on val."""
+    return results[(results["subset"] == "val") & (results["metric"] == params.promote.metric)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -34,7 +33,3 @@ class ClassifierModule(CellModule):
         size = len(target)
         self.log("val_loss", self.loss(logits, target), batch_size=size, sync_dist=True)
         self.log("val_score", self.accuracy, batch_size=size, prog_bar=True)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Probabilities (N, K) of images as bytes."""
-        return torch.softmax(self.network(self.pixels(image)).float(), dim=1)

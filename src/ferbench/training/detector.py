@@ -29,6 +29,14 @@ class DetectorModule(CellModule):
         batch = {**batch, "img": self.pixels(batch["img"])}
         return self.loss(self.network(batch["img"]), batch), len(batch["img"])
 
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch, summed over its images; their mean is what is logged.
+
+        The sum is what YOLO's own training differentiates: its rates for SGD and its bound on the
+        gradient's norm are meant for it.
+        """
+        return super().training_step(batch, batch_idx) * len(batch["img"])
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and mAP."""
         del batch_idx
@@ -47,11 +55,6 @@ class DetectorModule(CellModule):
         score = self.precision_metric.compute()["map_50"].clamp_min(0)
         self.precision_metric.reset()
         self.log("val_score", score.to(self.device), prog_bar=True)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Decoded output (N, 4 + K, A) of images as bytes."""
-        decoded: Tensor = self.network(self.pixels(image))[0]
-        return decoded
 
 
 def _mean_average_precision() -> MeanAveragePrecision:

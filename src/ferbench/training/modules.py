@@ -8,9 +8,12 @@ from zlib import crc32
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ferbench.models.build import build_loss, build_network
+from ferbench.models.pixels import as_fractions
 from ferbench.params import Recipe, Variant
 from ferbench.training.optimizers import build_optimizer, build_plateau, build_schedule
 
@@ -47,8 +50,8 @@ class CellModule(LightningModule):
         return self._loss
 
     def pixels(self, image: Tensor) -> Tensor:
-        """Bytes (N, C, H, W) as fractions in [0, 1]."""
-        return image.to(memory_format=torch.channels_last).float().div_(255)
+        """Bytes (N, C, H, W) as fractions in [0, 1], on the network's device."""
+        return as_fractions(image, self.device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout and the like by the step alone, so that a resumed run draws the same."""
@@ -82,6 +85,22 @@ class CellModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Bound the gradient's norm.
+
+        Lightning refuses to clip for a fused optimizer in mixed precision, since one might unscale
+        by itself. Ours is fused on a CPU only, where bf16 scales nothing.
+        """
+        if gradient_clip_val and optimizer.defaults.get("fused"):
+            clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_epoch_end(self) -> None:
         """Step a plateau schedule by the epoch's validation score."""

@@ -35,6 +35,9 @@ __all__ = [
     "store_uri",
 ]
 
+# The tags that name a cell within its study's experiment.
+_CELL = ("variant", "dataset", "seed")
+
 
 def store_uri() -> str:
     """The tracking server of `MLFLOW_TRACKING_URI`, else the project's own SQLite file."""
@@ -169,7 +172,7 @@ def open_run(study: str, name: str, key: str, tags: Mapping[str, Any]) -> Run:
         client.delete_run(found.info.run_id)
         found = None
     if found is None:
-        found = client.create_run(experiment, run_name=name, tags={"run_key": key})
+        found = _new_run(client, experiment, name, {"run_key": key, **tags})
     client.update_run(found.info.run_id, status="RUNNING")
     run = Run(client, found.info.run_id)
     run.set_tags(tags)
@@ -189,8 +192,15 @@ def open_run_of(record: Mapping[str, Any], name: str) -> tuple[Run, bool]:
     if found is not None:
         return Run(client, found.info.run_id), False
     tags = {"run_key": record["run_key"]} | run_tags(record)
-    made = client.create_run(experiment, run_name=name, tags=tags)
-    return Run(client, made.info.run_id), True
+    return Run(client, _new_run(client, experiment, name, tags).info.run_id), True
+
+
+def _new_run(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, Any]) -> Any:
+    """A new run; older ones of the same cell, made by other code, data or rows, are marked so."""
+    same = " and ".join(f"tags.{k} = '{tags[k]}'" for k in _CELL if k in tags)
+    for old in client.search_runs([experiment], same) if same else ():
+        client.set_tag(old.info.run_id, "superseded", "true")
+    return client.create_run(experiment, run_name=name, tags={k: str(v) for k, v in tags.items()})
 
 
 def run_tags(record: Mapping[str, Any]) -> dict[str, str]:

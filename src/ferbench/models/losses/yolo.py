@@ -3,7 +3,7 @@
 Source: ultralytics' `v8DetectionLoss` (as a library): gains 7.5, 0.5 and 1.5, top 10 anchors a
 face.
 Differs: divided by the batch size, by which the library multiplies it, so that it can be logged and
-compared.
+compared; training multiplies again.
 """
 
 from __future__ import annotations

@@ -146,8 +146,9 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
         for info in file:
             if not (info.isreg() or info.isdir()) or info.issparse():
                 raise _refused(archive, info.name, "is a link, a device or sparse")
-            # The standard library's own guard, beside ours.
-            tarfile.data_filter(info, "/nowhere")
+            # The standard library's own guard, beside ours; Python has it since 3.11.4.
+            if hasattr(tarfile, "data_filter"):
+                tarfile.data_filter(info, "/nowhere")
             if info.isreg():
                 yield _Member(info.name, info.size, partial(file.extractfile, info))
 

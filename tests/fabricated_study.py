@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ferbench.catalogue import expand, read_yaml
 from ferbench.evaluation.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.params import Params, load_params
 
@@ -153,7 +154,7 @@ def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[
 def _params(root: Path, seeds: tuple[int, ...]) -> Params:
     root.mkdir(parents=True, exist_ok=True)
     here = Path(__file__).parent.parent / "studies" / "demo.yaml"
-    tree = yaml.safe_load(here.read_text(encoding="utf-8"))
+    tree = expand(read_yaml(here), here)
     shipped = load_params(here)
     tree["study"] = {
         "name": "demo",
@@ -167,6 +168,7 @@ def _params(root: Path, seeds: tuple[int, ...]) -> Params:
     tree["recipes"] = {"made_up": recipe}
     head = {"paper": "p1", "conv": "native", "attention": "none", "location": "none"}
     tail = {"head": "pooled", "loss": "cross_entropy", "recipe": "made_up"}
+    tail |= {"options": {}, "weights": "none"}
     tree["variants"] = {name: {**head, "backbone": "vgg_improved", **tail} for name in SKILL}
     row = dataclasses.asdict(next(iter(shipped.datasets.values())))
     tree["datasets"] = {"synthetic": {**row, "name": "synthetic", "protocol": "person_70_10_20"}}

@@ -25,6 +25,7 @@ PLUGIN_PACKAGES = [
     "data.protocols",
     "data.sources",
     "evaluation.metrics",
+    "findings.papers",
     "models.attention",
     "models.backbones",
     "models.convs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from torch import nn
 
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.build import build_loss, build_network, task_of
-from ferbench.models.graph import Graph
 from ferbench.params import Recipe, Variant
 from ferbench.plugins import load, names
 
@@ -21,8 +21,15 @@ RECIPE = Recipe(
     input_px=64,
     resize_px=64,
     channels=3,
+    normalize="none",
     augment="light",
+    mosaic=0.0,
+    plain_epochs=0,
+    crops=1,
     batch_size=4,
+    nominal_batch=0,
+    head_epochs=0,
+    head_lr=0.0,
     epochs=1,
     patience=1,
     optimizer="sgd",
@@ -33,6 +40,8 @@ RECIPE = Recipe(
     schedule="constant",
     lr_final=1.0,
     warmup_epochs=0,
+    warmup_bias_lr=0.0,
+    warmup_momentum=0.0,
     plateau_factor=0.5,
     plateau_patience=1,
     ema_decay=0.0,
@@ -43,18 +52,29 @@ RECIPE = Recipe(
 )
 
 
+def smallest(backbone: str) -> int:
+    """Side of the smallest image that a backbone takes, where it says one."""
+    module = importlib.import_module(f"ferbench.models.backbones.{backbone}")
+    return int(getattr(module, "MIN_PX", 1))
+
+
+def recipe_for(backbone: str) -> Recipe:
+    return dataclasses.replace(RECIPE, input_px=max(RECIPE.input_px, smallest(backbone)))
+
+
 def part(column: str, name: str) -> Any:
     return load(f"ferbench.models.{column}", name)
 
 
 def row(backbone: str, attention: str = "none", location: str = "none") -> Variant:
     """A whole row on a backbone, with a head and a loss that fit it."""
-    graph = isinstance(plain_body(backbone), Graph)
+    graph = not isinstance(plain_body(backbone), nn.Module)
     head, loss = ("detect", "yolo") if graph else ("pooled", "cross_entropy")
-    return Variant("control", backbone, "native", attention, location, head, loss, "r")
+    places = ("native", attention, location, head, loss, "r")
+    return Variant("control", backbone, *places, options={}, weights="none")
 
 
-def plain_body(backbone: str) -> nn.Module | Graph:
+def plain_body(backbone: str) -> Any:
     body = part("backbones", backbone)
     return body(part("attention", "none"), "none", ConvUnit(None), 3)
 
@@ -99,35 +119,44 @@ def test_attention_in_evaluation_says_the_same_twice(name: str) -> None:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("attention", ATTENTION)
-def test_every_location_builds_and_runs_at_two_sizes(backbone: str, attention: str) -> None:
+def test_every_location_builds_and_runs_at_two_sizes(backbone: str) -> None:
     for location in locations(backbone):
-        network = build_network(row(backbone, attention, location), RECIPE, 7, seed=0).eval()
-        for px in (32, 96):
-            out = network(torch.rand(2, 3, px, px))
-            first = out[0] if isinstance(out, tuple) else out
-            assert first.shape[0] == 2
-            assert first.isfinite().all()
+        runs_at_two_sizes(row(backbone, "cbam", location))
+
+
+@pytest.mark.parametrize("backbone", ["vgg_improved", "yolov5s"])
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_every_attention_fits_a_classifier_and_a_detector(attention: str, backbone: str) -> None:
+    runs_at_two_sizes(row(backbone, attention, locations(backbone)[-1]))
+
+
+def runs_at_two_sizes(variant: Variant) -> None:
+    network = build_network(variant, recipe_for(variant.backbone), 7, seed=0).eval()
+    for px in (32, 96):
+        out = _first(network(torch.rand(2, 3, *[max(px, smallest(variant.backbone))] * 2)))
+        assert out.shape[0] == 2
+        assert out.isfinite().all()
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_none_equals_the_plain_network_wherever_it_stands(backbone: str) -> None:
-    plain = build_network(row(backbone), RECIPE, 7, seed=0).eval()
-    x = torch.rand(1, 3, 64, 64)
+    plain = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
+    x = torch.rand(1, 3, *[max(64, smallest(backbone))] * 2)
     for location in locations(backbone):
-        other = build_network(row(backbone, "none", location), RECIPE, 7, seed=0).eval()
+        variant = row(backbone, "none", location)
+        other = build_network(variant, recipe_for(backbone), 7, seed=0).eval()
         assert _first(other(x)).equal(_first(plain(x))), location
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(backbone: str) -> None:
-    variant = row(backbone)
+    variant, recipe = row(backbone), recipe_for(backbone)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = build_network(variant, RECIPE, 7, seed=3).state_dict()
+    first = build_network(variant, recipe, 7, seed=3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    second = build_network(variant, RECIPE, 7, seed=3).state_dict()
-    other = build_network(variant, RECIPE, 7, seed=4).state_dict()
+    second = build_network(variant, recipe, 7, seed=3).state_dict()
+    other = build_network(variant, recipe, 7, seed=4).state_dict()
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert any(not torch.equal(first[k], other[k]) for k in first)
 
@@ -136,7 +165,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(backbone: s
 def test_classification_losses_fall_with_the_right_logit_and_stay_finite(name: str) -> None:
     if part("losses", name).TASK != "classify":
         pytest.skip("a detector's loss is tested on a detector")
-    loss = part("losses", name)(None)
+    loss = part("losses", name)(None, None)
     target = torch.tensor([0, 1, 2])
     right = torch.eye(3)
     values = [float(loss(right * k, target)) for k in (0.0, 1.0, 5.0, 50.0)]

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ferbench.catalogue import expand, read_yaml
 from ferbench.errors import InputError
 from ferbench.params import Params, load_params
 
 PROJECT = Path(__file__).parents[1]
-TREE = yaml.safe_load((PROJECT / "studies" / "demo.yaml").read_text(encoding="utf-8"))
+DEMO = PROJECT / "studies" / "demo.yaml"
+TREE = expand(read_yaml(DEMO), DEMO)
 
 
 def _first(table: str) -> str:
@@ -106,7 +108,7 @@ def test_a_word_outside_its_list_is_refused_with_the_list(tmp_path: Path, value:
     recipe = _first("recipes")
     message = _refusal(tmp_path, lambda tree: tree["recipes"][recipe].update(optimizer=value))
     assert f"unknown value {value!r}" in message
-    assert "known: adam, sgd" in message
+    assert "known: adam, adamw, sgd" in message
 
 
 def test_true_does_not_pass_for_the_number_one(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def small_params() -> Params:
     """The demo study, cut down to seconds."""
     params = load_params(PROJECT / "studies" / "demo.yaml")
     small = {"epochs": 3, "batch_size": 4, "augment": "light", "warmup_epochs": 0}
-    sizes = {"p1_cpu": (16, 18), "p0_cpu": (32, 32)}
+    sizes = {"p1": (16, 18), "p0": (32, 32)}
     recipes = {
         name: dataclasses.replace(
             recipe, **small, input_px=sizes[name][0], resize_px=sizes[name][1]

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from ferbench.catalogue import expand, read_yaml
 from ferbench.errors import InputError, unknown
 
 __all__ = [
@@ -84,7 +83,20 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Variant:
-    """One whole row of the variants table: which part stands in which place."""
+    """One whole row of the variants table: which part stands in which place.
+
+    Args:
+        paper: `p0` to `p4`, or another word for rows of no paper.
+        backbone: a file of `ferbench.models.backbones`; conv, attention, head and loss likewise.
+        conv: the unit behind convolutions.
+        attention: the part that stands at `location`.
+        location: a place that the backbone has.
+        head: from features to outputs.
+        loss: that is minimised.
+        recipe: a row of the recipes.
+        options: by column, options of that column's part, such as `{attention: {repeat: 2}}`.
+        weights: of the start: `none`, `imagenet`, `coco`, or the path of a file.
+    """
 
     paper: str
     backbone: str
@@ -94,6 +106,8 @@ class Variant:
     head: str
     loss: str
     recipe: str
+    options: Mapping[str, Mapping[str, Any]]
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -104,11 +118,18 @@ class Recipe:
         input_px: side of the network's input.
         resize_px: side an image is brought to before a crop of `input_px` is taken.
         channels: 1 for grey, 3 for colour.
+        normalize: `none` feeds fractions in [0, 1]; `imagenet` takes ImageNet's mean and deviation.
         augment: the file of `ferbench.data.augmentations`.
-        batch_size: images a step.
-        epochs: at most.
+        mosaic: share of a detector's training images that are put together of four.
+        plain_epochs: so many last epochs are without mosaic.
+        crops: 10 trains on all ten crops of an image and averages them in prediction; 1 does not.
+        batch_size: images a batch.
+        nominal_batch: batches are gathered to steps of so many images; 0 for a step each batch.
+        head_epochs: epochs of a first stage, in which the classifier alone learns; 0 for none.
+        head_lr: learning rate of that stage.
+        epochs: at most; of the second stage, if there are two.
         patience: epochs without a better validation score before training stops.
-        optimizer: `sgd` or `adam`.
+        optimizer: `sgd`, `adam` or `adamw`.
         lr: learning rate at the start.
         momentum: of SGD; the first beta of Adam.
         nesterov: for SGD.
@@ -116,6 +137,8 @@ class Recipe:
         schedule: `constant`, `linear`, `cosine` or `plateau`.
         lr_final: last learning rate as a fraction of `lr`, for `linear` and `cosine`.
         warmup_epochs: epochs over which the rate rises from 0.
+        warmup_bias_lr: rate of the biases at the start of the warm-up, from where it falls.
+        warmup_momentum: momentum at the start of the warm-up.
         plateau_factor: what the rate is multiplied with on a plateau.
         plateau_patience: epochs without a better validation score that make a plateau.
         ema_decay: decay of the weights' moving average; 0 for none.
@@ -128,11 +151,18 @@ class Recipe:
     input_px: int
     resize_px: int
     channels: Literal[1, 3]
+    normalize: Literal["none", "imagenet"]
     augment: str
+    mosaic: float
+    plain_epochs: int
+    crops: Literal[1, 10]
     batch_size: int
+    nominal_batch: int
+    head_epochs: int
+    head_lr: float
     epochs: int
     patience: int
-    optimizer: Literal["sgd", "adam"]
+    optimizer: Literal["sgd", "adam", "adamw"]
     lr: float
     momentum: float
     nesterov: bool
@@ -140,6 +170,8 @@ class Recipe:
     schedule: Literal["constant", "linear", "cosine", "plateau"]
     lr_final: float
     warmup_epochs: int
+    warmup_bias_lr: float
+    warmup_momentum: float
     plateau_factor: float
     plateau_patience: int
     ema_decay: float
@@ -267,29 +299,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             where=path,
             remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
         )
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"no valid YAML: {error}", where=path, remedy="mend the line named"
-        ) from error
+    tree = expand(read_yaml(path), path)
     params: Params = _build(Params, tree, where=str(path))
     _check_names(params, path)
     return params
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key given twice is an error; by itself the later one silently wins."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:

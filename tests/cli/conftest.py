@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ferbench.catalogue import expand, read_yaml
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -16,7 +18,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     `second` has one seed instead of three, one variant less, and another `persons`.
     """
-    tree = yaml.safe_load((PROJECT / "studies" / "demo.yaml").read_text(encoding="utf-8"))
+    demo = PROJECT / "studies" / "demo.yaml"
+    tree = expand(read_yaml(demo), demo)
     variants = list(tree["variants"])[:2]
     tree["variants"] = {name: tree["variants"][name] for name in variants}
     tree["study"] |= {"name": "first", "baseline": variants[0], "title": "The first"}

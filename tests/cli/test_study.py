@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ferbench.catalogue import Catalogue
 from ferbench.cli import lock, studies
 from ferbench.cli.main import main
+from ferbench.params import load_params
+
+PROJECT = Path(__file__).parents[2]
 
 
 def _edit(path: Path) -> str:
@@ -17,9 +21,77 @@ def _edit(path: Path) -> str:
     return text
 
 
-def test_a_study_put_in_place_is_its_file_byte_for_byte(project: Path) -> None:
-    assert main(["study", "use", "first"]) == 0
-    assert Path("params.yaml").read_bytes() == Path("studies/first.yaml").read_bytes()
+@pytest.fixture
+def short(project: Path) -> Path:
+    """A study `short` that names rows of the real catalogue, which stands beside it."""
+    for table in ("variants", "recipes"):
+        text = (PROJECT / "studies" / "catalogue" / f"{table}.yaml").read_text("utf-8")
+        path = project / "studies" / "catalogue" / f"{table}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    tree = yaml.safe_load((project / "studies" / "first.yaml").read_text("utf-8"))
+    tree["study"] |= {"name": "short", "baseline": "yolov5s4h"}
+    tree["variants"] = ["yolov5s4h", "yolov5s4h_osam", "vgg_improved"]
+    tree["recipes"] = "cpu"
+    path = project / "studies" / "short.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def test_a_study_put_in_place_stands_there_whole(short: Path) -> None:
+    assert main(["study", "use", "short"]) == 0
+    tree = yaml.safe_load(Path("params.yaml").read_text("utf-8"))
+    rows = Catalogue(short).variants
+    assert tree["variants"] == {name: rows[name] for name in tree["variants"]}
+    assert list(tree["variants"]) == ["yolov5s4h", "yolov5s4h_osam", "vgg_improved"]
+    assert list(tree["recipes"]) == ["p0", "p1"]
+    assert load_params() == load_params(short)
+
+
+def test_the_file_in_place_has_a_line_a_variant_and_a_line_a_key(short: Path) -> None:
+    main(["study", "use", "short"])
+    lines = Path("params.yaml").read_text("utf-8").splitlines()
+    assert "studies/short.yaml" in lines[0] + lines[1]
+    assert sum(line.startswith("  yolov5s4h_osam: {paper: p0, ") for line in lines) == 1
+    assert {"seeds: [0, 1, 2]", "  p1:", "    epochs: 10"} <= set(lines)
+    assert "      - 10 epochs instead of 500" in lines
+    assert not any("&id" in line or "*id" in line for line in lines)
+
+
+def test_a_short_study_in_place_is_left_alone_and_has_no_edits(
+    short: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["study", "use", "short"])
+    before = Path("params.yaml").read_bytes()
+    capsys.readouterr()
+    assert main(["study", "use", "short"]) == 0
+    assert capsys.readouterr().out == "study short is active already; nothing changed\n"
+    assert Path("params.yaml").read_bytes() == before
+    assert not Path(".cache/params").exists()
+    assert studies.edits() == ()
+    main(["study", "status"])
+    assert "params.yaml as in studies/short.yaml" in capsys.readouterr().out
+
+
+def test_an_edit_of_an_inherited_cell_is_told_and_kept(
+    short: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["study", "use", "short"])
+    text = Path("params.yaml").read_text("utf-8").replace("attention: osam", "attention: sam")
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    (change,) = studies.edits() or ()
+    assert change.key == "variants.yolov5s4h_osam.attention"
+    assert (change.old, change.new) == ("osam", "sam")
+    main(["study", "use", "short"])
+    (kept,) = Path(".cache/params").iterdir()
+    assert kept.read_text("utf-8") == text
+
+
+def test_names_may_be_written_into_the_file_in_place(short: Path) -> None:
+    """A user may paste a study's short form into `params.yaml`; it is read as the study is."""
+    Path("params.yaml").write_bytes(short.read_bytes())
+    assert load_params() == load_params(short)
+    assert studies.edits() == ()
 
 
 def test_what_changed_is_told_by_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +133,7 @@ def test_a_file_edited_by_hand_is_kept(
     assert kept.suffix == ".yaml"
     assert kept.read_text("utf-8") == text
     assert str(kept) in capsys.readouterr().out
-    assert Path("params.yaml").read_bytes() == Path(f"studies/{to}.yaml").read_bytes()
+    assert load_params() == studies.load_study(to)
 
 
 def test_a_broken_file_is_kept_too(project: Path) -> None:

@@ -95,3 +95,10 @@ def test_many_processes_find_what_one_finds(tmp_path: Path, draw: Callable[..., 
     alone = check_images(paths, 16, workers=1)
     assert check_images(paths, 16, workers=2) == alone
     assert sum(isinstance(found, str) for found in alone) == 2
+
+
+def test_ultralytics_plug_in_changes_no_reason(tmp_path: Path) -> None:
+    import ultralytics.utils.patches  # noqa: F401  # puts its own opener in the place of Pillow's
+
+    (tmp_path / "a.png").write_bytes(b"<html>not found</html>")
+    assert check_image(tmp_path / "a.png", 16) == "no image of a known format"

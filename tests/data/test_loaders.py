@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tiny_study import CLASSES, small_params, store
 
-from ferbench.data.loaders import FaceDataset, SceneDataset, loader, units
+from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
+from ferbench.data.units import units
 from ferbench.params import Params, Recipe
 
 SIZES = [(32, 32), (40, 60), (61, 33), (31, 64), (17, 90), (90, 16), (33, 32), (5, 7), (47, 48)]
@@ -24,12 +25,12 @@ SIZES = [(32, 32), (40, 60), (61, 33), (31, 64), (17, 90), (90, 16), (33, 32), (
 
 @pytest.fixture
 def faces_recipe(params: Params) -> Recipe:
-    return dataclasses.replace(params.recipes["p1_cpu"], augment="p1", input_px=20, resize_px=24)
+    return dataclasses.replace(params.recipes["p1"], augment="p1", input_px=20, resize_px=24)
 
 
 @pytest.fixture
 def scene_recipe(params: Params) -> Recipe:
-    return dataclasses.replace(params.recipes["p0_cpu"], augment="p0")
+    return dataclasses.replace(params.recipes["p0"], augment="p0")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_without_a_seed_every_process_sees_all_in_natural_order() -> None:
 def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
     sizes: Stored, place: int, w: float, h: float, x: float, y: float, input_px: int
 ) -> None:
-    recipe = dataclasses.replace(small_params().recipes["p0_cpu"], resize_px=32, input_px=input_px)
+    recipe = dataclasses.replace(small_params().recipes["p0"], resize_px=32, input_px=input_px)
     scenes = SceneDataset(sizes.pack, sizes.side("val"), recipe, seed=0)
     cx, cy = w / 2 + x * (1 - w), h / 2 + y * (1 - h)
     scenes.boxes[place] = np.array([[cx, cy, w, h]])
@@ -158,7 +159,7 @@ def test_a_box_beyond_the_image_is_brought_to_its_border(
 def test_grey_images_become_colour_and_colour_ones_grey(
     stored: Stored, scenes: Stored, params: Params
 ) -> None:
-    grey, colour = params.recipes["p1_cpu"], params.recipes["p0_cpu"]
+    grey, colour = params.recipes["p1"], params.recipes["p0"]
     seen = FaceDataset(stored.pack, stored.side("train"), colour, 0)[-1, 0][0]
     assert seen.shape[0] == 3
     assert torch.equal(seen[0], seen[1])
@@ -175,7 +176,7 @@ def test_a_classifier_sees_the_face_in_its_box_alone(tmp_path: Path, params: Par
     picture[10:30, 6:24] = 200
     face = (1, 15 / 60, 20 / 40, 18 / 60, 20 / 40)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    faces = FaceDataset(data.pack, data.side("train"), params.recipes["p1_cpu"], 0)
+    faces = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)
     image, target, index = faces[-1, 0]
     assert (image == 200).all()
     assert (target, index) == (1, 0)
@@ -185,7 +186,7 @@ def test_a_box_thinner_than_a_pixel_still_shows_one(tmp_path: Path, params: Para
     face = (0, 1.0, 1.0, 0.001, 0.001)
     picture = np.full((8, 8), 7, np.uint8)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    image = FaceDataset(data.pack, data.side("train"), params.recipes["p1_cpu"], 0)[-1, 0][0]
+    image = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)[-1, 0][0]
     assert (image == 7).all()
 
 

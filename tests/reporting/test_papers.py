@@ -1,17 +1,35 @@
+import re
+from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from tests.fabricated_study import fabricate
 
+from ferbench.catalogue import Catalogue
+from ferbench.params import load_params
 from ferbench.reporting.papers import COLUMNS, paper_rows
-from ferbench.reporting.printed import printed_values
+from ferbench.reporting.printed import printed_size, printed_values
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
+PROJECT = Path(__file__).parents[2]
+STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
 DESCRIPTIONS = {
     name: {"task": "detect" if name.startswith("yolo") else "classify"}
     for name in ("vgg_improved", "ivsa", "yolov5s", "yolov5s_osam")
 }
+
+
+def printed_models():
+    """By table, such as `P0-T2`, the models of its rows."""
+    text = (PROJECT / "src/ferbench/reporting/printed.yaml").read_text(encoding="utf-8")
+    models = defaultdict(set)
+    for paper, entry in yaml.safe_load(text)["papers"].items():
+        for table, content in entry["tables"].items():
+            models[f"{paper}-{table}"] |= {row.get("model") for row in content.get("rows", ())}
+    return {table: found - {None} for table, found in models.items()}
 
 
 def files(tmp_path, source, protocol, means, answers=(), deviations=()):
@@ -89,3 +107,64 @@ def test_box_means_of_a_detector_are_not_held_against_face_means(tmp_path):
 def test_a_synthetic_study_has_nothing_to_hold_against(tmp_path):
     means = [("ivsa", "accuracy", 0.9)]
     assert paper_rows(files(tmp_path, "synthetic", "person_70_10_20", means)).empty
+
+
+def test_every_printed_model_is_a_row_of_the_catalogue():
+    known = Catalogue(PROJECT / "params.yaml").variants
+    models = set().union(*printed_models().values())
+    assert len(models) > 70
+    assert models <= known.keys()
+
+
+def test_no_row_of_a_papers_table_is_left_without_a_model_but_quoted_ones():
+    tables = {table for table, found in printed_models().items() if found}
+    lonely = {
+        value.row
+        for value in printed_values()
+        if value.model is None and not value.quoted and f"{value.paper}-{value.table}" in tables
+    }
+    assert lonely == set()
+
+
+def test_a_studys_answers_are_printed_tables():
+    tables = printed_models()
+    for path in STUDIES:
+        assert set(load_params(path).study.answers) <= tables.keys(), path.stem
+
+
+def test_every_table_with_models_has_a_study_with_all_of_them():
+    answered = defaultdict(set)
+    for path in STUDIES:
+        if re.match(r"p\d_t", path.stem):
+            params = load_params(path)
+            for table in params.study.answers:
+                missing = printed_models()[table] - params.variants.keys()
+                assert missing == set(), (path.stem, table)
+                answered[table].add(path.stem)
+    assert answered.keys() == {table for table, models in printed_models().items() if models}
+
+
+def test_a_setting_that_is_a_row_of_ours_is_no_setting_any_more():
+    values = {(v.table, v.row): v for v in printed_values() if v.paper in ("P0", "P2", "P3")}
+    assert values["T5", "CSPDarknet53-embedding"].model == "cspd53_osam_embedding"
+    assert values["T4", "YOLOv5, CBL = 0"].model == "yolov5s_osam_cbl0"
+    assert values["T4", "YOLOv5, CBL = 0"].value == pytest.approx(0.901)
+    assert (values["T10", "ReLU6"].model, values["T10", "ReLU6"].setting) == ("yolo_fer_relu6", "")
+    small = values["T2", "YOLOv6 Small-640(Ours)"]
+    assert (small.model, small.setting) == ("yolov6s_weighted", "canvas 640")
+
+
+def test_scores_on_other_data_than_test_say_so():
+    values = printed_values()
+    train = [v for v in values if v.paper == "P0" and v.table in ("T5", "T6")]
+    assert {v.setting for v in train} == {"a score measured in training, not on test"}
+    assert {v.dataset for v in train} == {"CK+"}
+    text = {v.row: v.setting for v in values if (v.paper, v.table) == ("P4", "text")}
+    assert text["test"] == ""
+    assert "best validation" in text["best validation"]
+
+
+def test_a_size_is_that_of_the_model_and_not_of_its_relatives():
+    assert printed_size("yolo12n_lrfe", "params_m") == 2.8
+    assert printed_size("yolo_fer", "gflops") == 7.7
+    assert printed_size("yolo_fer_relu6", "params_m") is None

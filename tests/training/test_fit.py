@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ from tests.tiny_study import PROJECT
 from ferbench.data.loaders import SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
+from ferbench.errors import InputError
+from ferbench.models.build import build_network
 from ferbench.params import Params
 from ferbench.training.detector import DetectorModule
-from ferbench.training.fit import Fitted, Sides, fit
+from ferbench.training.fit import fit
+from ferbench.training.freezing import train_classifier_alone
+from ferbench.training.outcome import Fitted, Sides
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
 pytestmark = [
@@ -73,6 +78,49 @@ def test_a_killed_training_goes_on_to_the_very_same_end(
     assert not straight.resumed
     assert [row["epoch"] for row in resumed.history] == [0, 1, 2]
     assert_same(straight, resumed)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_two_stages_survive_a_kill_in_either(
+    params: Params, stored: Stored, tmp_path: Path, epoch: int
+) -> None:
+    changes = {"head_epochs": 2, "head_lr": 0.01, "epochs": 3}
+    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
+    assert [row["epoch"] for row in straight.history] == [0, 1, 2, 3, 4]
+    assert straight.val_score == max(row["val_score"] for row in straight.history)
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(epoch), **changes)
+    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved", **changes))
+
+
+def test_the_first_stage_trains_the_last_linear_layer_alone(params: Params) -> None:
+    network = build_network(params.variants["ivsa"], params.recipe_of("ivsa"), 7, seed=0)
+    train_classifier_alone(network)
+    learns = {name: p.numel() for name, p in network.named_parameters() if p.requires_grad}
+    assert sorted(learns.values()) == [7, 7 * 1000]
+
+
+def test_a_detector_has_no_first_stage(params: Params, stored: Stored, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="head_epochs: 0"):
+        train(params, stored, tmp_path, "yolov5s", head_epochs=1)
+
+
+def test_gathered_batches_make_fewer_steps_and_resume(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
+    straight = train(params, stored, tmp_path / "straight", "yolov5s", **changes)
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path / "killed", "yolov5s", die_after(2), **changes)
+    assert_same(straight, train(params, stored, tmp_path / "killed", "yolov5s", **changes))
+
+
+def test_ten_crops_train_and_resume(params: Params, stored: Stored, tmp_path: Path) -> None:
+    changes = {"crops": 10, "augment": "p1", "epochs": 2}
+    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(1), **changes)
+    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved", **changes))
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
@@ -181,14 +229,16 @@ test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa
     assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
 
 
-def test_a_detector_learns_from_the_sum_over_images_and_logs_their_mean(
+def test_a_detector_learns_from_the_sum_over_images_and_batches_and_logs_their_mean(
     params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = params.recipe_of("yolov5s")
-    module = DetectorModule(params.variants["yolov5s"], recipe, len(stored.classes), 0).train()
+    counts = torch.ones(len(stored.classes))
+    module = DetectorModule(params.variants["yolov5s"], recipe, counts, 0).train()
+    module.trainer = SimpleNamespace(accumulate_grad_batches=3)  # type: ignore[assignment]
     logged: dict[str, Any] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     scenes = SceneDataset(stored.pack, stored.side("train"), recipe, 0)
     batch = next(iter(loader(scenes, EpochSampler(len(scenes), None), 4)))
     loss = module.training_step(batch, 0)
-    torch.testing.assert_close(loss, 4 * logged["train_loss"])
+    torch.testing.assert_close(loss, 3 * 4 * logged["train_loss"])

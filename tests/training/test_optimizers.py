@@ -11,9 +11,11 @@ from torch import nn
 from ferbench.models.build import build_network
 from ferbench.params import Params, Recipe
 from ferbench.training.optimizers import (
+    batches_a_step,
     build_optimizer,
     build_plateau,
     build_schedule,
+    momentum_at,
     rate_factor,
 )
 
@@ -21,7 +23,7 @@ from ferbench.training.optimizers import (
 @pytest.fixture
 def recipe(params: Params) -> Recipe:
     return dataclasses.replace(
-        params.recipes["p1_cpu"], epochs=10, lr=0.1, lr_final=0.01, weight_decay=0.5
+        params.recipes["p1"], epochs=10, lr=0.1, lr_final=0.01, weight_decay=0.5
     )
 
 
@@ -29,15 +31,19 @@ def small_network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
 
 
-@pytest.mark.parametrize(("word", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
+)
 def test_weights_decay_and_biases_and_norms_do_not(recipe: Recipe, word: str, kind: type) -> None:
     network = small_network()
     optimizer = build_optimizer(network, dataclasses.replace(recipe, optimizer=word))  # type: ignore[arg-type]
     assert isinstance(optimizer, kind)
-    decayed, free = optimizer.param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.5, 0.0)
-    assert {id(p) for p in decayed["params"]} == {id(network[0].weight), id(network[3].weight)}
-    assert len(decayed["params"] + free["params"]) == len(list(network.parameters()))
+    weights, norms, biases = optimizer.param_groups
+    assert [g["weight_decay"] for g in (weights, norms, biases)] == [0.5, 0.0, 0.0]
+    assert {id(p) for p in weights["params"]} == {id(network[0].weight), id(network[3].weight)}
+    assert {id(p) for p in norms["params"]} == {id(network[1].weight)}
+    assert {id(p) for p in biases["params"]} == {id(network[i].bias) for i in (0, 1, 3)}
 
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s_osam"])
@@ -76,10 +82,37 @@ def test_the_cosine_falls_slowest_at_both_ends(recipe: Recipe) -> None:
     assert steps == pytest.approx(steps[::-1])
 
 
-def test_the_warm_up_rises_in_a_line_from_a_tenth(recipe: Recipe) -> None:
-    warm = dataclasses.replace(recipe, schedule="constant", warmup_epochs=2)
-    factors = [rate_factor(epoch, warm) for epoch in (0, 1, 2, 3)]
-    assert factors == pytest.approx([0.1, 0.55, 1.0, 1.0])
+def test_in_the_warm_up_weights_rise_from_nothing_and_biases_fall_from_their_own_rate(
+    recipe: Recipe,
+) -> None:
+    warm = dataclasses.replace(
+        recipe, schedule="constant", warmup_epochs=2, lr=0.01, warmup_bias_lr=0.1
+    )
+    weights = [rate_factor(epoch, warm) for epoch in (0, 1, 2, 3)]
+    assert weights == pytest.approx([0.0, 0.5, 1.0, 1.0])
+    biases = [rate_factor(epoch, warm, biases=True) for epoch in (0, 1, 2, 3)]
+    assert biases == pytest.approx([10.0, 5.5, 1.0, 1.0])
+    optimizer = build_optimizer(small_network(), warm)
+    build_schedule(optimizer, warm, steps_per_epoch=4)
+    assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.0, 0.0, 0.1])
+
+
+def test_momentum_rises_over_the_warm_up(recipe: Recipe) -> None:
+    warm = dataclasses.replace(recipe, warmup_epochs=2, momentum=0.9, warmup_momentum=0.8)
+    assert [momentum_at(e, warm) for e in (0, 1, 2, 5)] == pytest.approx([0.8, 0.85, 0.9, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("nominal", "batch", "batches", "decay"),
+    [(0, 16, 1, 0.5), (64, 16, 4, 0.5), (64, 24, 3, 0.5 * 72 / 64), (64, 128, 1, 1.0)],
+)
+def test_batches_are_gathered_to_the_nominal_one(
+    recipe: Recipe, nominal: int, batch: int, batches: int, decay: float
+) -> None:
+    gathered = dataclasses.replace(recipe, nominal_batch=nominal, batch_size=batch)
+    assert batches_a_step(gathered) == batches
+    weights = build_optimizer(small_network(), gathered).param_groups[0]
+    assert weights["weight_decay"] == pytest.approx(decay)
 
 
 def test_a_schedule_moves_with_each_step(recipe: Recipe) -> None:

@@ -20,7 +20,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from tests.tiny_study import small_params
 from ferbench.data.stored import open_stored
-from ferbench.training.fit import Sides, fit
+from ferbench.training.fit import fit
+from ferbench.training.outcome import Sides
 
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
 stored, params = open_stored("tiny", root), small_params()

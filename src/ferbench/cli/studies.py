@@ -1,19 +1,21 @@
-"""Studies: whole parameter files in `studies/`, one of which stands in `params.yaml`.
+"""Studies: parameter files in `studies/`, one of which stands whole in `params.yaml`.
 
-`params.yaml` is what stages read and what a user edits. Putting a study in place never loses an
-edit: a file that differs from its study is kept in `.cache/params` first.
+A study's file names rows of the catalogue; `params.yaml`, which stages read and a user edits, has
+them in full. Putting a study in place never loses an edit: a file that is not what putting its own
+study in place would write is kept in `.cache/params` first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ferbench.catalogue import expand, read_yaml
+from ferbench.cli.study_text import study_text
 from ferbench.errors import InputError, unknown
 from ferbench.files import whole_file
 from ferbench.params import Params, load_params
@@ -97,7 +99,7 @@ def use(name: str) -> Switch:
         InputError: as `load_study`.
     """
     load_study(name)
-    text = (STUDIES / f"{name}.yaml").read_bytes()
+    text = _text(name)
     if ACTIVE.is_file() and ACTIVE.read_bytes() == text:
         return Switch(name, None, ())
     before = _tree(ACTIVE)
@@ -120,13 +122,18 @@ def edits() -> tuple[Change, ...] | None:
     return tuple(_changes(_tree(path), tree)) if path.is_file() else None
 
 
+def _text(name: str | None) -> bytes:
+    """What putting a study in place writes; nothing if it cannot be put there."""
+    tree = _tree(STUDIES / f"{name}.yaml")
+    return study_text(tree).encode() if _study_name(tree) else b""
+
+
 def _keep(name: str | None) -> Path | None:
-    """Copy `params.yaml` away if it is not, byte for byte, a study's own file."""
+    """Copy `params.yaml` away if it is not, byte for byte, what its study puts there."""
     if not ACTIVE.is_file():
         return None
     text = ACTIVE.read_bytes()
-    original = STUDIES / f"{name}.yaml"
-    if original.is_file() and original.read_bytes() == text:
+    if text == _text(name):
         return None
     kept = KEPT / f"{name or 'unnamed'}-{datetime.now():%Y%m%d-%H%M%S-%f}.yaml"
     with whole_file(kept) as temporary:
@@ -135,11 +142,13 @@ def _keep(name: str | None) -> Path | None:
 
 
 def _tree(path: Path) -> Mapping[str, Any]:
-    """The file as nested mappings; empty if it is absent or broken, for it may be about to go."""
+    """The file's rows in full; empty if it is absent or broken, for it may be about to go."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        tree = read_yaml(path)
+    except (OSError, InputError):
         return {}
+    with suppress(InputError):
+        tree = expand(tree, path)
     return tree if isinstance(tree, dict) else {}
 
 

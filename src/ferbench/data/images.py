@@ -125,7 +125,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except _UnusableError:
         raise
-    except UnidentifiedImageError as error:
+    # Once ultralytics is imported, Pillow asks for one more plug-in before it gives up.
+    except (UnidentifiedImageError, ImportError) as error:
         raise _UnusableError("no image of a known format") from error
     except Image.DecompressionBombError as error:
         raise _UnusableError(f"more than {MAX_PIXELS} pixels") from error

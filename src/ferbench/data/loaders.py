@@ -7,7 +7,6 @@ the run was killed and resumed in between.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -15,50 +14,23 @@ from zlib import crc32
 import albumentations as A
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ferbench.data.crops import face_of, split_at_crop, ten_crops
+from ferbench.data.mosaic import four_in_one, mosaic_partners
 from ferbench.data.pack import Pack
 from ferbench.data.sampler import EpochSampler, Key
+from ferbench.data.units import Units
 from ferbench.params import Recipe
 from ferbench.plugins import load
 
-__all__ = ["FaceDataset", "SceneDataset", "Units", "loader", "units"]
+__all__ = ["FaceDataset", "SceneDataset", "loader"]
 
 # A process is one thread; OpenCV's own pool would fight with its neighbours for the cores.
 cv2.setNumThreads(0)
-
-
-@dataclass(frozen=True)
-class Units:
-    """The labelled faces of one side of a split.
-
-    Args:
-        frame: image_id, face, cls, cx, cy, w, h (fractions), unit_id; sorted.
-        classes: class names in the order of `cls`.
-    """
-
-    frame: pd.DataFrame
-    classes: tuple[str, ...]
-
-
-def units(boxes: pd.DataFrame, split: pd.DataFrame, side: str, classes: tuple[str, ...]) -> Units:
-    """Faces of the images on one side.
-
-    Args:
-        boxes: `boxes.parquet` of stage `yolo_labels`.
-        split: image_id and split.
-        side: train, val or test.
-        classes: class names in the order of `cls`.
-    """
-    images = split.loc[split["split"] == side, "image_id"]
-    frame = boxes[boxes["image_id"].isin(images)].sort_values(["image_id", "face"])
-    several = frame.groupby("image_id")["face"].transform("size") > 1
-    suffix = np.where(several, "#" + frame["face"].astype(str), "")
-    return Units(frame.assign(unit_id=frame["image_id"] + suffix).reset_index(drop=True), classes)
 
 
 class _Images(Dataset[Any]):
@@ -88,7 +60,8 @@ class _Images(Dataset[Any]):
 class FaceDataset(_Images):
     """One aligned face a sample, for classifiers.
 
-    An item is (image (C, H, W) uint8, class index, index of the unit).
+    An item is (image (C, H, W) uint8, class index, index of the unit). With ten crops each face is
+    ten samples in training, and a plain item's image is all of them, (10, C, H, W).
     """
 
     def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
@@ -98,23 +71,32 @@ class FaceDataset(_Images):
         self.targets = faces.frame["cls"].tolist()
         self.boxes = faces.frame[["cx", "cy", "w", "h"]].to_numpy(float)
         augment = load("ferbench.data.augmentations", recipe.augment)
-        self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px))
-        self.plain_transform = A.Compose(
-            [
-                A.Resize(recipe.resize_px, recipe.resize_px),
-                A.CenterCrop(recipe.input_px, recipe.input_px),
-            ]
-        )
+        plan: list[A.BasicTransform] = augment(recipe.input_px, recipe.resize_px)
+        resize = A.Resize(recipe.resize_px, recipe.resize_px)
+        if recipe.crops == 10:
+            plan, self.after = split_at_crop(plan, recipe.augment)
+            self.plain_transform = A.Compose([resize])
+        else:
+            crop = A.CenterCrop(recipe.input_px, recipe.input_px)
+            self.plain_transform = A.Compose([resize, crop])
+        self.train_transform = A.Compose(plan)
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
-        index = key[1]
-        image = _crop(self.image(self.image_ids[index]), self.boxes[index])
-        transform = self.plain_transform if key[0] < 0 else self.train_transform
-        image = self.transformed(transform, key, image=image)["image"]
-        return _tensor(image), self.targets[index], index
+        plain, crops = key[0] < 0, self.recipe.crops
+        index, crop = (key[1], 0) if plain else divmod(key[1], crops)
+        image = face_of(self.image(self.image_ids[index]), self.boxes[index])
+        transform = self.plain_transform if plain else self.train_transform
+        image = self.transformed(transform, (key[0], index), image=image)["image"]
+        if crops == 1:
+            return _tensor(image), self.targets[index], index
+        views = ten_crops(image, self.recipe.input_px)
+        if plain:
+            return torch.stack([_tensor(view) for view in views]), self.targets[index], index
+        view = self.transformed(self.after, key, image=np.ascontiguousarray(views[crop]))["image"]
+        return _tensor(view), self.targets[index], index
 
 
 class SceneDataset(_Images):
@@ -142,6 +124,7 @@ class SceneDataset(_Images):
             A.PadIfNeeded(recipe.input_px, recipe.input_px, fill=114),
         ]
         self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px), boxes)
+        self.mosaic = A.Compose([four_in_one(recipe.resize_px)], boxes)
         self.plain_transform = A.Compose(plain, boxes)
 
     def __len__(self) -> int:
@@ -150,15 +133,18 @@ class SceneDataset(_Images):
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
         index = key[1]
         transform = self.plain_transform if key[0] < 0 else self.train_transform
-        out = self.transformed(
-            transform,
-            key,
-            image=self.image(self.scenes[index][0]),
-            bboxes=self.boxes[index],
-            cls=self.targets[index],
-        )
+        scene = self._scene(index)
+        if others := mosaic_partners(key, self.seed, len(self), self.recipe):
+            more = [self._scene(other) for other in others]
+            whole = self.transformed(self.mosaic, key, **scene, mosaic_metadata=more)
+            scene = {name: whole[name] for name in scene}
+        out = self.transformed(transform, key, **scene)
         boxes = torch.as_tensor(np.asarray(out["bboxes"], np.float32)).reshape(-1, 4)
         return _tensor(out["image"]), boxes, torch.as_tensor(np.asarray(out["cls"])), index
+
+    def _scene(self, index: int) -> dict[str, Any]:
+        image = self.image(self.scenes[index][0])
+        return {"image": image, "bboxes": self.boxes[index], "cls": self.targets[index]}
 
     def to_fractions(self, xyxy: NDArray[np.float64], image_id: str) -> NDArray[np.float64]:
         """Corners (M, 4) in pixels of the network's input as fractions of the image itself.
@@ -207,17 +193,6 @@ def _collate_scenes(samples: list[tuple[Tensor, Tensor, Tensor, int]]) -> dict[s
         "bboxes": torch.cat(boxes),
         "index": torch.tensor(index),
     }
-
-
-def _crop(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The part of an image in a box (cx, cy, w, h as fractions), at least one pixel each way."""
-    height, width = image.shape[:2]
-    cx, cy, w, h = box * (width, height, width, height)
-    x0 = min(max(round(cx - w / 2), 0), width - 1)
-    y0 = min(max(round(cy - h / 2), 0), height - 1)
-    x1 = max(min(round(cx + w / 2), width), x0 + 1)
-    y1 = max(min(round(cy + h / 2), height), y0 + 1)
-    return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 
 def _tensor(image: NDArray[np.uint8]) -> Tensor:

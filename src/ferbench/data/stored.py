@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferbench.data.loaders import Units, units
+from ferbench.data.units import Units, units
 from ferbench.errors import InputError
 from ferbench.files import digest, md5_file, read_json
 

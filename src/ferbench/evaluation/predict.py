@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from ferbench.data.loaders import FaceDataset, SceneDataset, Units, loader
+from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
+from ferbench.data.units import Units
 from ferbench.evaluation.matching import answers, overlaps
 from ferbench.evaluation.predictions import no_boxes
 from ferbench.models.boxes import Boxes, kept_boxes
 from ferbench.models.build import task_of
-from ferbench.models.pixels import as_fractions
+from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.weights import Trained
 
 __all__ = ["Predicted", "predict_side"]
@@ -64,7 +65,7 @@ def _classify(network: nn.Module, trained: Trained, data: Stored, faces: Units) 
     dataset = FaceDataset(data.pack, faces, trained.recipe, seed=0)
     device = next(network.parameters()).device
     prob = [
-        torch.softmax(network(as_fractions(image, device)).double(), dim=1).cpu().numpy()
+        torch.softmax(logits_of(network, as_fractions(image, device)).double(), dim=1).cpu().numpy()
         for image, _, _ in _batches(dataset)
     ]
     table = _predictions(faces, np.concatenate(prob), trained.classes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ferbench.errors import unknown
+from ferbench.errors import InputError, unknown
 
 __all__ = [
     "CBL",
@@ -70,19 +70,34 @@ class ChannelMLP(nn.Sequential):
     """The shared two-layer perceptron of channel attention.
 
     Source: Woo et al., "CBAM", ECCV 2018, arXiv:1807.06521, section 3.1.
-    Differs: both layers have a bias, as in the released code of P0 and P1's baseline.
+    Differs: both layers have a bias, as in the released code of P0 and P1's baseline; the equation
+    has none. At least one hidden channel.
 
     Args:
         channels: C.
         reduction: C divided by the hidden width.
+        bias: whether the two layers have one.
 
     Shape:
         (N, C) -> (N, C)
+
+    Raises:
+        InputError: the reduction is no whole number of at least 1.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, reduction: int = 16, bias: bool = True) -> None:
+        if not isinstance(reduction, int) or reduction < 1:
+            raise InputError(
+                f"the reduction of channels is {reduction!r}",
+                where="params.yaml: variants",
+                remedy="give a whole number of at least 1",
+            )
         hidden = max(1, channels // reduction)
-        super().__init__(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+        super().__init__(
+            nn.Linear(channels, hidden, bias=bias),
+            nn.ReLU(),
+            nn.Linear(hidden, channels, bias=bias),
+        )
 
 
 def mean_and_max(x: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ferbench.errors import InputError
+from ferbench.errors import InputError, unknown
+from ferbench.models.pixels import normalize_input
 from ferbench.params import Recipe, Variant
 from ferbench.plugins import load
 
@@ -20,6 +23,7 @@ _PARTS = {
     "head": "ferbench.models.heads",
     "loss": "ferbench.models.losses",
 }
+_WIDTH = 1  # stands for the channels that an attention is called with
 
 
 def part_modules(variant: Variant) -> list[str]:
@@ -58,30 +62,59 @@ def build_network(variant: Variant, recipe: Recipe, classes: int, seed: int) -> 
     task_of(variant)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        body = _part(variant, "backbone")(
-            _part(variant, "attention"), variant.location, _part(variant, "conv"), recipe.channels
-        )
+        attention = partial(_part(variant, "attention"), **_options(variant, "attention", _WIDTH))
+        place = (attention, variant.location, _part(variant, "conv"), recipe.channels)
+        body = _part(variant, "backbone")(*place, **_options(variant, "backbone", *place))
         if isinstance(body, nn.Module) != (task_of(variant) == "classify"):
             raise InputError(
                 f"head {variant.head!r} does not fit backbone {variant.backbone!r}",
                 where="params.yaml: variants",
                 remedy="a graph of layers takes head `detect`, a feature extractor takes another",
             )
-        network: nn.Module = _part(variant, "head")(body, classes, recipe.input_px, recipe.channels)
+        shape = (body, classes, recipe.input_px, recipe.channels)
+        network: nn.Module = _part(variant, "head")(*shape, **_options(variant, "head", *shape))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = recipe.bn_momentum
     _freeze_constants(network)
+    if recipe.normalize == "imagenet":
+        normalize_input(network, recipe.channels)
     return network
 
 
-def build_loss(variant: Variant, network: nn.Module) -> Any:
-    """The loss of a row, for a network that stands on its device."""
-    return _part(variant, "loss")(network)
+def build_loss(variant: Variant, network: nn.Module, counts: Tensor | None = None) -> Any:
+    """The loss of a row, for a network that stands on its device.
+
+    Args:
+        variant: the row.
+        network: that is trained.
+        counts: number of training faces of each class (K,), for losses that weigh classes.
+    """
+    given = (network, counts)
+    return _part(variant, "loss")(*given, **_options(variant, "loss", *given))
 
 
 def _part(variant: Variant, column: str) -> Any:
     return load(_PARTS[column], getattr(variant, column))
+
+
+def _options(variant: Variant, column: str, *args: Any) -> dict[str, Any]:
+    """The options of a part, which must be words that it knows.
+
+    Raises:
+        InputError: an option, or the column that it is given for, is unknown.
+    """
+    for name in variant.options:
+        if name not in _PARTS:
+            raise unknown("column with options", name, _PARTS, where="params.yaml: variants")
+    options = dict(variant.options.get(column, {}))
+    part = _part(variant, column)
+    parameters = list(inspect.signature(part).parameters)[len(args) :]
+    for option in options:
+        if option not in parameters:
+            where = f"params.yaml: variants: options: {column}: {getattr(variant, column)}"
+            raise unknown("option", option, parameters, where=where)
+    return options
 
 
 def _freeze_constants(network: nn.Module) -> None:

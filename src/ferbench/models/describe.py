@@ -26,10 +26,11 @@ from ferbench.models.deploy import deployed
 from ferbench.params import Recipe, Variant
 from ferbench.plugins import names
 
-__all__ = ["describe"]
+__all__ = ["describe", "gflops"]
 
 _LIBRARIES = ("torch", "torchvision", "ultralytics", "lightning", "albumentations")
 _ROOT = "ferbench.models"
+_COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)
 
 
 def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> dict[str, Any]:
@@ -62,11 +63,16 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
 
 
 def gflops(network: nn.Module, channels: int, input_px: int) -> float:
-    """2 x multiply-adds of one image of `input_px`, in 10^9."""
+    """2 x multiply-adds of one image of `input_px`, in 10^9.
+
+    Of convolutions and linear layers; the products of an attention's maps are not counted, as in
+    the papers.
+    """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(torch.zeros(1, channels, input_px, input_px))
-    return float(counter.get_total_flops()) / 1e9
+    counts = counter.get_flop_counts()["Global"]
+    return float(sum(counts.get(op, 0) for op in _COUNTED)) / 1e9
 
 
 def _parameters(network: nn.Module) -> int:

@@ -23,7 +23,6 @@ _METRICS = {
     "f1": "f1_macro",
     "map50": "map50",
 }
-_ALIASES = {"yolo_osam": "yolov5s4h_osam"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ def printed_size(variant: str, key: str) -> float | None:
         variant: our name.
         key: `params_m`, millions of parameters, or `gflops`.
     """
-    for _, _, _, row in _rows():
-        if key in row and _variant_of(row) == variant and not _setting(row):
+    for _, _, table, row in _rows():
+        if key in row and row.get("model") == variant and not _setting(table, row):
             return float(row[key])
     return None
 
@@ -87,12 +86,6 @@ def _rows() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
                 yield paper, name, table, row
 
 
-def _variant_of(row: Mapping[str, Any]) -> str | None:
-    """Our name of a row's model; None if it was never a model of ours."""
-    model = row.get("model")
-    return _ALIASES.get(model, model.replace("+", "_")) if model else None
-
-
 def _values(
     paper: str, name: str, table: Mapping[str, Any], row: Mapping[str, Any]
 ) -> Iterator[PrintedValue]:
@@ -105,21 +98,20 @@ def _values(
             paper=paper,
             table=name,
             row=str(row["row"]),
-            model=_variant_of(row),
+            model=row.get("model"),
             dataset=str(row.get("dataset", table.get("dataset", ""))),
             metric=metric.replace("_macro", "_weighted") if weighted else metric,
             value=row[key] / (1 if units.get(key) == "fraction" else 100),
             epoch=row.get("opt_epoch"),
             quoted=key in row.get("quoted", ()),
-            setting=_setting(row),
+            setting=_setting(table, row),
         )
 
 
-def _setting(row: Mapping[str, Any]) -> str:
-    """How the row differs from the plain model on its test set."""
-    word = str(row["row"])
-    if (emotion := normalise(word)) is not None:
+def _setting(table: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """How the row differs from its model's score on the table's test set."""
+    if (emotion := normalise(str(row["row"]))) is not None:
         return f"the value of class {emotion} alone"
-    if word in ("training", "best validation"):
-        return f"measured in {word}, not on test"
+    if measured := row.get("measured", table.get("measured")):
+        return f"a score measured in {measured}, not on test"
     return ", ".join(f"{key} {value}" for key, value in row.get("variant", {}).items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from ferbench.files import fresh_folder, whole_file
 from ferbench.reporting.drawing import Chart
 from ferbench.reporting.figures import cost_chart
+from ferbench.reporting.findings import findings_table, measured_table
 from ferbench.reporting.papers import paper_rows
 from ferbench.reporting.provenance import environment_table
 from ferbench.reporting.sections import Section, section_of
@@ -49,6 +52,16 @@ class Report:
         return paper_table(self.papers)
 
     @property
+    def findings(self) -> Table:
+        """What the papers have at odds; empty if nothing was measured."""
+        return findings_table(self.files.findings)
+
+    @property
+    def measured(self) -> Table:
+        """The numbers of the findings."""
+        return measured_table(self.files.findings)
+
+    @property
     def charts(self) -> list[Chart]:
         """All charts."""
         return [c for section in self.sections for c in section.charts] + list(self.cost_charts)
@@ -56,7 +69,8 @@ class Report:
     @property
     def tables(self) -> list[Table]:
         """All tables; `papers.csv` stands beside them."""
-        return [t for s in self.sections for t in s.tables] + [self.cost, self.environment]
+        found = [table for table in (self.findings, self.measured) if table.rows]
+        return [t for s in self.sections for t in s.tables] + [self.cost, self.environment, *found]
 
 
 def make_report(files: StudyFiles) -> Report:
@@ -104,7 +118,13 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     pages.filters["cell"] = _markdown_cell
+    pages.filters["code"] = _code
     return pages.get_template(template).render(context)
+
+
+def _code(text: str) -> Markup:
+    """A text for a page, with what stands between backquotes as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _markdown_cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""All that the report reads: a study's tables, its data sets' facts, its runs' records."""
+"""All that the report reads: a study's tables, data sets' facts, runs' records, findings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from ferbench.cells import all_cells
 from ferbench.errors import InputError
 from ferbench.files import read_json
+from ferbench.findings.result import Finding, read_findings
 from ferbench.params import Params
 from ferbench.reporting.summary import Comparison, Mean, comparisons_of, summarise
 
@@ -32,6 +33,7 @@ class StudyFiles:
         floors: by data set key, `reports/data/<key>.floor.json`.
         descriptions: by variant, `reports/<study>/variants/<variant>.json`.
         runs: `run.json` of every cell.
+        findings: of `reports/findings.json`, if it is there.
     """
 
     params: Params
@@ -43,6 +45,7 @@ class StudyFiles:
     floors: Mapping[str, Mapping[str, Any]]
     descriptions: Mapping[str, Mapping[str, Any]]
     runs: tuple[Mapping[str, Any], ...]
+    findings: tuple[Finding, ...] = ()
 
     def place(self, key: str) -> tuple[str, str]:
         """Name and protocol of a data set row: how tables call it."""
@@ -69,6 +72,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         InputError: a file is absent.
     """
     folder, data = root / "reports" / params.study.name, root / "reports" / "data"
+    findings = root / "reports" / "findings.json"
     return StudyFiles(
         params=params,
         means=summarise(_read(folder / "results.csv", pd.read_csv), params.score.interval),
@@ -81,6 +85,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
             name: _read(folder / "variants" / f"{name}.json", read_json) for name in params.variants
         },
         runs=tuple(_read(root / c.folder / "run.json", read_json) for c in all_cells(params)),
+        findings=read_findings(findings) if findings.is_file() else (),
     )
 
 

@@ -57,7 +57,13 @@ class Table:
     @property
     def frame(self) -> pd.DataFrame:
         """The raw values."""
-        return pd.DataFrame([{k: v.raw for k, v in row.items()} for row in self.rows])
+        frame = pd.DataFrame([{k: v.raw for k, v in row.items()} for row in self.rows])
+        for name in self.columns:
+            raws = [row[name].raw for row in self.rows]
+            if {type(raw) for raw in raws} == {int, float}:
+                # Else pandas makes floats of all, which lose digits of a large count.
+                frame[name] = pd.Series(raws, dtype=object)
+        return frame
 
 
 def _word(text: str) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
+from ferbench.models.pixels import logits_of
 from ferbench.training.modules import CellModule
 
 __all__ = ["ClassifierModule"]
@@ -22,13 +23,13 @@ class ClassifierModule(CellModule):
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
         """Loss and number of images of a training batch."""
         image, target, _ = batch
-        return self.loss(self.network(self.pixels(image)), target), len(target)
+        return self.loss(logits_of(self.network, self.pixels(image)), target), len(target)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and accuracy."""
         del batch_idx
         image, target, _ = batch
-        logits = self.network(self.pixels(image)).float()
+        logits = logits_of(self.network, self.pixels(image))
         self.accuracy(logits, target)
         size = len(target)
         self.log("val_loss", self.loss(logits, target), batch_size=size, sync_dist=True)

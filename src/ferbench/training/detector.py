@@ -32,10 +32,13 @@ class DetectorModule(CellModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a batch, summed over its images; their mean is what is logged.
 
-        The sum is what YOLO's own training differentiates: its rates for SGD and its bound on the
-        gradient's norm are meant for it.
+        The sum is what YOLO's own training differentiates, also over the batches that are gathered
+        to a step: its rates for SGD and its bound on the gradient's norm are meant for it. YOLOv6
+        differentiates the mean of each batch; the loss says which.
         """
-        return super().training_step(batch, batch_idx) * len(batch["img"])
+        gathered = self.trainer.accumulate_grad_batches  # by which Lightning divides
+        images = len(batch["img"]) if self.loss.SUM_OVER_IMAGES else 1
+        return super().training_step(batch, batch_idx) * images * gathered
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and mAP."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +14,27 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
-from ferbench.data.loaders import FaceDataset, SceneDataset, Units, loader
+from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
+from ferbench.data.units import Units
 from ferbench.models.build import task_of
 from ferbench.params import Recipe, Train, Variant
 from ferbench.training.callbacks import History, WholeCheckpoints, cell_callbacks, resume_point
 from ferbench.training.classifier import ClassifierModule
 from ferbench.training.detector import DetectorModule
+from ferbench.training.freezing import train_classifier_alone
 from ferbench.training.modules import CellModule
+from ferbench.training.optimizers import batches_a_step
+from ferbench.training.outcome import Fitted, Sides
 from ferbench.training.provenance import precision_for
 
-__all__ = ["Fitted", "Sides", "fit"]
+__all__ = ["fit"]
 
 _MODULES: dict[str, type[CellModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
 _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
     "classify": FaceDataset,
     "detect": SceneDataset,
 }
-
-
-@dataclass(frozen=True)
-class Sides:
-    """What a cell learns from and what it is selected on.
-
-    Args:
-        pack: folder of packed images.
-        train: labelled faces to learn from.
-        val: labelled faces to select on.
-    """
-
-    pack: Path
-    train: Units
-    val: Units
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The outcome of a training.
-
-    Args:
-        state: weights of the best epoch, averaged if the recipe averages.
-        history: one row an epoch.
-        best_epoch: counted from 0.
-        val_score: of the best epoch.
-        seconds: of all epochs, those before a kill included.
-        parameters: number of them.
-        precision: Lightning's word.
-        resumed: whether a killed run was gone on with.
-    """
-
-    state: dict[str, torch.Tensor]
-    history: list[dict[str, float]]
-    best_epoch: int
-    val_score: float
-    seconds: float
-    parameters: int
-    precision: str
-    resumed: bool
 
 
 def fit(
@@ -89,16 +53,76 @@ def fit(
         checkpoints: folder for them, of this very training only.
         follow: called with each epoch's row of the history, on the first process only.
     """
-    variant, recipe, seed = row
     torch.set_num_threads(train.threads)
+    stages = _two_stages if row[1].head_epochs else _one_stage
+    return stages(row, sides, train, checkpoints, follow)
+
+
+def _two_stages(
+    row: tuple[Variant, Recipe, int],
+    sides: Sides,
+    train: Train,
+    checkpoints: Path,
+    follow: Callable[[dict[str, float]], None] | None,
+) -> Fitted:
+    """First the classifier alone, then all, from the best of the first; the best of both counts.
+
+    Source: P4, section 3.4.1. The second stage has an optimizer and a patience of its own.
+    """
+    variant, recipe, seed = row
+    first = replace(recipe, epochs=recipe.head_epochs, lr=recipe.head_lr, schedule="constant")
+    place = checkpoints / "head"
+    head = _one_stage((variant, first, seed), sides, train, place, follow, head_only=True)
+
+    def follow_on(values: dict[str, float]) -> None:
+        if follow is not None:
+            follow(values | {"epoch": values["epoch"] + len(head.history)})
+
+    place = checkpoints / "whole"
+    whole = _one_stage(row, sides, train, place, follow_on, start=head.state)
+    after = [r | {"epoch": r["epoch"] + len(head.history)} for r in whole.history]
+    better = whole if whole.val_score > head.val_score else head
+    best_epoch = better.best_epoch + (len(head.history) if better is whole else 0)
+    return replace(
+        better,
+        history=[*head.history, *after],
+        best_epoch=best_epoch,
+        seconds=round(head.seconds + whole.seconds, 2),
+        resumed=head.resumed or whole.resumed,
+    )
+
+
+def _one_stage(
+    row: tuple[Variant, Recipe, int],
+    sides: Sides,
+    train: Train,
+    checkpoints: Path,
+    follow: Callable[[dict[str, float]], None] | None,
+    *,
+    start: dict[str, torch.Tensor] | None = None,
+    head_only: bool = False,
+) -> Fitted:
+    """One training, from given weights or the variant's own, of all or of the classifier alone."""
+    variant, recipe, seed = row
     history = History(follow)
-    module = _MODULES[task_of(variant)](variant, recipe, len(sides.train.classes), seed)
+    module = _MODULES[task_of(variant)](variant, recipe, _counts(sides.train), seed)
+    if start is not None:
+        module.network.load_state_dict(start)
+    if head_only:
+        train_classifier_alone(module.network)
     resume, finished = resume_point(checkpoints)
     trainer = _trainer(train, recipe, checkpoints, history)
     if not finished:
         _run(trainer, module, _loaders(row, sides, trainer), resume)
-    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    fitted = _fitted(module, trainer, checkpoints, history, resume)
     trainer.strategy.barrier()  # the caller may delete the checkpoints now
+    return fitted
+
+
+def _fitted(
+    module: CellModule, trainer: Trainer, checkpoints: Path, history: History, resume: Path | None
+) -> Fitted:
+    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
     rows = history.rows or _rows_of(best, resume)
     chosen = max(rows, key=lambda r: (r["val_score"], -r["epoch"]))
     return Fitted(
@@ -111,6 +135,12 @@ def fit(
         precision=str(trainer.precision),
         resumed=resume is not None,
     )
+
+
+def _counts(faces: Units) -> torch.Tensor:
+    """Number of faces of each class, (K,)."""
+    classes = torch.tensor(faces.frame["cls"].tolist())
+    return torch.bincount(classes, minlength=len(faces.classes)).float()
 
 
 def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]]:
@@ -131,6 +161,7 @@ def _trainer(train: Train, recipe: Recipe, checkpoints: Path, history: History) 
         precision=precision_for(accelerator, train.precision),
         max_epochs=recipe.epochs,
         gradient_clip_val=recipe.clip_norm or None,
+        accumulate_grad_batches=batches_a_step(recipe),
         callbacks=[*cell_callbacks(checkpoints, recipe, history), *bar],
         plugins=[WholeCheckpoints()],
         logger=False,
@@ -150,7 +181,7 @@ def _loaders(
     kind = _DATASETS[task_of(variant)]
     learn = kind(sides.pack, sides.train, recipe, seed)
     select = kind(sides.pack, sides.val, recipe, seed)
-    order = EpochSampler(len(learn), seed, trainer.global_rank, trainer.world_size)
+    order = EpochSampler(len(learn) * recipe.crops, seed, trainer.global_rank, trainer.world_size)
     # Workers pay where a GPU waits for them; on a CPU they take the cores that compute.
     workers = 4 if trainer.accelerator.__class__.__name__ == "CUDAAccelerator" else 0
     return (

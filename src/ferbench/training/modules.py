@@ -14,8 +14,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ferbench.models.build import build_loss, build_network
 from ferbench.models.pixels import as_fractions
+from ferbench.models.pretrained import load_initial
 from ferbench.params import Recipe, Variant
-from ferbench.training.optimizers import build_optimizer, build_plateau, build_schedule
+from ferbench.training.optimizers import (
+    build_optimizer,
+    build_plateau,
+    build_schedule,
+    momentum_at,
+)
 
 __all__ = ["CellModule"]
 
@@ -29,16 +35,19 @@ class CellModule(LightningModule):
     Args:
         variant: the row.
         recipe: how it is trained.
-        classes: K.
+        counts: number of training faces of each class, (K,).
         seed: of the initial weights and of every draw in training.
     """
 
-    def __init__(self, variant: Variant, recipe: Recipe, classes: int, seed: int) -> None:
+    def __init__(self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int) -> None:
         super().__init__()
-        self.variant, self.recipe, self.classes, self.seed = variant, recipe, classes, seed
-        network = build_network(variant, recipe, classes, seed)
+        self.variant, self.recipe, self.seed = variant, recipe, seed
+        self.counts, self.classes = counts, len(counts)
+        network = build_network(variant, recipe, self.classes, seed)
+        load_initial(network, variant)
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self._loss: Any = None
+        self._loss_state: dict[str, Any] | None = None
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
 
@@ -46,7 +55,9 @@ class CellModule(LightningModule):
     def loss(self) -> Any:
         """The loss, built when first asked for: by then the network is on its device."""
         if self._loss is None:
-            self._loss = build_loss(self.variant, self.network)
+            self._loss = build_loss(self.variant, self.network, self.counts)
+            if self._loss_state is not None:  # of a killed run, whose loss was of the same kind
+                self._loss.load_state_dict(self._loss_state)
         return self._loss
 
     def pixels(self, image: Tensor) -> Tensor:
@@ -54,9 +65,13 @@ class CellModule(LightningModule):
         return as_fractions(image, self.device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed dropout and the like by the step alone, so that a resumed run draws the same."""
-        del batch, batch_idx
-        torch.manual_seed(crc32(f"{self.seed}/{self.global_step}/{self.global_rank}".encode()))
+        """Seed dropout and the like by the batch alone, so that a resumed run draws the same."""
+        del batch
+        epoch, batches = self.current_epoch, self.trainer.num_training_batches
+        place = epoch * int(batches) + batch_idx
+        torch.manual_seed(crc32(f"{self.seed}/{place}/{self.global_rank}".encode()))
+        if self.recipe.warmup_epochs:
+            _set_momentum(self.trainer.optimizers[0], momentum_at(place / batches, self.recipe))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a batch."""
@@ -108,15 +123,26 @@ class CellModule(LightningModule):
             self._plateau.step(float(self.trainer.callback_metrics["val_score"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the plateau's count."""
+        """Keep the plateau's count, and what a loss remembers."""
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
+        if hasattr(self._loss, "state_dict"):
+            checkpoint["loss"] = self._loss.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the plateau's count back, once the optimizer is there."""
+        """Take both back, once the optimizer and the loss are there."""
         self._plateau_state = checkpoint.get("plateau")
+        self._loss_state = checkpoint.get("loss")
 
     def on_train_start(self) -> None:
         """Go on with the plateau where a killed run left it."""
         if self._plateau is not None and self._plateau_state is not None:
             self._plateau.load_state_dict(self._plateau_state)
+
+
+def _set_momentum(optimizer: Any, momentum: float) -> None:
+    for group in optimizer.param_groups:
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        else:
+            group["momentum"] = momentum

@@ -18,16 +18,18 @@ from ferbench.environment import CACHE
 from ferbench.files import digest, read_json, whole_file, write_json
 from ferbench.models.weights import save_trained
 from ferbench.params import Params
-from ferbench.training.fit import Fitted, Sides, fit
+from ferbench.training.fit import fit
+from ferbench.training.outcome import Fitted, Sides
 from ferbench.training.provenance import code_digest, commit, hardware, versions
 from ferbench.training.tracking import Run, open_run, run_tags
 
 __all__ = ["run_key", "train_cell"]
 
 _PACKAGE = Path(ferbench.__file__).parent
+_DATA_CODE = ("crops.py", "loaders.py", "mosaic.py", "pack.py", "sampler.py", "units.py")
 _CODE = (
     _PACKAGE / "training",
-    *(_PACKAGE / "data" / name for name in ("loaders.py", "pack.py", "sampler.py")),
+    *(_PACKAGE / "data" / name for name in _DATA_CODE),
 )
 
 

@@ -4,34 +4,26 @@ Source: YOLOv5 v6 (depth 0.33, width 0.50), anchor-free as the base library buil
 from P0's released 4-head configuration: on the side branches, the backbone's own path goes on
 ungated.
 Differs: P0 used the anchor-based v7-era code; in its released 3-head file the P4 gate stands in the
-path.
+path (`inline`).
 """
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.graph import Graph, Row, gate_path
+from ferbench.models.coco import coco_state, renumbered
+from ferbench.models.csp_darknet import P3, P4, SPPF, csp_darknet
+from ferbench.models.graph import Graph
+from ferbench.models.options import check_option
+from ferbench.models.rows import Row
 
 __all__ = ["yolov5s"]
 
-_LOCATIONS = ("none", "branches")
+LOCATIONS = ("none", "branches")
+WEIGHTS = ("coco",)
 
-# from, repeats, module, args; channels before width scaling. A Gate row names the stage it reads.
-_BACKBONE: list[Row] = [
-    [-1, 1, "Conv", [64, 6, 2, 2]],
-    [-1, 1, "Conv", [128, 3, 2]],
-    [-1, 3, "C3", [128]],
-    [-1, 1, "Conv", [256, 3, 2]],
-    [-1, 6, "C3", [256]],
-    [4, 1, "Gate", ["c2"]],  # 5: P3
-    [4, 1, "Conv", [512, 3, 2]],
-    [-1, 9, "C3", [512]],
-    [7, 1, "Gate", ["c2"]],  # 8: P4
-    [7, 1, "Conv", [1024, 3, 2]],
-    [-1, 3, "C3", [1024]],
-    [-1, 1, "SPPF", [1024, 5]],
-    [11, 1, "Gate", ["c2"]],  # 12: P5
-]
+# Behind the backbone's rows 0 to 12, of which 5, 8 and 12 are the gates of P3, P4 and P5.
 _HEAD: list[Row] = [
     [12, 1, "Conv", [512, 1, 1]],
     [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
@@ -51,7 +43,9 @@ _HEAD: list[Row] = [
 ]
 
 
-def yolov5s(attention: Attention, location: str, conv: ConvUnit, channels: int) -> Graph:
+def yolov5s(
+    attention: Attention, location: str, conv: ConvUnit, channels: int, inline: bool = False
+) -> Graph:
     """The graph of YOLOv5s.
 
     Args:
@@ -59,18 +53,30 @@ def yolov5s(attention: Attention, location: str, conv: ConvUnit, channels: int) 
         location: `none`, or `branches`: behind P3, P4 and P5 on their way to the neck.
         conv: the unit whose activation replaces SiLU.
         channels: of the image.
+        inline: the backbone goes on from the gated P4.
 
     Raises:
         InputError: the location is unknown.
     """
-    check_location(location, _LOCATIONS, "yolov5s")
+    check_location(location, LOCATIONS, "yolov5s")
     graph = Graph(
-        backbone=_BACKBONE,
+        backbone=csp_darknet(gates=(P3, P4, SPPF), inline=(P4,) if inline else ()),
         head=_HEAD,
         depth=0.33,
         width=0.50,
-        gate=gate_path(attention),
+        gate=attention,
         activation=conv.expression(),
         channels=channels,
     )
     return graph if location == "branches" else graph.without_gates()
+
+
+def pretrained(word: str, location: str = "none", inline: bool = False) -> dict[str, Tensor]:
+    """YOLOv5s after COCO, by the names of the network at a location.
+
+    Raises:
+        InputError: the word is unknown, or the file is not at hand.
+    """
+    check_option("backbone yolov5s", "weights", word, WEIGHTS)
+    graph = yolov5s(nn.Identity, location, ConvUnit(None), 3, inline)
+    return renumbered(coco_state("yolov5su"), graph)

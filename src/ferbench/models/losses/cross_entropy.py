@@ -17,12 +17,13 @@ class CrossEntropy:
 
     Args:
         network: not used: the loss has no part in the network.
+        counts: not used: all classes weigh the same.
     """
 
     TASK = "classify"
 
-    def __init__(self, network: object = None) -> None:
-        del network
+    def __init__(self, network: object = None, counts: object = None) -> None:
+        del network, counts
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss of logits (N, K) and class indices (N,), a scalar."""

@@ -1,0 +1,124 @@
+"""The convolutions of YOLOv6: with one norm, or with branches that merge into one for use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+
+__all__ = ["ConvNorm", "RepVGG", "Units"]
+
+
+class ConvNorm(nn.Module):
+    """Convolution, BatchNorm, activation; padding keeps the size.
+
+    Args:
+        c_in: channels read.
+        c_out: channels given.
+        kernel: side.
+        stride: of the convolution.
+        act: the activation.
+
+    Shape:
+        (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, *, act: nn.Module) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(c_out)
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, normalise, activate."""
+        return self.act(self.norm(self.conv(x)))
+
+    def fold(self) -> None:
+        """Fold the norm into the convolution; in evaluation mode, once."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
+
+
+class RepVGG(nn.Module):
+    """A 3x3 and a 1x1 convolution and the input itself, each with its norm, added and activated.
+
+    Source: Ding et al., "RepVGG", CVPR 2021, arXiv:2101.03697, section 3.2 and figure 4.
+    Differs: nothing.
+
+    Args:
+        c_in: channels read.
+        c_out: channels given.
+        stride: of both convolutions.
+        act: the activation.
+
+    Shape:
+        (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))
+    """
+
+    def __init__(self, c_in: int, c_out: int, stride: int, *, act: nn.Module) -> None:
+        super().__init__()
+        self.dense: ConvNorm | None = ConvNorm(c_in, c_out, 3, stride, act=nn.Identity())
+        self.point: ConvNorm | None = ConvNorm(c_in, c_out, 1, stride, act=nn.Identity())
+        self.same = nn.BatchNorm2d(c_in) if c_in == c_out and stride == 1 else None
+        self.merged: nn.Conv2d | None = None
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the branches, or run what they were merged into."""
+        if self.dense is None or self.point is None:
+            assert self.merged is not None
+            return self.act(self.merged(x))
+        y = self.dense(x) + self.point(x)
+        return self.act(y if self.same is None else y + self.same(x))
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Replace the branches by the one 3x3 convolution that they are in evaluation mode."""
+        if self.dense is None or self.point is None:
+            return
+        parts = [_folded(part.conv.weight, part.norm) for part in (self.dense, self.point)]
+        if self.same is not None:
+            identity = torch.eye(self.same.num_features)[:, :, None, None]
+            parts.append(_folded(identity.to(self.same.weight), self.same))
+        merged = self.dense.conv
+        sides = [(merged.kernel_size[0] - weight.shape[-1]) // 2 for weight, _ in parts]
+        padded = [F.pad(part[0], (side,) * 4) for part, side in zip(parts, sides, strict=True)]
+        merged.weight = nn.Parameter(torch.stack(padded).sum(dim=0))
+        merged.bias = nn.Parameter(torch.stack([bias for _, bias in parts]).sum(dim=0))
+        self.merged, self.dense, self.point, self.same = merged, None, None, None
+
+
+@dataclass(frozen=True)
+class Units:
+    """The convolutions of one network.
+
+    Args:
+        activation: makes the activation of one of them.
+        branches: whether a 3x3 block has RepVGG's branches.
+    """
+
+    activation: Callable[[], nn.Module]
+    branches: bool
+
+    def conv(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1) -> ConvNorm:
+        """A convolution with norm and activation."""
+        return ConvNorm(c_in, c_out, kernel, stride, act=self.activation())
+
+    def block(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """A 3x3 block, with branches or plain."""
+        if self.branches:
+            return RepVGG(c_in, c_out, stride, act=self.activation())
+        return self.conv(c_in, c_out, 3, stride)
+
+
+def _folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution without a bias and the norm behind it."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    moments = (norm.running_mean, norm.running_var, norm.eps)
+    return fuse_conv_bn_weights(weight, None, *moments, norm.weight, norm.bias)

@@ -1,0 +1,129 @@
+"""YOLOv6's backbone and neck.
+
+Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, section 2.1 and figure 2: EfficientRep or
+CSPBep, and the bi-directional neck that also reads P2.
+Differs: nothing.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ferbench.models.yolov6.convs import Units
+from ferbench.models.yolov6.size import Size
+
+__all__ = ["Backbone", "BiFusion", "Neck"]
+
+# Channels and repeats at width and depth 1.
+STEM = 64
+STAGES = ((128, 6), (256, 12), (512, 18), (1024, 6))
+NECK = {"p4": 256, "p3": 128, "d2": 128, "n3": 256, "d1": 256, "n4": 512}
+NECK_REPEATS = 12
+
+
+class Backbone(nn.Module):
+    """Five halvings of the image.
+
+    Args:
+        channels: of the image.
+        size: of the network.
+        units: its convolutions.
+
+    Shape:
+        (N, channels, H, W) -> the maps P2, P3, P4, P5 at strides 4, 8, 16, 32
+    """
+
+    def __init__(self, channels: int, size: Size, units: Units) -> None:
+        super().__init__()
+        width = size.channels(STEM)
+        self.stem = units.block(channels, width, 2)
+        self.stages = nn.ModuleList()
+        for base, repeats in STAGES:
+            wider = size.channels(base)
+            self.stages.append(
+                nn.Sequential(
+                    units.block(width, wider, 2), size.stage(wider, wider, repeats, units)
+                )
+            )
+            width = wider
+        cast(nn.Sequential, self.stages[-1]).append(size.pool(width, units))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The maps of the four stages."""
+        x = self.stem(x)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+class BiFusion(nn.Module):
+    """A deeper, an equal and a shallower map on the equal one's grid.
+
+    Args:
+        equal: channels of the map of the same size.
+        shallow: channels of the map of twice the size.
+        c_out: channels given, and of the deeper map.
+        units: the network's convolutions.
+
+    Shape:
+        (N, c_out, H / 2, W / 2), (N, equal, H, W), (N, shallow, 2H, 2W) -> (N, c_out, H, W)
+    """
+
+    def __init__(self, equal: int, shallow: int, c_out: int, units: Units) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(c_out, c_out, 2, 2)
+        self.same = units.conv(equal, c_out)
+        self.down = nn.Sequential(units.conv(shallow, c_out), units.conv(c_out, c_out, 3, 2))
+        self.join = units.conv(3 * c_out, c_out)
+
+    def forward(self, deep: Tensor, equal: Tensor, shallow: Tensor) -> Tensor:
+        """Join the three."""
+        return self.join(torch.cat((self.up(deep), self.same(equal), self.down(shallow)), dim=1))
+
+
+class Neck(nn.Module):
+    """Down from P5 to P3, each step with the map above and below it, and up again.
+
+    Args:
+        size: of the network.
+        units: its convolutions.
+
+    Shape:
+        P2, P3, P4, P5 -> three maps at strides 8, 16, 32 with `self.channels` channels
+    """
+
+    def __init__(self, size: Size, units: Units) -> None:
+        super().__init__()
+        c2, c3, c4, c5 = (size.channels(base) for base, _ in STAGES)
+        c = {name: size.channels(base) for name, base in NECK.items()}
+        self.channels = (c["p3"], c["n3"], c["n4"])
+        self.reduce5 = units.conv(c5, c["p4"])
+        self.fuse4 = BiFusion(c4, c3, c["p4"], units)
+        self.rep_p4 = size.stage(c["p4"], c["p4"], NECK_REPEATS, units)
+        self.reduce4 = units.conv(c["p4"], c["p3"])
+        self.fuse3 = BiFusion(c3, c2, c["p3"], units)
+        self.rep_p3 = size.stage(c["p3"], c["p3"], NECK_REPEATS, units)
+        self.down2 = units.conv(c["p3"], c["d2"], 3, 2)
+        self.rep_n3 = size.stage(c["d2"] + c["p3"], c["n3"], NECK_REPEATS, units)
+        self.down1 = units.conv(c["n3"], c["d1"], 3, 2)
+        self.rep_n4 = size.stage(c["d1"] + c["p4"], c["n4"], NECK_REPEATS, units)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """The three maps that the head reads."""
+        p2, p3, p4, p5 = maps
+        f5 = self.reduce5(p5)
+        f4 = self.reduce4(self.rep_p4(self.fuse4(f5, p4, p3)))
+        o3 = self.rep_p3(self.fuse3(f4, p3, p2))
+        o4 = self.rep_n3(torch.cat((self.down2(o3), f4), dim=1))
+        o5 = self.rep_n4(torch.cat((self.down1(o4), f5), dim=1))
+        return [o3, o4, o5]
+
+    @property
+    def last_stages(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """The stages that the three maps come from."""
+        return self.rep_p3, self.rep_n3, self.rep_n4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -204,14 +203,12 @@ def test_no_row_stands_under_two_names() -> None:
     assert same == []
 
 
-def test_the_study_of_all_rows_downloads_nothing_and_leaves_out_what_cannot_be_built() -> None:
+def test_the_study_of_all_rows_has_every_row_and_downloads_nothing() -> None:
     params = load_params(PROJECT / "studies" / "all_rows.yaml")
-    assert {row.weights for row in params.variants.values()} == {"none"}
+    begun = {name for name, row in params.variants.items() if row.weights != "none"}
+    assert begun == {"efficientnet_lite0_imagenet"}  # its weights are a package of the registry
     assert {recipe.epochs for recipe in params.recipes.values()} == {1}
-    assert params.variants.keys() <= REAL.variants.keys()
-    for name in REAL.variants.keys() - params.variants.keys():
-        backbone = REAL.variants[name]["backbone"]
-        assert import_module(f"ferbench.models.backbones.{backbone}").NEEDS, name
+    assert params.variants.keys() == REAL.variants.keys()
 
 
 def test_every_study_reads_its_tree_as_it_is_written_whole() -> None:

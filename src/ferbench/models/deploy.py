@@ -27,5 +27,6 @@ def deployed(network: nn.Module) -> nn.Module:
 def _fold(layers: nn.Sequential) -> None:
     for i in range(len(layers) - 1):
         first, second = layers[i], layers[i + 1]
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+        # Not a norm of another kind: timm has one with an activation in it.
+        if isinstance(first, nn.Conv2d) and type(second) is nn.BatchNorm2d:
             layers[i], layers[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()

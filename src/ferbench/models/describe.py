@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ferbench.errors import unknown
-from ferbench.files import digest
+from ferbench.files import digest, md5_file
 from ferbench.models.build import build_network, part_modules, task_of
 from ferbench.models.deploy import deployed
 from ferbench.params import Recipe, Variant
@@ -28,7 +28,7 @@ from ferbench.plugins import names
 
 __all__ = ["describe", "gflops"]
 
-_LIBRARIES = ("torch", "torchvision", "ultralytics", "lightning", "albumentations")
+_LIBRARIES = ("torch", "torchvision", "timm", "ultralytics", "lightning", "albumentations")
 _ROOT = "ferbench.models"
 _COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)
 
@@ -45,6 +45,8 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
     network = build_network(variant, recipe, classes, seed=0).eval()
     deployed_network = deployed(network)
     parts = [*part_modules(variant), _BUILD, _augmentation(recipe)]
+    if variant.weights != "none":
+        parts.append(_PRETRAINED)
     code = {module: _code(module) for module in _reachable(parts)}
     return {
         "variant": name,
@@ -57,6 +59,7 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
         "params_deployed": _parameters(deployed_network),
         "gflops": round(gflops(deployed_network, recipe.channels, recipe.input_px), 4),
         "input_px": recipe.input_px,
+        "weights_md5": _weights_md5(variant),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "code": {module: digest(text)[:16] for module, text in code.items()},
     }
@@ -75,11 +78,18 @@ def gflops(network: nn.Module, channels: int, input_px: int) -> float:
     return float(sum(counts.get(op, 0) for op in _COUNTED)) / 1e9
 
 
+def _weights_md5(variant: Variant) -> str | None:
+    """Of the file that the row begins with, if it names one that is there."""
+    path = Path(variant.weights)
+    return md5_file(path) if path.is_file() else None
+
+
 def _parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
 _BUILD = f"{_ROOT}.build"
+_PRETRAINED = f"{_ROOT}.pretrained"
 
 
 def _augmentation(recipe: Recipe) -> str:

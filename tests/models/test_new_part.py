@@ -1,0 +1,106 @@
+"""A new attention is one file and one row, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.tiny_study import PROJECT
+
+from ferbench.data.stored import Stored
+from ferbench.models import attention
+from ferbench.models.describe import describe
+from ferbench.params import Params, load_params
+from ferbench.plugins import names
+from ferbench.training.fit import fit
+from ferbench.training.outcome import Sides
+
+pytestmark = [
+    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:UserWarning"),
+]
+
+FILE = '''"""Weigh channels by their mean.
+
+Source: this test.
+Differs: nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MeanGate"]
+
+
+class MeanGate(nn.Module):
+    def __init__(self, channels: int, *, scale: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x.mean(dim=(2, 3)) * self.weight)[:, :, None, None]
+'''
+ROWS = """
+variants:
+  - vgg_improved
+  - mine: {like: ivsa, attention: mean_gate}
+  - mine_strong: {like: ivsa, attention: mean_gate, options: {attention: {scale: 2.0}}}
+  - mine_detector: {like: yolov5s_osam, attention: mean_gate}
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
+    """The demo study with rows of an attention that is one new file."""
+    (tmp_path / "attention").mkdir()
+    (tmp_path / "attention" / "mean_gate.py").write_text(FILE)
+    monkeypatch.setattr(attention, "__path__", [*attention.__path__, str(tmp_path / "attention")])
+    text = (PROJECT / "studies" / "demo.yaml").read_text()
+    before, after = text.split("variants: [")
+    study = tmp_path / "studies" / "demo.yaml"
+    study.parent.mkdir()
+    (study.parent / "catalogue").symlink_to(PROJECT / "studies" / "catalogue")
+    study.write_text(before + ROWS.lstrip() + after.split("]", 1)[1])
+    yield load_params(study)
+    sys.modules.pop("ferbench.models.attention.mean_gate", None)
+
+
+def test_the_file_is_found_by_its_name(params: Params) -> None:
+    assert "mean_gate" in names("ferbench.models.attention")
+    assert params.variants["mine_strong"].options == {"attention": {"scale": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("variant", "control", "gates"),
+    [("mine", "vgg_improved", 64 + 128 + 256 + 512), ("mine_detector", None, 128 + 256 + 512)],
+)
+def test_its_row_is_described_with_its_own_code(
+    params: Params, variant: str, control: str | None, gates: int
+) -> None:
+    text = describe(variant, params.variants[variant], params.recipe_of(variant))
+    assert "ferbench.models.attention.mean_gate" in text["code"]
+    if control is None:
+        assert text["params_train"] == 9_124_901 + gates
+        return
+    plain = describe(control, params.variants[control], params.recipe_of(control))
+    assert text["params_train"] == plain["params_train"] + gates
+    assert "ferbench.models.attention.mean_gate" not in plain["code"]
+
+
+def test_its_row_trains(params: Params, stored: Stored, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(
+        params.recipe_of("mine_strong"), input_px=16, resize_px=18, epochs=1, batch_size=4, lr=0.01
+    )
+    train = dataclasses.replace(params.train, accelerator="cpu", progress=False)
+    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    row = (params.variants["mine_strong"], recipe, 0)
+    state = fit(row, sides, train, tmp_path / "checkpoints", None).state
+    weight = state["body.stages.2.weight"]  # of the gate behind the first stage
+    assert weight.shape == (64,)
+    assert 0 < (weight - 2.0).abs().max() < 1

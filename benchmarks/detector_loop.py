@@ -1,7 +1,7 @@
 """Is our training loop right? One detector, by our LightningModule and by ultralytics' trainer.
 
 Both train the same graph from scratch on the same synthetic faces with the same recipe (SGD 0.01,
-batches gathered to 64, warm-up, moving average, mirror only) and the same seeds; each one's best
+warm-up, moving average, mirror only) and the same seeds; each one's best
 epoch on val is read by the same code: mAP@0.5 by the COCO definition on test. Ours is right if the
 difference of means is within two standard errors.
 
@@ -63,7 +63,7 @@ def recipe_of(params: Params, epochs: int) -> Recipe:
         plain_epochs=0,
         crops=1,
         batch_size=16,
-        nominal_batch=64,
+        nominal_batch=16,
         head_epochs=0,
         epochs=epochs,
         patience=epochs,

@@ -85,6 +85,25 @@ def test_what_cells_share_runs_before_them(started: Path, monkeypatch: pytest.Mo
     assert len(stages) == 1 + 2 * len(NAMES)
 
 
+def test_what_nothing_is_tied_to_runs_side_by_side(
+    started: Path, monkeypatch: pytest.MonkeyPatch, flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow.needs["download@s"] = frozenset()
+    flow.needs["split@s"] = frozenset({"download@s"})
+    for name in NAMES:
+        flow.needs[f"describe@{name[0]}"] = frozenset()
+        flow.needs[f"train@{name}"] |= {f"describe@{name[0]}"}
+    shared = {"download@s", "split@s", "describe@a", "describe@b"}
+    _stale(monkeypatch, shared, {f"train@{name}" for name in NAMES})
+    assert _run()
+    stages = started.read_text().split()
+    assert stages[:2] == ["download@s", "split@s"]
+    assert sorted(stages[2:4]) == ["describe@a", "describe@b"]
+    told = capsys.readouterr().out
+    assert "/2] describe@a: done" in told
+    assert "download@s: done" not in told
+
+
 def test_a_cell_that_fails_does_not_hold_up_the_others(
     started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

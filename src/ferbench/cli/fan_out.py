@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferbench.cli.children import Children
-from ferbench.cli.flow import dvc, read_flow, stale_stages
+from ferbench.cli.flow import Flow, dvc, read_flow, stale_stages
 
 __all__ = ["Outcome", "run_cells"]
 
@@ -45,8 +45,10 @@ class Outcome:
 def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
     """Run every cell that is out of date, `jobs` at a time, and what they need before.
 
-    A cell is trained by stage `train@<name>` and then evaluated by `evaluate@<name>`. One that
-    fails does not hold up the others; failures are told at the end.
+    A cell is trained by stage `train@<name>` and then evaluated by `evaluate@<name>`. What cells
+    need runs in order, but for stages that nothing ties to another one of them, such as
+    descriptions: they run side by side too. A cell that fails does not hold up the others;
+    failures are told at the end.
 
     Returns:
         Whether everything went well.
@@ -55,8 +57,11 @@ def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
     cells = {name: [f"train@{name}", f"evaluate@{name}"] for name in names}
     shared = flow.before(stage for stages in cells.values() for stage in stages)
     stale = stale_stages()
+    untied = _untied(flow, shared)
+    if stale & (shared - untied):
+        children.run(dvc("repro", "--keep-going", *sorted(shared - untied)))
+    failures = _fan_out(children, {stage: [stage] for stage in sorted(stale & untied)}, jobs)
     if stale & shared:
-        children.run(dvc("repro", "--keep-going", *sorted(shared)))
         stale = stale_stages()
     waiting = {name: stages for name, stages in cells.items() if stale & set(stages)}
     ready = {
@@ -64,10 +69,16 @@ def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
         for name, stages in waiting.items()
         if not stale & flow.before(stages)
     }
-    failures = _fan_out(children, ready, jobs)
+    failures += _fan_out(children, ready, jobs)
     broken = [stage for stage in flow.needs if stage in stale & shared]
     _tell_failures(failures, broken, len(waiting) - len(ready))
     return not failures and not broken
+
+
+def _untied(flow: Flow, shared: set[str]) -> set[str]:
+    """Shared stages that need no other stage and that only cells need."""
+    needed = set().union(*(flow.needs[stage] for stage in shared))
+    return {stage for stage in shared if not flow.needs[stage]} - needed
 
 
 def _from_stale(stages: list[str], stale: set[str]) -> list[str]:

@@ -114,7 +114,7 @@ def make_data(root: Path) -> Stored:
         write_json(root / "splits" / f"{NAME}.json", about)
         pack_images(index, raw, pack, None)
         write_yolo(index, split, about["classes"], raw, root / "yolo" / NAME)
-    return open_stored(NAME, root)
+    return open_stored(NAME, 0, root)
 
 
 def by_ours(data: Stored, variant: Variant, recipe: Recipe, seed: int, folder: Path) -> Any:
@@ -174,7 +174,7 @@ def run_cell(args: argparse.Namespace) -> None:
     """Train one cell and write its score."""
     torch.set_num_threads(1)
     root, folder = args.folder / "data", args.folder / f"{args.trainer}-{args.seed}"
-    data, variant = open_stored(NAME, root), variant_of(args.model)
+    data, variant = open_stored(NAME, 0, root), variant_of(args.model)
     recipe = recipe_of(load_params(PROJECT / "params.yaml"), args.epochs)
     start = time.monotonic()
     if args.trainer == "ours":

@@ -23,7 +23,7 @@ from ferbench.params import load_params
 def main() -> None:
     params = load_params()
     cell = cell_from_words(params, sys.argv[1:])
-    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset)
+    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
     counts = {}

@@ -1,6 +1,7 @@
 """Share a data set's images out into train, val and test by the protocol of its row.
 
-Reads data/interim/<dataset>/index.parquet; writes data/splits/<dataset>.parquet and .json.
+Reads data/interim/<dataset>/index.parquet; writes data/splits/<dataset>.parquet and .json. Where
+the row says `resplit`, the table has one more split a seed.
 Command: python pipeline/split.py <dataset>. A second or two.
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage
 from ferbench.data.index import read_index
-from ferbench.data.split import draw_split
+from ferbench.data.split import draw_rounds, draw_split
 from ferbench.files import whole_file, write_json
 from ferbench.params import load_params
 
@@ -20,6 +21,8 @@ def main() -> None:
     key, row = dataset_from_words(params, sys.argv[1:])
     index = read_index(Path("data/interim", key, "index.parquet"))
     split, description = draw_split(index, row.protocol, params.split["seed"], row.limit)
+    if row.resplit:
+        split = draw_rounds(index, split, row.protocol, params.seeds)
     with whole_file(Path("data/splits", f"{key}.parquet")) as temporary:
         split.to_parquet(temporary, index=False)
     write_json(Path("data/splits", f"{key}.json"), description)

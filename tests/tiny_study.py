@@ -80,7 +80,7 @@ def store(
         root / "splits" / f"{dataset}.json",
         {"classes": list(CLASSES), "protocol": "person_70_10_20", "seed": 0},
     )
-    return open_stored(dataset, root)
+    return open_stored(dataset, 0, root)
 
 
 def _index_row(

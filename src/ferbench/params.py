@@ -68,6 +68,7 @@ class Dataset:
         conflicts: equal images with different labels: `drop_all`, `majority` or `keep_first`.
         limit: at most so many images, drawn evenly over classes; null for all.
         max_side_px: longest side of a packed image; larger ones are scaled down; null to keep all.
+        resplit: every seed draws a split of its own, as papers that report "ten rounds" do.
         options: options of the source.
     """
 
@@ -78,6 +79,7 @@ class Dataset:
     conflicts: Literal["drop_all", "majority", "keep_first"]
     limit: int | None
     max_side_px: int | None
+    resplit: bool
     options: Mapping[str, Any]
 
 

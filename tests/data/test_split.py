@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ferbench import plugins
 from ferbench.data.partition import by_image, by_person, draw_evenly, folds
-from ferbench.data.split import PROTOCOLS, SIDES, draw_split
+from ferbench.data.split import PROTOCOLS, SIDES, draw_rounds, draw_split
+from ferbench.data.units import split_of_seed
 from ferbench.errors import InputError
 
 EMOTIONS = ("neutral", "happiness", "anger", "fear")
@@ -271,3 +272,15 @@ def test_equal_images_are_refused_before_they_can_leak() -> None:
 def test_an_empty_index_is_refused() -> None:
     with pytest.raises(InputError, match="no image"):
         draw_split(an_index().iloc[:0], "stratified_70_10_20", seed=0)
+
+
+def test_every_seed_can_have_a_split_of_its_own() -> None:
+    index = an_index()
+    base, _ = draw_split(index, "person_70_10_20", 0, limit=200)
+    rounds = draw_rounds(index, base, "person_70_10_20", [0, 7])
+    assert rounds[base.columns].equals(base)
+    own = split_of_seed(rounds, 7)
+    alone, _ = draw_split(index[index["image_id"].isin(base["image_id"])], "person_70_10_20", 7)
+    assert own["split"].tolist() == alone["split"].tolist() != base["split"].tolist()
+    assert sides_per_person(own) == 1
+    assert split_of_seed(base, 7).equals(base)

@@ -10,6 +10,7 @@ from tests.tiny_study import PROJECT
 from torch import Tensor
 
 from ferbench.models.build import build_loss, build_network, task_of
+from ferbench.models.deploy import deployed
 from ferbench.params import load_params
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
@@ -41,6 +42,12 @@ def test_every_row_answers_and_learns(name: str) -> None:
     first = said[0] if isinstance(said, tuple) else said
     assert first.shape[:2] == (2, 4 + CLASSES if task_of(row) == "detect" else CLASSES)
     assert first.isfinite().all()
+    served = deployed(network)
+    with torch.no_grad():
+        after = served(images)
+    after = after[0] if isinstance(after, tuple) else after
+    # Boxes are in pixels and scores below one: the same to a thousandth of a pixel.
+    assert torch.allclose(first, after, atol=1e-3, rtol=1e-3)
     loss = build_loss(row, network, torch.full((CLASSES,), 5.0))
     out = network.train()(images)
     target = batch_for(images) if task_of(row) == "detect" else torch.tensor([1, 3])

@@ -219,7 +219,7 @@ from ferbench.data.stored import open_stored
 def follow(row):
     if row["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-stored = open_stored("tiny", Path({str(stored.pack.parents[1])!r}))
+stored = open_stored("tiny", 0, Path({str(stored.pack.parents[1])!r}))
 test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
 """
     run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
@@ -242,3 +242,18 @@ def test_a_detector_learns_from_the_sum_over_images_and_batches_and_logs_their_m
     batch = next(iter(loader(scenes, EpochSampler(len(scenes), None), 4)))
     loss = module.training_step(batch, 0)
     torch.testing.assert_close(loss, 3 * 4 * logged["train_loss"])
+
+
+def test_what_a_file_gave_is_told_also_after_two_stages(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    row, recipe = params.variants["ivsa"], params.recipe_of("ivsa")
+    state = build_network(row, recipe, len(stored.classes), seed=9).state_dict()
+    named = {k: v for k, v in state.items() if k.startswith("body.")}
+    torch.save(named, tmp_path / "start.pt")
+    begun = dataclasses.replace(row, weights=str(tmp_path / "start.pt"))
+    study = dataclasses.replace(params, variants={**params.variants, "begun": begun})
+    fitted = train(study, stored, tmp_path / "run", "begun", head_epochs=1, epochs=1)
+    floats = sum(v.is_floating_point() for v in named.values())
+    assert fitted.initial["matched"] == floats
+    assert fitted.initial["missing"] == sum(v.is_floating_point() for v in state.values()) - floats

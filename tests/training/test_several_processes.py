@@ -24,7 +24,7 @@ from ferbench.training.fit import fit
 from ferbench.training.outcome import Sides
 
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
-stored, params = open_stored("tiny", root), small_params()
+stored, params = open_stored("tiny", 0, root), small_params()
 train = dataclasses.replace(params.train, devices=2)
 row = (params.variants["ivsa"], params.recipe_of("ivsa"), 5)
 sides = Sides(stored.pack, stored.side("train"), stored.side("val"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import pandas as pd
 
 from ferbench import plugins
 from ferbench.data.partition import draw_evenly
+from ferbench.data.units import round_column
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
 
-__all__ = ["SIDES", "classes_of", "draw_split"]
+__all__ = ["SIDES", "classes_of", "draw_rounds", "draw_split"]
 
 SIDES = ("train", "val", "test")
 PROTOCOLS = "ferbench.data.protocols"
@@ -60,6 +62,29 @@ def draw_split(
         "promises": promises,
     }
     return frame[["image_id", "split", "emotion", "person"]], described
+
+
+def draw_rounds(
+    index: pd.DataFrame, split: pd.DataFrame, protocol: str, seeds: Sequence[int]
+) -> pd.DataFrame:
+    """A split with one more column a seed, `split_<seed>`: the same images, drawn anew.
+
+    Args:
+        index: that the split was drawn from.
+        split: as `draw_split` gives it.
+        protocol: of the split.
+        seeds: of the cells.
+
+    Raises:
+        InputError: as `draw_split`.
+    """
+    images = index[index["image_id"].isin(split["image_id"])]
+    rounds = split
+    for seed in seeds:
+        drawn, _ = draw_split(images, protocol, seed)
+        column = drawn[["image_id", "split"]].rename(columns={"split": round_column(seed)})
+        rounds = rounds.merge(column, on="image_id", how="left", validate="one_to_one")
+    return rounds
 
 
 def classes_of(index: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferbench.data.units import Units, units
+from ferbench.data.units import Units, split_of_seed, units
 from ferbench.errors import InputError
 from ferbench.files import digest, md5_file, read_json
 
@@ -50,8 +50,13 @@ class Stored:
         return faces
 
 
-def open_stored(dataset: str, root: Path = Path("data")) -> Stored:
+def open_stored(dataset: str, seed: int, root: Path = Path("data")) -> Stored:
     """Open what stages `pack`, `split` and `yolo_labels` wrote for a data set.
+
+    Args:
+        dataset: key of its row.
+        seed: of the cell; where the row draws a split for every seed, this one's is taken.
+        root: folder of all data.
 
     Raises:
         InputError: a file is missing.
@@ -66,7 +71,7 @@ def open_stored(dataset: str, root: Path = Path("data")) -> Stored:
     return Stored(
         pack=pack,
         boxes=pd.read_parquet(boxes),
-        split=pd.read_parquet(split),
+        split=split_of_seed(pd.read_parquet(split), seed),
         classes=tuple(described["classes"]),
         protocol=described["protocol"],
         digest=digest([md5_file(path) for path in parts]),

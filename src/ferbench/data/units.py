@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Units", "units"]
+__all__ = ["Units", "round_column", "split_of_seed", "units"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,14 @@ def units(boxes: pd.DataFrame, split: pd.DataFrame, side: str, classes: tuple[st
     several = frame.groupby("image_id")["face"].transform("size") > 1
     suffix = np.where(several, "#" + frame["face"].astype(str), "")
     return Units(frame.assign(unit_id=frame["image_id"] + suffix).reset_index(drop=True), classes)
+
+
+def round_column(seed: int) -> str:
+    """The column of a split table that holds the split of one seed."""
+    return f"split_{seed}"
+
+
+def split_of_seed(split: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The split of one seed: its own if every seed has one, else the one there is."""
+    own = round_column(seed)
+    return split.assign(split=split[own]) if own in split else split

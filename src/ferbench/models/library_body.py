@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, attend
+from ferbench.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 from ferbench.models.state_file import hub_file, read_state
 
 __all__ = [
@@ -24,8 +25,7 @@ __all__ = [
     "with_activation",
 ]
 
-_MEAN = torch.tensor((0.485, 0.456, 0.406))
-_DEVIATION = torch.tensor((0.229, 0.224, 0.225))
+_MEAN, _DEVIATION = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
 
 
 class LibraryBody(nn.Module):

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["as_fractions", "logits_of", "normalize_input"]
+__all__ = ["IMAGENET_DEVIATION", "IMAGENET_MEAN", "as_fractions", "logits_of", "normalize_input"]
 
 # Mean and deviation of ImageNet's training images, red, green, blue.
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def as_fractions(image: Tensor, device: torch.device) -> Tensor:
@@ -43,7 +43,7 @@ def normalize_input(network: nn.Module, channels: int) -> None:
     def normalize(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         del module
         x = inputs[0]
-        mean, deviation = (x.new_tensor(v) for v in (_MEAN, _DEVIATION))
+        mean, deviation = (x.new_tensor(v) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
         if channels == 1:
             mean, deviation = mean.mean(0, keepdim=True), deviation.mean(0, keepdim=True)
         return ((x - mean[:, None, None]) / deviation[:, None, None], *inputs[1:])

@@ -79,7 +79,8 @@ def _two_stages(
             follow(values | {"epoch": values["epoch"] + len(head.history)})
 
     place = checkpoints / "whole"
-    whole = _one_stage(row, sides, train, place, follow_on, start=head.state)
+    again = (replace(variant, weights="none"), recipe, seed)  # it begins with the first's state
+    whole = _one_stage(again, sides, train, place, follow_on, start=head.state)
     after = [r | {"epoch": r["epoch"] + len(head.history)} for r in whole.history]
     better = whole if whole.val_score > head.val_score else head
     best_epoch = better.best_epoch + (len(head.history) if better is whole else 0)
@@ -89,6 +90,7 @@ def _two_stages(
         best_epoch=best_epoch,
         seconds=round(head.seconds + whole.seconds, 2),
         resumed=head.resumed or whole.resumed,
+        initial=head.initial,
     )
 
 
@@ -134,6 +136,7 @@ def _fitted(
         parameters=sum(p.numel() for p in module.network.parameters()),
         precision=str(trainer.precision),
         resumed=resume is not None,
+        initial=module.initial,
     )
 
 

@@ -44,7 +44,7 @@ class CellModule(LightningModule):
         self.variant, self.recipe, self.seed = variant, recipe, seed
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
-        load_initial(network, variant)
+        self.initial = load_initial(network, variant)
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self._loss: Any = None
         self._loss_state: dict[str, Any] | None = None

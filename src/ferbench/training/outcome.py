@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,6 +41,7 @@ class Fitted:
         parameters: number of them.
         precision: Lightning's word.
         resumed: whether a killed run was gone on with.
+        initial: which weights it began with and how many tensors fitted; empty for none.
     """
 
     state: dict[str, torch.Tensor]
@@ -50,3 +52,4 @@ class Fitted:
     parameters: int
     precision: str
     resumed: bool
+    initial: dict[str, Any]

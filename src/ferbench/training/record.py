@@ -53,7 +53,7 @@ def train_cell(cell: Cell, params: Params) -> None:
     Checkpoints for resuming are kept outside it, under the run's key, and deleted at the end.
     """
     description = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
-    data = open_stored(cell.dataset)
+    data = open_stored(cell.dataset, cell.seed)
     key = run_key(cell, description, data, params)
     about = _about(cell, params, data, description, key)
     run = None
@@ -113,10 +113,12 @@ def _outcome(fitted: Fitted, sides: Sides, run: Run) -> dict[str, Any]:
         "parameters": fitted.parameters,
         "precision": fitted.precision,
         "resumed": fitted.resumed,
+        "initial_weights": fitted.initial,
     }
 
 
 def _close(run: Run, fitted: Fitted) -> None:
     run.log_values({"best_val_score": fitted.val_score, "train_seconds": fitted.seconds})
     run.set_tags({"best_epoch": fitted.best_epoch, "resumed": fitted.resumed})
+    run.log_params({"initial_weights": fitted.initial})
     run.finish()

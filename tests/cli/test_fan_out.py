@@ -34,7 +34,9 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flow: Flow) -> Path
         "for stage in (w for w in sys.argv[1:] if '@' in w):\n"
         "    with open('started', 'a') as file: print(stage, file=file)\n"
         "    print('the reason', stage)\n"
-        "    if pathlib.Path(f'fail {stage}').exists(): sys.exit(1)\n"
+        "    if pathlib.Path(f'fail {stage}').exists():\n"
+        "        print(f\"ERROR: failed to reproduce '{stage}'\")\n"
+        "        sys.exit(1)\n"
     )
     monkeypatch.setattr(fan_out, "dvc", lambda *words: [sys.executable, "-c", code, *words])
     monkeypatch.setattr(fan_out, "read_flow", lambda: flow)

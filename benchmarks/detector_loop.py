@@ -33,6 +33,7 @@ from ferbench.data.pack import pack_images
 from ferbench.data.split import draw_split
 from ferbench.data.stored import Stored, open_stored
 from ferbench.data.yolo_labels import write_yolo
+from ferbench.evaluation.detections import Detections
 from ferbench.evaluation.metrics.map50 import map50
 from ferbench.evaluation.predict import predict_side
 from ferbench.files import write_json
@@ -185,7 +186,7 @@ def run_cell(args: argparse.Namespace) -> None:
     network = build_network(variant, recipe, len(data.classes), 0)
     network.load_state_dict(state)
     said = predict_side(Trained(network.eval(), variant, recipe, data.classes), data, "test", "cpu")
-    score = map50(said.boxes, list(data.classes))
+    score = map50(Detections(said.boxes, list(data.classes), threshold=0.5))
     record = {"trainer": args.trainer, "seed": args.seed, "map50": score, "seconds": seconds}
     about = {"n_test": len(said.predictions), "epochs": args.epochs, "model": args.model}
     write_json(folder / "score.json", record | about)

@@ -1,20 +1,20 @@
-"""Compare every pair of variants by the tests that `params.yaml` names.
+"""Compare variants by the tests that `params.yaml` names, and say what they could have found.
 
-Reads `reports/<study>/results.csv`; writes `reports/<study>/comparisons.csv`.
+Reads results.csv and answers.parquet of `reports/<study>/` and `data/splits/<dataset>.json`; writes
+comparisons.csv, omnibus.csv, ranks.csv and power.csv into `reports/<study>/`.
 
     python pipeline/compare.py
 
-Seconds for some dozens of variants.
+Seconds for some dozens of variants; tests of faces take a minute for some hundreds of pairs.
 """
 
 from pathlib import Path
 
-import pandas as pd
-
 from ferbench.cli.stage import run_stage
-from ferbench.files import whole_file
+from ferbench.evaluation.scoring import higher_is_better
 from ferbench.params import load_params
-from ferbench.stats.compare import compare_variants
+from ferbench.stats.evidence import read_evidence
+from ferbench.stats.study import compare_study, write_tables
 
 
 def main() -> None:
@@ -22,11 +22,10 @@ def main() -> None:
     folder = Path("reports", params.study.name)
     baseline = params.study.baseline
     order = [baseline, *(name for name in params.variants if name != baseline)]
-    table = compare_variants(pd.read_csv(folder / "results.csv"), params.compare, order)
-    with whole_file(folder / "comparisons.csv") as temporary:
-        # Small p-values need significant digits, not decimals.
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    print(f"{len(table)} comparisons -> {folder}/comparisons.csv")
+    falling = [name for name in params.compare.metrics if not higher_is_better(name)]
+    tables = compare_study(read_evidence(params), params.compare, order, falling)
+    write_tables(tables, folder)
+    print(", ".join(f"{len(table)} {name}" for name, table in tables.items()), f"-> {folder}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Write the report of the active study.
+"""Write the report of the active study, and the page of all studies.
 
-Reads `reports/<study>/` (results, comparisons, confusion, plots/history.csv, variants/),
-`reports/data/` and every run's `run.json`; writes index.html, report.md, papers.csv, figures/ and
-tables/ into `reports/<study>/`.
+Reads `reports/<study>/` (what score, compare and describe left), `reports/data/`, every run's
+`run.json`, `data/audit/`, and `_latency` and `_explain` of the runs if they are there; writes
+index.html, report.md, papers.csv, summary.json, figures/, tables/ and pictures/ (of people:
+people/) into `reports/<study>/`, and `reports/index.html`.
 
     python pipeline/report.py
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from ferbench.cli.stage import run_stage
 from ferbench.params import load_params
+from ferbench.reporting.index import write_index
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import read_study
 
@@ -21,7 +23,8 @@ def main() -> None:
     params = load_params()
     folder = Path("reports", params.study.name)
     write_report(make_report(read_study(params, Path())), folder)
-    print(f"report -> {folder}/index.html and {folder}/report.md")
+    write_index(Path())
+    print(f"report -> {folder}/index.html and {folder}/report.md; all: reports/index.html")
 
 
 if __name__ == "__main__":

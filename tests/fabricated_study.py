@@ -17,27 +17,79 @@ from ferbench.params import Params, load_params
 
 CLASSES = ["neutral", "happiness", "anger"]
 SKILL = {"vgg_improved": 1.1, "ivsa": 2.2, "yolov5s": 1.5, "yolov5s_osam": 1.4}
+PROBES = {
+    "canvas": {"kind": "canvas", "options": {}},
+    "degraded": {"kind": "degraded", "options": {}},
+}
 HISTORY = "epoch,train_loss,val_loss,val_score,lr,seconds\n"
 
 
-def fabricate(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 90) -> Params:
-    """Write `params.yaml` and `runs/` under `root`; the study is called `demo`."""
-    params = _params(root, seeds)
+def fabricate(
+    root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 90, *, probes: bool = False
+) -> Params:
+    """Write `params.yaml`, `runs/` and what the audit left under `root`; the study is `demo`.
+
+    Every fifth test image is leaked, by a near copy or its person. With `probes`, detectors were
+    shown two canvases and every network degraded images.
+    """
+    params = _params(root, seeds, PROBES if probes else {})
     for key, row in params.datasets.items():
+        write_audit(root, key, faces)
         for number, variant in enumerate(params.variants):
             for seed in seeds:
                 folder = root / "runs" / "demo" / variant / key / str(seed)
                 rng = np.random.default_rng([number, seed])
                 detects = variant.startswith("yolo")
-                for place, size in ((folder, faces), (folder / "val", faces // 2)):
-                    write_answers(place, rng, size, SKILL[variant], detects)
+                write_answers(folder, rng, _names("", faces), SKILL[variant], detects)
+                val = _names("v", faces // 2)
+                write_answers(folder / "val", rng, val, SKILL[variant], detects)
                 history = [
                     f"{e},{1 / e:.4f},{1.2 / e:.4f},{1 - 1 / e:.4f},0.01,2.5" for e in range(1, 9)
                 ]
                 (folder / "history.csv").write_text(HISTORY + "\n".join(history) + "\n")
                 run = _run(variant, key, row, seed, detects)
                 (folder / "run.json").write_text(json.dumps(run))
+                if probes:
+                    write_probes(folder / "probes", _names("", faces), SKILL[variant], detects)
     return params
+
+
+def write_audit(root: Path, key: str, faces: int) -> None:
+    """Write a data set's split and the audit's leaks."""
+    sides = {"train": _names("t", 20), "val": _names("v", faces // 2), "test": _names("", faces)}
+    rows = [(name, side) for side, names in sides.items() for name in names]
+    table = pd.DataFrame(rows, columns=["image_id", "split"])
+    number = np.arange(len(table))
+    person = pd.Series([f"p{n // 3}" for n in number]).mask(number % 10 == 0)
+    split = table.assign(emotion=CLASSES[0], person=person)
+    tested = table["split"].eq("test")
+    near, shared = tested & (number % 10 == 0), tested & (number % 10 == 5)
+    leaks = table.assign(exact=False, near=near, person=shared, sequence=False, flat=False)
+    for path, frame in (
+        (root / "data" / "splits" / f"{key}.parquet", split),
+        (root / "data" / "audit" / key / "leaks.parquet", leaks.assign(leaked=near | shared)),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(path, index=False)
+
+
+def write_probes(folder: Path, names: list[str], skill: float, detects: bool) -> None:
+    """Write what two probes would leave of one cell."""
+    rng = np.random.default_rng(len(names))
+    about = {"kind": "canvas", "options": {}, "seed": 0, "faces": len(names)}
+    conditions = {"canvas": ["48", "640"] if detects else [], "degraded": ["medium"]}
+    for probe, shown in conditions.items():
+        skipped = {} if shown else {"skipped": "a classifier has no boxes"}
+        _write(
+            folder / probe / "probe.json",
+            {**about, "kind": probe, "conditions": shown, **skipped},
+        )
+        for condition in shown:
+            write_answers(folder / probe / condition, rng, names, skill / 2, detects)
+
+
+def _names(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{number:04d}" for number in range(count)]
 
 
 def fabricate_reports(root: Path, params: Params) -> None:
@@ -93,16 +145,17 @@ def _write(path: Path, value: object) -> None:
 
 
 def write_answers(
-    folder: Path, rng: np.random.Generator, faces: int, skill: float, detects: bool
+    folder: Path, rng: np.random.Generator, names: list[str], skill: float, detects: bool
 ) -> None:
-    """Write predictions and boxes of `faces` one-face images."""
-    target = rng.integers(len(CLASSES), size=faces)
+    """Write predictions and boxes of one-face images."""
+    faces = len(names)
+    # Labels are the data set's: the same whichever model is asked.
+    target = np.random.default_rng(faces).integers(len(CLASSES), size=faces)
     logits = rng.normal(size=(faces, len(CLASSES)))
     logits[np.arange(faces), target] += skill
     prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     if detects:
         prob[0] = 0  # a face without any box
-    names = [f"{place:04d}" for place in range(faces)]
     words = [CLASSES[t] for t in target]
     predictions = pd.DataFrame({"image_id": names, "target": words})
     predictions[CLASSES] = prob
@@ -151,7 +204,7 @@ def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[
     }
 
 
-def _params(root: Path, seeds: tuple[int, ...]) -> Params:
+def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Params:
     root.mkdir(parents=True, exist_ok=True)
     here = Path(__file__).parent.parent / "studies" / "demo.yaml"
     tree = expand(read_yaml(here), here)
@@ -172,6 +225,7 @@ def _params(root: Path, seeds: tuple[int, ...]) -> Params:
     tree["variants"] = {name: {**head, "backbone": "vgg_improved", **tail} for name in SKILL}
     row = dataclasses.asdict(next(iter(shipped.datasets.values())))
     tree["datasets"] = {"synthetic": {**row, "name": "synthetic", "protocol": "person_70_10_20"}}
+    tree["probes"] = probes
     path = root / "params.yaml"
     path.write_text(yaml.safe_dump(_plain(tree), sort_keys=False), encoding="utf-8")
     return load_params(path)

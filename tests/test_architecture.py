@@ -24,7 +24,9 @@ PLUGIN_PACKAGES = [
     "data.augmentations",
     "data.protocols",
     "data.sources",
+    "evaluation.explanations",
     "evaluation.metrics",
+    "evaluation.probes",
     "findings.papers",
     "models.attention",
     "models.backbones",
@@ -34,6 +36,7 @@ PLUGIN_PACKAGES = [
     "stats.comparisons",
     "stats.corrections",
     "stats.intervals",
+    "stats.omnibus",
     "cli.commands",
 ]
 

@@ -9,10 +9,7 @@ Longer than other modules, because every key of the file is documented here and 
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +17,16 @@ from typing import Any, Literal
 
 from ferbench.catalogue import expand, read_yaml
 from ferbench.errors import InputError, unknown
+from ferbench.records import build_record
 
 __all__ = [
+    "Audit",
     "Compare",
     "Dataset",
+    "Explain",
+    "Latency",
     "Params",
+    "Probe",
     "Promote",
     "Recipe",
     "Score",
@@ -222,6 +224,66 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """What counts as a leak between the sides of a split, and as no picture of a face.
+
+    Args:
+        near_bits: near duplicates have perceptual hashes that differ in at most so many of 64 bits.
+        flat_deviation: the grey values (0 to 255) of a flat image deviate by less.
+    """
+
+    near_bits: int
+    flat_deviation: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A protocol that shows trained networks altered test images.
+
+    Args:
+        kind: the file of `ferbench.evaluation.probes`.
+        options: of it.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One way to time every variant's deployed network.
+
+    Args:
+        batch: images a call.
+        precision: of weights and images.
+        threads: on a CPU.
+        warm_up: calls before the clock starts.
+        iterations: timed calls of one repeat.
+        repeats: of which the median is reported.
+    """
+
+    batch: int
+    precision: Literal["float32", "bfloat16", "float16"]
+    threads: int
+    warm_up: int
+    iterations: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Explain:
+    """What is drawn of every variant's first seed, on test.
+
+    Args:
+        methods: files of `ferbench.evaluation.explanations`.
+        images: so many test images, spread over the classes.
+    """
+
+    methods: tuple[str, ...]
+    images: int
+
+
+@dataclass(frozen=True)
 class Score:
     """Which numbers are computed.
 
@@ -242,13 +304,15 @@ class Compare:
 
     Args:
         metrics: rows of `results.csv` that are compared.
-        tests: files of `ferbench.stats.comparisons`.
+        tests: files of `ferbench.stats.comparisons`, of pairs.
+        omnibus: files of `ferbench.stats.omnibus`, of all variants at once.
         correction: the file of `ferbench.stats.corrections`, over all pairs of a table.
         alpha: level of significance.
     """
 
     metrics: tuple[str, ...]
     tests: tuple[str, ...]
+    omnibus: tuple[str, ...]
     correction: str
     alpha: float
 
@@ -280,6 +344,10 @@ class Params:
     split: Mapping[str, int]
     validate: Validate
     train: Train
+    audit: Audit
+    probes: Mapping[str, Probe]
+    latency: Mapping[str, Latency]
+    explain: Mapping[str, Explain]
     score: Score
     compare: Compare
     promote: Promote
@@ -302,74 +370,9 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
         )
     tree = expand(read_yaml(path), path)
-    params: Params = _build(Params, tree, where=str(path))
+    params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
     return params
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """`value` as an instance of the annotated type `kind`."""
-    if kind is Any:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return _build_record(kind, value, where)
-    if typing.get_origin(kind) is not None:
-        return _build_generic(kind, value, where)
-    if kind is float and type(value) is int:
-        return float(value)
-    _expect(type(value) is kind, f"of type {kind.__name__}", value, where)
-    return value
-
-
-def _build_generic(kind: Any, value: Any, where: str) -> Any:
-    """`value` as a union, a word of a list, a tuple or a mapping."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
-        return _build_union(args, value, where)
-    if origin is Literal:
-        if not any(type(value) is type(word) and value == word for word in args):
-            raise unknown("value", value, map(str, args), where=where)
-        return value
-    if origin is tuple:
-        _expect(isinstance(value, list), "a list", value, where)
-        return tuple(_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    _expect(isinstance(value, dict), "a mapping", value, where)
-    return {str(k): _build(args[1], item, f"{where}: {k}") for k, item in value.items()}
-
-
-def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    for kind in kinds:
-        if kind is not type(None) and type(value) is kind:
-            return value
-    words = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
-    raise _wrong(f"of type {words}", value, where)
-
-
-def _build_record(kind: Any, value: Any, where: str) -> Any:
-    _expect(isinstance(value, dict), "a mapping", value, where)
-    hints = typing.get_type_hints(kind)
-    for key in value:
-        if key not in hints:
-            raise unknown("key", key, hints, where=where)
-    if missing := [key for key in hints if key not in value]:
-        raise InputError(
-            f"missing: {', '.join(missing)}", where=where, remedy="rows are whole: write every key"
-        )
-    return kind(**{key: _build(hints[key], value[key], f"{where}: {key}") for key in hints})
-
-
-def _expect(holds: bool, what: str, value: Any, where: str) -> None:
-    if not holds:
-        raise _wrong(what, value, where)
-
-
-def _wrong(what: str, value: Any, where: str) -> InputError:
-    remedy = "correct the value"
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", value, re.IGNORECASE):
-        remedy = "YAML takes this for a word; write the number with a point, as in 1.0e-3"
-    return InputError(f"must be {what}, is {value!r}", where=where, remedy=remedy)
 
 
 def _check_names(params: Params, path: Path) -> None:
@@ -377,6 +380,9 @@ def _check_names(params: Params, path: Path) -> None:
     named = [("study", params.study.name), *(("datasets", key) for key in params.datasets)]
     named += [("variants", key) for key in params.variants]
     named += [("recipes", key) for key in params.recipes]
+    named += [("probes", key) for key in params.probes]
+    named += [("latency", key) for key in params.latency]
+    named += [("explain", key) for key in params.explain]
     for table, name in named:
         if not _NAME.fullmatch(name):
             raise InputError(

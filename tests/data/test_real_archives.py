@@ -13,9 +13,15 @@ from typing import Any
 import pytest
 
 from ferbench import plugins
-from ferbench.data.dedup import deduplicate, list_images
+from ferbench.data.audit.audit import audit_data_set
+from ferbench.data.dedup import deduplicate, list_images, write_cleaned
 from ferbench.data.fetch import fetch
+from ferbench.data.index import read_index
+from ferbench.data.pack import pack_images
+from ferbench.data.split import draw_split
 from ferbench.emotions import in_order
+from ferbench.files import write_json
+from ferbench.params import Audit
 
 pytestmark = pytest.mark.data
 
@@ -149,3 +155,71 @@ def test_official_roles_of_fer2013_and_its_plurality_labels(tmp_path: Path) -> N
     }
     majority = plugins.load("ferbench.data.sources", "ferplus")({"label": "majority"})
     assert len(majority.read(tmp_path / "raw").records) < len(records)
+
+
+def _audited(name: str, root: Path, *protocols: str) -> list[dict[str, Any]]:
+    """Reports of the audit of a data set under every protocol."""
+    source = plugins.load("ferbench.data.sources", name)()
+    raw, interim, split = root / "raw" / name, root / "interim" / name, root / "splits" / name
+    fetch(source, name, None, raw)
+    write_cleaned(interim, deduplicate(list_images(source, raw), raw, name, "drop_all", 16))
+    index = read_index(interim / "index.parquet")
+    pack_images(index, raw, root / "pack" / name)
+    split.parent.mkdir()
+    reports = []
+    for protocol in protocols:
+        table, description = draw_split(index, protocol, 0)
+        table.to_parquet(split.with_suffix(".parquet"), index=False)
+        write_json(split.with_suffix(".json"), description)
+        reports.append(audit_data_set(name, source, Audit(4, 4.0), root).report)
+    return reports
+
+
+@pytest.mark.usefixtures("_archives")
+def test_audit_of_fer2013_finds_the_copies_that_are_known_of_it(tmp_path: Path) -> None:
+    (report,) = _audited("fer2013", tmp_path, "official")
+    assert report["as_released"] == [
+        {
+            "left": "train",
+            "right": "test",
+            "shared_pictures": 270,
+            "images_left": 351,
+            "images_right": 280,
+            "label_disagreements": 13,
+        }
+    ]
+    # A tenth of train is val here, so some of the 280 have their only copies there.
+    without = report["without_dedup"]
+    assert without["test_images"] == 3589
+    assert 220 < without["test_images_with_copy_in_train"] <= 280
+    assert report["leaks"]["exact"]["test_images"] == 0
+    assert 0.02 < report["leaks"]["near"]["share"] < 0.08
+    assert report["leaks"]["person"]["test_images"] is None
+    # Twelve more are one file under five labels, which dedup drops as a conflict.
+    assert report["flat_images"] == 1
+    assert report["sizes"] == [{"width": 48, "height": 48, "images": 30719}]
+    assert report["channels"] == {"grey": 30719, "colour": 0}
+
+
+@pytest.mark.usefixtures("_archives")
+def test_audit_of_fer_plus_counts_what_its_raters_call_no_face(tmp_path: Path) -> None:
+    (report,) = _audited("ferplus", tmp_path, "official")
+    # 159 files in no row and one whose raters mostly said NF.
+    assert report["not_faces"] == 160
+    assert report["as_released"][0]["label_disagreements"] == 0
+    assert 0.75 < report["votes"]["agreement"] < 0.85
+
+
+@pytest.mark.usefixtures("_archives")
+def test_audit_of_ckplus_tells_a_split_by_image_from_one_by_person(tmp_path: Path) -> None:
+    by_image, by_person = _audited("ckplus", tmp_path, "stratified_70_10_20", "person_70_10_20")
+    assert by_image["leaks"]["near"]["share"] > 0.8
+    assert by_image["leaks"]["sequence"]["share"] > 0.9
+    assert by_image["leaks"]["person"]["share"] > 0.95
+    # Copies that the hash sees where persons are apart are its mistakes.
+    assert by_person["leaks"]["near"]["share"] < 0.03
+    for kind in ("exact", "person", "sequence"):
+        assert by_person["leaks"][kind]["test_images"] == 0
+    for report in (by_image, by_person):
+        assert report["as_released"] == []
+        assert report["without_dedup"]["test_images_with_copy_in_train"] == 0

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.fabricated_study import fabricate, fabricate_reports
+from tests.reporting.fabricated_reports import fabricate_all
 
 from ferbench.errors import InputError
-from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.files import write_json
 from ferbench.findings.result import Finding, judged
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import read_study
-from ferbench.stats.compare import compare_variants
 
 
 def _finding(name: str, holds: bool) -> Finding:
@@ -39,12 +37,7 @@ FINDINGS = [_finding("right", True), _finding("wrong", False)]
 def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, object], Path]:
     """A function that writes the report of a study with a `findings.json`, or with none."""
     root = tmp_path_factory.mktemp("study")
-    params = fabricate(root, (0,), faces=40)
-    fabricate_reports(root, params)
-    board, folder = score_study(params, root), root / "reports" / "demo"
-    write_scoreboard(board, folder)
-    table = compare_variants(board.results, params.compare, list(params.variants))
-    table.to_csv(folder / "comparisons.csv", index=False)
+    params = fabricate_all(root, (0,))
 
     def report(name: str, findings: object) -> Path:
         path = root / "reports" / "findings.json"
@@ -88,7 +81,7 @@ def test_the_page_shows_claims_as_text_and_every_number(
 ) -> None:
     folder = write("page", [asdict(finding) for finding in FINDINGS])
     text = (folder / "index.html").read_text(encoding="utf-8")
-    assert '<section id="findings">' in text
+    assert '<section id="findings"' in text
     assert '<a href="#findings">' in text
     assert '<span class="tag bad">does not hold</span>' in text
     assert '<span class="tag">holds</span>' in text

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
+from ferbench.reporting.cost import Point, pareto_chart
 from ferbench.reporting.drawing import ACCENT
-from ferbench.reporting.figures import cost_chart, leaderboard_chart
+from ferbench.reporting.figures import leaderboard_chart
 from ferbench.reporting.panels import confusion_chart, shares
 from ferbench.reporting.summary import Mean
 
@@ -47,5 +48,6 @@ def test_a_chart_is_the_same_bytes_every_time_and_follows_the_page_inside_it():
 
 def test_many_variants_of_one_size_and_score_can_be_drawn():
     rows = [Mean("d", "p", f"v{i}", "accuracy", 0.5, 0.4, 0.6, 0.1, (0.4, 0.6)) for i in range(30)]
-    assert "v29" in cost_chart("cost", "t", rows, {m.variant: 1_000_000 for m in rows}).svg
+    points = [Point(row.variant, 1.0, row.mean) for row in rows]
+    assert "v29" in pareto_chart("cost", "t", points, "millions").svg
     assert "v29" in leaderboard_chart("board", "t", rows, {"floor": 0.5}).svg

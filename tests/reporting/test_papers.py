@@ -3,14 +3,16 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from tests.fabricated_study import fabricate
 
 from ferbench.catalogue import Catalogue
-from ferbench.params import load_params
-from ferbench.reporting.papers import COLUMNS, paper_rows
-from ferbench.reporting.printed import printed_size, printed_values
+from ferbench.params import Probe, load_params
+from ferbench.reporting.measured import measured
+from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
+from ferbench.reporting.printed import printed_deltas, printed_size, printed_values
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
@@ -51,6 +53,10 @@ def files(tmp_path, source, protocol, means, answers=(), deviations=()):
     ]
     facts = {"only": {"redundant_copies": 12}}
     return StudyFiles(params, found, (), None, None, facts, {}, DESCRIPTIONS, ())
+
+
+def paper_rows(found):
+    return paper_frame(against_papers(found))
 
 
 def test_printed_values_are_fractions_of_known_metrics():
@@ -151,7 +157,7 @@ def test_a_setting_that_is_a_row_of_ours_is_no_setting_any_more():
     assert values["T4", "YOLOv5, CBL = 0"].value == pytest.approx(0.901)
     assert (values["T10", "ReLU6"].model, values["T10", "ReLU6"].setting) == ("yolo_fer_relu6", "")
     small = values["T2", "YOLOv6 Small-640(Ours)"]
-    assert (small.model, small.setting) == ("yolov6s_weighted", "canvas 640")
+    assert (small.model, small.setting, small.probe) == ("yolov6s_weighted", "", ("canvas", "640"))
 
 
 def test_scores_on_other_data_than_test_say_so():
@@ -168,3 +174,69 @@ def test_a_size_is_that_of_the_model_and_not_of_its_relatives():
     assert printed_size("yolo12n_lrfe", "params_m") == 2.8
     assert printed_size("yolo_fer", "gflops") == 7.7
     assert printed_size("yolo_fer_relu6", "params_m") is None
+
+
+def test_a_row_on_canvases_is_held_against_the_probe_of_that_kind(tmp_path):
+    found = files(tmp_path, "fer2013", "official", [], answers=["P3-T2"])
+    table = {**found.params.variants, "yolov6s": found.params.variants["yolov5s"]}
+    params = replace(found.params, variants=table)
+    described = {**DESCRIPTIONS, "yolov6s": {"task": "detect"}}
+    found = replace(found, params=params, descriptions=described)
+    rows = paper_rows(found).set_index("row")
+    name = "YOLOv6 Small-unweighted class-Mean"
+    assert "no probe of that kind" in rows.loc[name, "reason"]
+    probes = {"canvas": Probe("canvas", {})}
+    scores = {"subset": "canvas_mean", "metric": "accuracy", "variant": "yolov6s"}
+    place = {"dataset": "fer2013", "protocol": "official"}
+    results = pd.DataFrame([{**place, **scores, "seed": s, "value": 0.4 + s / 10} for s in (0, 1)])
+    probed = replace(found, params=replace(params, probes=probes), results=results)
+    row = paper_rows(probed).set_index("row").loc[name]
+    assert (row["mean"], row["n"], row["verdict"]) == (pytest.approx(0.45), 2, "not comparable")
+    assert row["printed"] == pytest.approx(0.4708)
+    assert "35,887 images" in row["reason"]
+
+
+def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):
+    found = files(tmp_path, "rafdb_basic", "official", [])
+    where = {"dataset": "rafdb_basic", "protocol": "official", "variant": "ivsa", "subset": "test"}
+    counts = [
+        (0, "anger", 6),
+        (0, "disgust", 2),
+        (0, "none", 2),
+        (1, "anger", 5),
+        (1, "disgust", 5),
+    ]
+    confusion = pd.DataFrame(
+        [{**where, "seed": s, "target": "anger", "predicted": p, "count": n} for s, p, n in counts]
+    )
+    classes = pd.DataFrame(
+        [
+            {**where, "seed": s, "emotion": "anger", "metric": "recall", "value": v}
+            for s, v in ((0, 0.6), (1, 0.5))
+        ]
+    )
+    found = replace(found, confusion=confusion, tables={"classes": classes})
+    taken = measured(found, "only", "ivsa", "said:anger:disgust", "test")
+    assert taken.values == pytest.approx((0.2, 0.5))
+    assert measured(found, "only", "ivsa", "recall:anger", "test").mean == pytest.approx(0.55)
+    assert measured(found, "only", "ivsa", "recall:fear", "test") is None
+
+
+def test_classes_pairs_and_degraded_values_are_printed_ones_too():
+    values = {(v.paper, v.table, v.row, v.metric, v.model): v for v in printed_values()}
+    pair = values["P2", "T4", "YOLO12n", "said:anger:disgust", "yolo12n"]
+    assert pair.value == pytest.approx(0.10)
+    assert values["P4", "T1", "Fear", "f1:fear", "resnet50_cbam_light"].value == pytest.approx(0.54)
+    degraded = values["P2", "T13", "degraded", "ap50:anger", "yolo_fer"]
+    assert (degraded.value, degraded.probe) == (pytest.approx(0.856), ("degraded", "medium"))
+    deltas = {delta.model: delta for delta in printed_deltas()}
+    before = values["P2", "T13", "original", "ap50:anger", "yolo_fer"]
+    printed = deltas["yolo_fer"].values["anger"]
+    assert degraded.value - before.value == pytest.approx(printed)
+
+
+def test_boxes_of_a_detector_are_held_against_boxes(tmp_path):
+    means = [("yolov5s", "f1_macro", 0.99), ("yolov5s", "f1_box", 0.935)]
+    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means))
+    row = rows[rows["table"] == "T1"].set_index("metric").loc["f1_box"]
+    assert (row["printed"], row["verdict"]) == (pytest.approx(0.9373), "reproduced")

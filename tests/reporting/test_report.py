@@ -4,33 +4,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from tests.fabricated_study import fabricate, fabricate_reports
+from tests.reporting.fabricated_reports import fabricate_all
 
 from ferbench.errors import InputError
-from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import read_study
-from ferbench.stats.compare import compare_variants
-
-
-def study(root, seeds):
-    """A scored and compared study, and its parameters."""
-    params = fabricate(root, seeds, faces=40)
-    fabricate_reports(root, params)
-    board, folder = score_study(params, root), root / "reports" / "demo"
-    write_scoreboard(board, folder)
-    table = compare_variants(board.results, params.compare, list(params.variants))
-    table.to_csv(folder / "comparisons.csv", index=False)
-    return params
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    root = tmp_path_factory.mktemp("study")
-    params = study(root, (0, 1))
-    folder = root / "reports" / "demo"
-    write_report(make_report(read_study(params, root)), folder)
-    return root, params, folder
 
 
 class Ids(html.parser.HTMLParser):
@@ -53,7 +31,9 @@ def test_the_page_stands_alone(made):
     page = Ids()
     text = (folder / "index.html").read_text(encoding="utf-8")
     page.feed(text)
-    assert page.loads == ["data:,"]
+    assert page.loads[0] == "data:,"
+    assert all((folder / load).is_file() for load in page.loads[1:])
+    assert all(load.startswith("pictures/") for load in page.loads[1:])
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
     assert len(page.ids) == len(set(page.ids))
@@ -68,6 +48,8 @@ def test_every_link_of_the_page_leads_to_a_file_or_a_section(made):
     for link in page.links:
         if link.startswith("#"):
             assert link[1:] in page.ids
+        elif link == "../index.html":
+            assert (folder / link).is_file()
         elif not link.startswith("../data/"):
             assert (folder / link).is_file(), link
 
@@ -100,7 +82,7 @@ def test_tables_keep_fractions(made):
     row = table.set_index("variant").loc["ivsa"]
     assert row["accuracy %"] == pytest.approx(mine["value"].mean(), abs=1e-5)
     assert row["std"] == pytest.approx(mine["value"].std(), abs=1e-5)
-    assert len(table) == len(params.variants) + 2
+    assert len(table) == len(params.variants) + 3
 
 
 def test_making_the_report_again_gives_the_same_bytes(made, tmp_path):
@@ -121,7 +103,7 @@ def test_text_from_data_sets_cannot_become_markup(made, tmp_path):
 
 
 def test_one_seed_makes_a_report_without_claims(tmp_path):
-    params = study(tmp_path, (0,))
+    params = fabricate_all(tmp_path, (0,))
     report = make_report(read_study(params, tmp_path))
     write_report(report, tmp_path / "out")
     verdict = report.sections[0].verdict
@@ -138,3 +120,52 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(made):
         assert "dvc repro" in str(error.value)
     finally:
         (folder / "away.csv").rename(folder / "comparisons.csv")
+
+
+def test_pictures_of_people_are_never_beside_the_page_and_have_one_of_their_own(made, tmp_path):
+    root, params, _ = made
+    row = replace(params.datasets["synthetic"], source="ckplus")
+    licensed = replace(params, datasets={"synthetic": row})
+    write_report(make_report(read_study(licensed, root)), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert 'href="people/index.html"' in text
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["README.md"]
+    shown = Ids()
+    shown.feed((tmp_path / "people" / "index.html").read_text(encoding="utf-8"))
+    pictures = [load for load in shown.loads if load != "data:,"]
+    assert len(pictures) == 1 + len(params.variants)
+    assert all((tmp_path / "people" / picture).is_file() for picture in pictures)
+
+
+def test_without_times_and_explanations_their_sections_are_left_out(made, tmp_path):
+    root, params, _ = made
+    bare = replace(read_study(replace(params, latency={}, explain={}), root), pictures=())
+    write_report(make_report(bare), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'id="pictures"' not in text
+    assert not (tmp_path / "tables" / "latency.csv").exists()
+    assert not (tmp_path / "people").exists()
+
+
+@pytest.mark.parametrize("name", ["classes.csv", "ranks.csv", "label_noise.json"])
+def test_every_table_of_the_stages_before_is_needed(made, name):
+    root, params, folder = made
+    (folder / name).rename(folder / "away")
+    try:
+        with pytest.raises(InputError, match=name):
+            read_study(params, root)
+    finally:
+        (folder / "away").rename(folder / name)
+
+
+def test_every_table_of_the_page_is_a_csv_and_every_chart_a_file(made):
+    _, _, folder = made
+    page = Ids()
+    page.feed((folder / "index.html").read_text(encoding="utf-8"))
+    linked = {link for link in page.links if link.startswith("tables/")}
+    stored = {f"tables/{path.name}" for path in (folder / "tables").iterdir()}
+    # The findings are no table of the page, but a list.
+    assert linked == stored - {"tables/findings.csv"}
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert text.count('role="img"') == len(list((folder / "figures").iterdir()))

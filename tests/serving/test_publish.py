@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.fabricated_study import fabricate, fabricate_reports
 from ferbench.cells import all_cells
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.files import read_json, write_json
-from ferbench.params import Params
+from ferbench.params import Explain, Params
 from ferbench.serving import publish
 from ferbench.serving.publish import publish_study
 from ferbench.training.tracking import connect, experiment_id
@@ -69,7 +70,24 @@ def test_a_restored_study_is_recorded_whole_and_twice_adds_nothing(
     assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1
     assert len(run.inputs.dataset_inputs) == 1
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert names == {"run.json", "history.csv", "evaluation.json", "confusion_test.png"}
+    files = {"run.json", "history.csv", "evaluation.json"}
+    assert names == files | {f"{n}_test.png" for n in ("confusion", "classes", "reliability")}
+    assert "test/recall/anger" in run.data.metrics
+    experiment = client.get_experiment(experiment_id(client, "demo"))
+    assert "| synthetic | person_70_10_20 | ivsa |" in experiment.tags["mlflow.note.content"]
+
+
+def test_what_was_drawn_of_the_first_seed_is_recorded(study: Params, logged: list[str]) -> None:
+    drawn = dataclasses.replace(study, explain={"faces": Explain(("saliency",), 4)})
+    for variant in study.variants:
+        folder = Path("runs", "demo", "_explain", "faces", variant, "synthetic")
+        write_json(folder / "index.json", {"figures": [{"file": "saliency.png"}]})
+        (folder / "saliency.png").write_bytes(b"a picture")
+    ids = publish_study(drawn)
+    client = connect()
+    files = client.list_artifacts(ids["ivsa-synthetic-0"], "explain/faces")
+    assert [file.path for file in files] == ["explain/faces/saliency.png"]
+    assert client.list_artifacts(ids["ivsa-synthetic-1"], "explain/faces") == []
 
 
 def test_the_model_of_each_variants_best_seed_alone_is_logged(

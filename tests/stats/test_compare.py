@@ -1,13 +1,25 @@
 import math
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench import plugins
+from ferbench.errors import InputError
 from ferbench.params import Compare
 from ferbench.stats.compare import COLUMNS, compare_variants
+from ferbench.stats.comparisons.cluster_bootstrap import cluster_bootstrap
+from ferbench.stats.comparisons.corrected_t import corrected_t
+from ferbench.stats.comparisons.mcnemar import mcnemar
+from ferbench.stats.comparisons.paired_t import paired_t
 from ferbench.stats.comparisons.welch import welch
+from ferbench.stats.evidence import Evidence
+from ferbench.stats.samples import samples_of
 
-HOW = Compare(metrics=("accuracy", "map50"), tests=("welch",), correction="holm", alpha=0.05)
+HOW = Compare(
+    metrics=("accuracy", "map50"), tests=("welch",), omnibus=(), correction="holm", alpha=0.05
+)
 VALUES = {"base": [0.6, 0.62, 0.61], "best": [0.7, 0.72, 0.71], "same": [0.6, 0.63, 0.6]}
 
 
@@ -59,3 +71,115 @@ def test_one_seed_gives_an_estimate_without_a_verdict():
     table = compare_variants(results(one), HOW, list(VALUES))
     assert table["p_corrected"].map(math.isnan).all()
     assert table["estimate"].iloc[0] == pytest.approx(0.1)
+
+
+def answers(best=0, seeds=2, persons=8):
+    """Answers to 24 faces, three a person; seed `best` is the best on val."""
+    rng = np.random.default_rng(0)
+    chance = {"base": 0.5, "best": 0.9, "same": 0.5}
+    rows = [
+        ("synthetic", "person_70_10_20", name, seed, f"i{face}", f"p{face % persons}", seed == best)
+        for name in chance
+        for seed in range(seeds)
+        for face in range(24)
+    ]
+    names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
+    table = pd.DataFrame(rows, columns=names)
+    table["correct"] = rng.random(len(table)) < table["variant"].map(chance)
+    return table
+
+
+SHARES = {("synthetic", "person_70_10_20"): 0.2}
+ALL = replace(HOW, tests=tuple(plugins.names("ferbench.stats.comparisons")))
+
+
+def evidence(values=VALUES, **changes):
+    return replace(Evidence(results(values), answers(), SHARES), **changes)
+
+
+def test_every_test_compares_every_pair_and_those_of_faces_only_accuracy():
+    both = pd.concat([results(), results(metric="map50")])
+    table = compare_variants(evidence(results=both), ALL, list(VALUES))
+    count = table.groupby(["metric", "test"], sort=False).size()
+    assert set(count["accuracy"].index) == set(ALL.tests)
+    assert set(ALL.tests) - set(count["map50"].index) == {"mcnemar", "cluster_bootstrap"}
+    assert (count == 3).all()
+    for test in ("welch", "mcnemar"):
+        rows = table[(table["metric"] == "accuracy") & (table["test"] == test)]
+        corrected = plugins.load("ferbench.stats.corrections", "holm")(rows["p_value"])
+        assert rows["p_corrected"].to_numpy() == pytest.approx(corrected, nan_ok=True)
+
+
+def test_paired_tests_take_the_seeds_that_both_have():
+    uneven = {"base": [0.6, 0.62, 0.61, 0.64], "best": [0.7, 0.71, 0.72]}
+    shuffled = results(uneven).iloc[::-1]
+    how = replace(HOW, tests=("welch", "paired_t", "corrected_t"))
+    table = compare_variants(evidence(results=shuffled), how, list(uneven)).set_index("test")
+    a, b = uneven["base"], uneven["best"]
+    assert table.loc["welch", "p_value"] == welch(a, b).p_value
+    assert table.loc["paired_t", "p_value"] == paired_t(a[:3], b).p_value
+    assert table.loc["corrected_t", "p_value"] == corrected_t(a[:3], b, 0.2).p_value
+    assert table["n"].tolist() == [3, 3, 3]
+
+
+def test_tests_of_faces_pair_the_faces_and_know_their_persons():
+    table = answers(best=1).sample(frac=1, random_state=0)
+    how = replace(HOW, tests=("mcnemar", "cluster_bootstrap"))
+    found = compare_variants(evidence(answers=table), how, ["base", "best"]).set_index("test")
+    wide = {
+        name: answers(best=1)[lambda t, name=name: t["variant"] == name]
+        .pivot(index="image_id", columns="seed", values="correct")
+        .astype(float)
+        for name in ("base", "best")
+    }
+    a, b = wide["base"], wide["best"]
+    persons = [f"p{int(face[1:]) % 8}" for face in a.index]
+    assert found.loc["mcnemar", "p_value"] == mcnemar(a[1], b[1], persons).p_value
+    assert found.loc["mcnemar", "estimate"] == pytest.approx((b[1] - a[1]).mean())
+    expected = cluster_bootstrap(a.mean(axis=1), b.mean(axis=1), persons)
+    row = found.loc["cluster_bootstrap"]
+    assert row["statistic"] == pytest.approx(expected.statistic)
+    # The order of the persons decides who is drawn, so p is the same but for chance.
+    assert row["p_value"] == pytest.approx(expected.p_value, abs=0.02)
+    assert row["n"] == 24
+
+
+def test_faces_of_one_image_belong_together_where_the_person_is_not_known():
+    part = next(evidence(answers=named(["a#0", "a#1", "b", "c#0"], None)).parts())
+    groups = samples_of(part, "accuracy", "faces_mean").groups
+    assert groups["a#0"] == groups["a#1"]
+    assert groups.nunique() == 3
+    known = next(evidence(answers=named(["a#0", "b"], ["b", None])).parts())
+    assert samples_of(known, "accuracy", "faces_mean").groups.nunique() == 2
+
+
+def named(faces, persons):
+    table = answers().iloc[: len(faces)].assign(image_id=faces, best=True)
+    return table.assign(person=pd.array(persons or [None] * len(faces), dtype="string"))
+
+
+def test_best_seeds_of_splits_of_their_own_share_few_faces_or_none():
+    table = answers()
+    table["best"] = table["seed"] == table["variant"].map({"base": 0, "best": 1, "same": 0})
+    table = table[(table["seed"] == 0) == (table["image_id"].str[1:].astype(int) < 12)]
+    found = compare_variants(
+        evidence(answers=table), replace(HOW, tests=("mcnemar",)), list(VALUES)
+    )
+    assert found["n"].tolist() == [0, 12, 0]
+    assert found["p_value"].isna().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("test", "changes", "stage"),
+    [("mcnemar", {"answers": None}, "score"), ("corrected_t", {"test_shares": {}}, "split")],
+)
+def test_a_test_without_what_it_needs_names_the_stage_that_makes_it(test, changes, stage):
+    with pytest.raises(InputError, match=f"stage `{stage}`") as error:
+        compare_variants(evidence(**changes), replace(HOW, tests=(test,)), list(VALUES))
+    assert "synthetic, person_70_10_20" in str(error.value)
+
+
+def test_a_value_that_is_not_defined_is_no_value():
+    values = {**VALUES, "same": [math.nan] * 3}
+    table = compare_variants(results(values), HOW, list(VALUES))
+    assert table[["variant_a", "variant_b"]].to_numpy().tolist() == [["base", "best"]]

@@ -1,3 +1,4 @@
+import importlib
 import math
 
 import numpy as np
@@ -11,10 +12,11 @@ PACKAGE = "ferbench.stats.intervals"
 
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
 def test_an_interval_holds_the_true_mean_as_often_as_it_says(name):
-    rng = np.random.default_rng(3)
-    bounds = [plugins.load(PACKAGE, name)(rng.normal(size=4)) for _ in range(2000)]
+    rng, draws = np.random.default_rng(3), 300
+    n = importlib.import_module(f"{PACKAGE}.{name}").HOLDS_FROM
+    bounds = [plugins.load(PACKAGE, name)(rng.normal(size=n)) for _ in range(draws)]
     share = np.mean([low <= 0 <= high for _, low, high in bounds])
-    assert share == pytest.approx(0.95, abs=4 * math.sqrt(0.05 * 0.95 / 2000))
+    assert share == pytest.approx(0.95, abs=4 * math.sqrt(0.05 * 0.95 / draws))
 
 
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
@@ -31,3 +33,20 @@ def test_student_t_agrees_with_scipy():
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     interval = plugins.load(PACKAGE, "student_t")(values)
     assert interval == pytest.approx((np.mean(values), low, high))
+
+
+def test_bca_is_scipys_and_the_same_twice():
+    values = np.random.default_rng(0).exponential(size=60)
+    interval = plugins.load(PACKAGE, "bca")(values)
+    assert interval == plugins.load(PACKAGE, "bca")(values)
+    reference = stats.bootstrap((values,), np.mean, n_resamples=20000, rng=1).confidence_interval
+    assert interval[1:] == pytest.approx((reference.low, reference.high), abs=0.02)
+    # The mean of a skewed sample: the longer half is on the side of the tail, unlike Student's.
+    assert interval.high - interval.mean > interval.mean - interval.low
+
+
+def test_bca_of_few_values_is_too_narrow_as_its_text_says():
+    rng, bca = np.random.default_rng(3), plugins.load(PACKAGE, "bca")
+    bounds = [bca(rng.normal(size=3)) for _ in range(150)]
+    share = np.mean([low <= 0 <= high for _, low, high in bounds])
+    assert share == pytest.approx(0.70, abs=0.15)

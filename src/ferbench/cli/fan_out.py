@@ -45,16 +45,16 @@ class Outcome:
 def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
     """Run every cell that is out of date, `jobs` at a time, and what they need before.
 
-    A cell is trained by stage `train@<name>` and then evaluated by `evaluate@<name>`. What cells
-    need runs in order, but for stages that nothing ties to another one of them, such as
-    descriptions: they run side by side too. A cell that fails does not hold up the others;
-    failures are told at the end.
+    A cell is trained by stage `train@<name>`, then evaluated by `evaluate@<name>`, then seen by
+    what needs this cell and no other, such as a probe. What cells need runs in order, but for
+    stages that nothing ties to another one of them, such as descriptions: they run side by side
+    too. A cell that fails does not hold up the others; failures are told at the end.
 
     Returns:
         Whether everything went well.
     """
     flow = read_flow()
-    cells = {name: [f"train@{name}", f"evaluate@{name}"] for name in names}
+    cells = _stages_of(flow, names)
     shared = flow.before(stage for stages in cells.values() for stage in stages)
     stale = stale_stages()
     untied = _untied(flow, shared)
@@ -73,6 +73,17 @@ def run_cells(children: Children, names: Iterable[str], jobs: int) -> bool:
     broken = [stage for stage in flow.needs if stage in stale & shared]
     _tell_failures(failures, broken, len(waiting) - len(ready))
     return not failures and not broken
+
+
+def _stages_of(flow: Flow, names: Iterable[str]) -> dict[str, list[str]]:
+    """The stages of every cell, in their order."""
+    cells = {name: [f"train@{name}", f"evaluate@{name}"] for name in names}
+    owner = {stage: name for name, stages in cells.items() for stage in stages}
+    for stage in sorted(flow.needs):
+        owners = {owner[before] for before in flow.before([stage]) if before in owner}
+        if "@" in stage and stage not in owner and len(owners) == 1:
+            cells[owners.pop()].append(stage)
+    return cells
 
 
 def _untied(flow: Flow, shared: set[str]) -> set[str]:

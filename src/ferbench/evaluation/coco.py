@@ -14,25 +14,26 @@ import pandas as pd
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
-__all__ = ["mean_average_precision"]
+__all__ = ["average_precision"]
 
 
-def mean_average_precision(
+def average_precision(
     boxes: pd.DataFrame, classes: Sequence[str], overlaps: Sequence[float]
-) -> float:
-    """Mean over classes and IoU thresholds of the average precision.
+) -> NDArray[np.float64]:
+    """Average precision of every class at every IoU threshold.
 
     Args:
         boxes: rows of `boxes.parquet`, annotated and predicted.
-        classes: all classes; those without an annotated box do not enter the mean.
+        classes: all classes.
         overlaps: thresholds of IoU from which a box counts as found.
 
     Returns:
-        A fraction; 0 if nothing was predicted or nothing annotated.
+        (T, K) fractions; NaN for a class without an annotated box.
     """
     truth, answers = boxes.loc[boxes["truth"]], boxes.loc[~boxes["truth"]]
     if truth.empty or answers.empty:
-        return 0.0
+        nothing = np.where(np.isin(classes, truth["emotion"]), 0.0, np.nan)
+        return np.tile(nothing, (len(overlaps), 1))
     images = {name: number for number, name in enumerate(sorted(boxes["image_id"].unique()), 1)}
     annotated = COCO(_annotations(truth, images, classes))
     detections = np.column_stack(
@@ -45,7 +46,8 @@ def mean_average_precision(
     evaluation.evaluate()
     evaluation.accumulate()
     precision = evaluation.eval["precision"]  # (IoU, recall, class, area, boxes); -1 without truth
-    return float(precision[precision > -1].mean())
+    mean: NDArray[np.float64] = precision[..., 0, 0].mean(axis=1)
+    return np.where(mean > -1, mean, np.nan)
 
 
 def _places(boxes: pd.DataFrame, images: dict[str, int]) -> NDArray[np.float64]:
@@ -58,7 +60,7 @@ def _places(boxes: pd.DataFrame, images: dict[str, int]) -> NDArray[np.float64]:
 def _numbers(boxes: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     """(N,) number of each box's class, from 1."""
     numbers = {name: number for number, name in enumerate(classes, 1)}
-    return np.array([numbers[word] for word in boxes["emotion"]], dtype=np.int64)
+    return np.asarray(boxes["emotion"].map(numbers), dtype=np.int64)
 
 
 def _annotations(

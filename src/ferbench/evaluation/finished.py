@@ -20,6 +20,7 @@ __all__ = ["SUBSETS", "Finished", "finished_cells"]
 # Folder of each subset's answers inside a cell's folder.
 SUBSETS = {"val": "val", "test": "."}
 _NEEDED = ("run.json", "history.csv", "predictions.parquet", "boxes.parquet")
+_AGAIN = "run what is missing: `dvc repro`"
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,22 @@ class Finished:
 
     def answers(self, subset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Its predictions and boxes on `val` or `test`."""
-        folder = self.folder / SUBSETS[subset]
-        boxes = read_boxes(folder / "boxes.parquet")
-        return read_predictions(folder / "predictions.parquet"), boxes
+        return _answers(self.folder / SUBSETS[subset])
+
+    def conditions(self, probe: str) -> list[str]:
+        """What a probe showed it; nothing, if the probe does not apply to it.
+
+        Raises:
+            InputError: the probe was not run.
+        """
+        path = self.folder / "probes" / probe / "probe.json"
+        if not path.is_file():
+            raise InputError(f"{self.cell.name} lacks probe {probe}", where=path, remedy=_AGAIN)
+        return [str(condition) for condition in read_json(path)["conditions"]]
+
+    def probed(self, probe: str, condition: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Its predictions and boxes on the test images as a condition of a probe alters them."""
+        return _answers(self.folder / "probes" / probe / condition)
 
     def history(self) -> pd.DataFrame:
         """Its training curve, a row an epoch."""
@@ -74,12 +88,17 @@ def finished_cells(params: Params, root: Path) -> list[Finished]:
     return cells
 
 
+def _answers(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    boxes = read_boxes(folder / "boxes.parquet")
+    return read_predictions(folder / "predictions.parquet"), boxes
+
+
 def _read(cell: Cell, folder: Path) -> Finished:
     for name in _NEEDED:
         if not (folder / name).is_file():
             raise InputError(
                 f"{cell.variant} on {cell.dataset} with seed {cell.seed} lacks {name}",
                 where=folder,
-                remedy="run what is missing: `dvc repro`",
+                remedy=_AGAIN,
             )
     return Finished(cell, folder, read_json(folder / "run.json"))

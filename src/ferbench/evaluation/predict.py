@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
+from ferbench.data.pack import Pack
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
 from ferbench.data.units import Units
@@ -24,11 +25,11 @@ from ferbench.models.build import task_of
 from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.weights import Trained
 
-__all__ = ["Predicted", "predict_side"]
+__all__ = ["Predicted", "predict_faces", "predict_side"]
 
 # One face has at most one right box a class; 300 are kept where it is the COCO definition that
 # counts.
-_MAX_BOXES = 300
+MAX_BOXES = 300
 _BATCH = 64
 
 
@@ -49,24 +50,41 @@ def predict_side(trained: Trained, data: Stored, side: str, device: str) -> Pred
         side: val or test.
         device: where to compute, such as `cpu` or `cuda`.
     """
-    faces = data.side(side)
+    return predict_faces(trained, Pack(data.pack), data.side(side), device)
+
+
+def predict_faces(
+    trained: Trained, pictures: Pack, faces: Units, device: str, batch: int = _BATCH
+) -> Predicted:
+    """Probabilities of given faces, and a detector's boxes in the images that show them.
+
+    Args:
+        trained: the network.
+        pictures: the images.
+        faces: in them, in the order of their images' ids.
+        device: where to compute, such as `cpu` or `cuda`.
+        batch: images a call; fewer where they are large.
+    """
     network = trained.network.to(device).eval()
     predict = _classify if task_of(trained.variant) == "classify" else _detect
     with torch.inference_mode():
-        return predict(network, trained, data, faces)
+        return predict(network, trained, pictures, faces, batch)
 
 
-def _batches(dataset: FaceDataset | SceneDataset) -> Iterator[Any]:
-    batches = loader(dataset, EpochSampler(len(dataset), None), _BATCH)
+def _batches(dataset: FaceDataset | SceneDataset, batch: int) -> Iterator[Any]:
+    batches = loader(dataset, EpochSampler(len(dataset), None), batch)
     yield from tqdm(batches, desc="evaluate", unit="batch")
 
 
-def _classify(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
-    dataset = FaceDataset(data.pack, faces, trained.recipe, seed=0)
+def _classify(
+    network: nn.Module, trained: Trained, pictures: Pack, faces: Units, batch: int
+) -> Predicted:
+    dataset = FaceDataset(pictures.folder, faces, trained.recipe, seed=0)
+    dataset.pack = pictures
     device = next(network.parameters()).device
     prob = [
         torch.softmax(logits_of(network, as_fractions(image, device)).double(), dim=1).cpu().numpy()
-        for image, _, _ in _batches(dataset)
+        for image, _, _ in _batches(dataset, batch)
     ]
     table = _predictions(faces, np.concatenate(prob), trained.classes)
     return Predicted(table, no_boxes(trained.classes))
@@ -78,14 +96,17 @@ def _predictions(faces: Units, prob: NDArray[np.float64], classes: tuple[str, ..
     return pd.concat([head, pd.DataFrame(prob, columns=list(classes))], axis=1)
 
 
-def _detect(network: nn.Module, trained: Trained, data: Stored, faces: Units) -> Predicted:
-    dataset = SceneDataset(data.pack, faces, trained.recipe, seed=0)
+def _detect(
+    network: nn.Module, trained: Trained, pictures: Pack, faces: Units, batch: int
+) -> Predicted:
+    dataset = SceneDataset(pictures.folder, faces, trained.recipe, seed=0)
+    dataset.pack = pictures
     device = next(network.parameters()).device
     prob, tables = [], []
-    for batch in _batches(dataset):
-        decoded = network(as_fractions(batch["img"], device))[0].cpu()
-        found = kept_boxes(decoded, len(trained.classes), _MAX_BOXES)
-        for index, boxes in zip(batch["index"].tolist(), found, strict=True):
+    for scenes in _batches(dataset, batch):
+        decoded = network(as_fractions(scenes["img"], device))[0].cpu()
+        found = kept_boxes(decoded, len(trained.classes), MAX_BOXES)
+        for index, boxes in zip(scenes["index"].tolist(), found, strict=True):
             image_id, rows = dataset.scenes[index]
             scene = _Scene(image_id, rows, trained.classes)
             corners = dataset.to_fractions(boxes.xyxy.double().numpy(), image_id)

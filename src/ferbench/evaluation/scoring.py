@@ -4,20 +4,85 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench import plugins
+from ferbench.evaluation.detections import Detections
 from ferbench.evaluation.labels import confusion, predicted, sure_enough
 from ferbench.evaluation.predictions import arrays, classes_of
 
-__all__ = ["ANY", "class_recall", "score_answers", "thresholded"]
+__all__ = [
+    "ANY",
+    "FACES",
+    "Answers",
+    "class_recall",
+    "higher_is_better",
+    "score_answers",
+    "thresholded",
+]
 
 _METRICS = "ferbench.evaluation.metrics"
 # Accuracy without a score threshold; for a classifier it is the accuracy.
 ANY = "accuracy_any"
+# Number of labelled faces; no metric, but the size that all others are read with.
+FACES = "faces"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one network said of one subset, and what several numbers take from it, computed once.
+
+    Args:
+        predictions: rows of `predictions.parquet`.
+        boxes: rows of `boxes.parquet`.
+        threshold: least score of a detector's box; None for a classifier, which has no box metrics.
+    """
+
+    predictions: pd.DataFrame
+    boxes: pd.DataFrame
+    threshold: float | None
+
+    @property
+    def classes(self) -> list[str]:
+        """All classes, in canonical order."""
+        return classes_of(self.predictions)
+
+    @cached_property
+    def target(self) -> NDArray[np.int64]:
+        """(N,) indices of the true classes."""
+        return arrays(self.predictions)[1]
+
+    @cached_property
+    def raw(self) -> NDArray[np.float64]:
+        """(N, C) probabilities without a score threshold."""
+        return arrays(self.predictions)[0]
+
+    @cached_property
+    def sure(self) -> NDArray[np.float64]:
+        """(N, C) probabilities at the threshold."""
+        return self.raw if self.threshold is None else self.at(self.threshold)
+
+    @cached_property
+    def detections(self) -> Detections | None:
+        """The boxes of a detector."""
+        if self.threshold is None:
+            return None
+        return Detections(self.boxes, self.classes, self.threshold)
+
+    def at(self, threshold: float) -> NDArray[np.float64]:
+        """(N, C) probabilities at another threshold; a classifier's are always the same."""
+        if self.threshold is None or threshold == 0:
+            return self.raw
+        return np.where(
+            sure_enough(self.predictions, self.boxes, threshold)[:, None], self.raw, 0.0
+        )
 
 
 def thresholded(
@@ -34,30 +99,39 @@ def thresholded(
     return np.where(sure_enough(predictions, boxes, threshold)[:, None], prob, 0.0), target
 
 
-def score_answers(
-    predictions: pd.DataFrame,
-    boxes: pd.DataFrame,
-    metrics: Sequence[str],
-    threshold: float | None,
-) -> dict[str, float]:
-    """All metrics that apply, by name, and `accuracy_any`.
+def score_answers(answers: Answers, metrics: Sequence[str]) -> dict[str, float]:
+    """All metrics that apply, by name, then `accuracy_any` and the number of `faces`.
 
     Args:
-        predictions: rows of `predictions.parquet`.
-        boxes: rows of `boxes.parquet`.
-        metrics: files of `ferbench.evaluation.metrics`.
-        threshold: least score of a detector's box; None for a classifier, which has no box metrics.
+        answers: of one network on one subset.
+        metrics: files of `ferbench.evaluation.metrics`, which say how they are called.
     """
-    prob, target = thresholded(predictions, boxes, threshold)
-    values = {}
+    values: dict[str, float] = {}
     for name in metrics:
-        metric = plugins.load(_METRICS, name)
-        if importlib.import_module(metric.__module__).INPUT == "prob":
-            values[name] = float(metric(prob, target))
-        elif threshold is not None:
-            values[name] = float(metric(boxes, classes_of(boxes)))
-    values[ANY] = float((predicted(arrays(predictions)[0]) == target).mean())
+        metric, about = _metric(name)
+        if about.INPUT == "prob":
+            other = getattr(about, "THRESHOLD", None)
+            prob = answers.sure if other is None else answers.at(other)
+            values[name] = float(metric(prob, answers.target))
+        elif answers.detections is not None:
+            values[name] = float(metric(answers.detections))
+    values[ANY] = float((predicted(answers.raw) == answers.target).mean())
+    values[FACES] = float(len(answers.target))
     return values
+
+
+@cache
+def _metric(name: str) -> tuple[Any, ModuleType]:
+    """A metric and its module, looked up once."""
+    metric = plugins.load(_METRICS, name)
+    return metric, importlib.import_module(metric.__module__)
+
+
+def higher_is_better(name: str) -> bool:
+    """What a row of `results.csv` says of itself; the numbers that are no metric's grow better."""
+    if name not in plugins.names(_METRICS):
+        return True
+    return bool(importlib.import_module(f"{_METRICS}.{name}").HIGHER_IS_BETTER)
 
 
 def class_recall(

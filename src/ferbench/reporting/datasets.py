@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ferbench.reporting.blocks import Table, Value, number, share, word
 from ferbench.reporting.numbers import count, interval, percent
-from ferbench.reporting.tables import Table, Value
 
-__all__ = ["count_pairs", "floor_table", "promise_table"]
+__all__ = ["audit_pairs", "count_pairs", "floor_table", "promise_table", "size_table"]
 
 _COUNTS = {
     "images": "readable images",
@@ -37,37 +37,67 @@ def promise_table(key: str, facts: Mapping[str, Any]) -> Table:
     """Every promise the data must keep, and what was observed; broken ones first."""
     rows = [
         {
-            "promise": Value(str(p["expectation"]), str(p["expectation"])),
-            "kept": Value("yes" if p["holds"] else "no", "yes" if p["holds"] else "no"),
-            "observed": Value(str(p["observed"]), str(p["observed"])),
+            "promise": word(str(p["expectation"])),
+            "kept": word("yes" if p["holds"] else "no"),
+            "observed": word(str(p["observed"])),
         }
         for p in sorted(facts["promises"], key=lambda p: bool(p["holds"]))
     ]
     return Table(f"promises_{key}", tuple(rows))
 
 
+def size_table(key: str, audit: Mapping[str, Any]) -> Table:
+    """The most frequent sizes of the images."""
+    total = sum(audit["images"].values())
+    rows = [
+        {
+            "size, px": Value(f"{row['width']} × {row['height']}", row["width"] * row["height"]),
+            "images": number(row["images"]),
+            "share %": share(row["images"] / total),
+        }
+        for row in audit.get("sizes") or ()
+    ]
+    return Table(f"sizes_{key}", tuple(rows))
+
+
+def audit_pairs(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Words and numbers of what the audit saw in the pictures themselves."""
+    pairs = [(f"images in {side}", count(images)) for side, images in audit["images"].items()]
+    channels = audit.get("channels") or {}
+    pairs += [(f"stored in {name}", count(images)) for name, images in channels.items()]
+    for key, words in (("flat_images", "flat images"), ("not_faces", "pictures of no face")):
+        if audit.get(key) is not None:
+            pairs.append((words, count(audit[key])))
+    if votes := audit.get("votes"):
+        words = "mean share of raters behind a label, %"
+        pairs += [("images with raters' votes", count(votes["images"]))]
+        pairs += [(words, percent(votes["agreement"]))]
+    return pairs
+
+
 def floor_table(key: str, floor: Mapping[str, Any]) -> Table:
-    """What a nearest neighbour in raw pixels gets, on this split and others of the same images."""
-    split, redraws, folds = floor["split"], floor.get("redraws"), floor.get("ten_folds")
-    rows = [_floor("this split", split["nearest_neighbour"], split["majority_class"])]
+    """What a nearest neighbour in pixels gets, on this split and others of the same images."""
+    redraws, folds = floor.get("redraws"), floor.get("ten_folds")
+    rows = [_floor("this split", floor["split"])]
     if redraws:
-        nearest, majority = redraws["nearest_neighbour"], redraws["majority_class"]
-        bounds = interval(nearest["low"], nearest["high"])
-        words = f"mean of {nearest['n']} draws of the protocol (95 % interval {bounds})"
-        rows.append(_floor(words, nearest["mean"], majority["mean"]))
+        raw = redraws["nearest_neighbour"]
+        bounds = interval(raw["low"], raw["high"])
+        words = f"mean of {raw['n']} draws of the protocol (raw: 95 % interval {bounds})"
+        rows.append(_floor(words, {name: drawn["mean"] for name, drawn in redraws.items()}))
     for kind, words in (
         ("random", "ten folds at random, persons on both sides"),
         ("by_person", "ten folds by person"),
     ):
-        if folds and folds.get(kind) is not None:
-            rows.append(_floor(words, folds[kind], None))
+        known = {name: accuracy.get(kind) for name, accuracy in (folds or {}).items()}
+        if any(value is not None for value in known.values()):
+            rows.append(_floor(words, known))
     return Table(f"floor_{key}", tuple(rows))
 
 
-def _floor(words: str, nearest: float, majority: float | None) -> dict[str, Value]:
-    nan = float("nan")
+def _floor(words: str, accuracies: Mapping[str, float | None]) -> dict[str, Value]:
     return {
-        "split": Value(words, words),
-        "1-NN on raw pixels %": Value(percent(nearest), nearest),
-        "majority class %": Value(percent(majority), nan if majority is None else majority),
+        "split": word(words),
+        "1-NN on raw pixels %": share(accuracies.get("nearest_neighbour")),
+        "standardised pixels %": share(accuracies.get("nearest_neighbour_standardised")),
+        "majority class %": share(accuracies.get("majority_class")),
     }

@@ -17,13 +17,26 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "GRID", "INK", "MUTED", "SURFACE", "WARM", "Chart", "bare", "draw_chart"]
+__all__ = [
+    "ACCENT",
+    "CELL",
+    "GRID",
+    "INK",
+    "MUTED",
+    "SURFACE",
+    "WARM",
+    "Chart",
+    "bare",
+    "draw_chart",
+]
 
 INK, MUTED, GRID, SURFACE = "#1c2430", "#5d6878", "#dfe4ea", "#ffffff"
-ACCENT, WARM = "#0b62a8", "#b8500c"
+ACCENT, WARM = "#0b62a8", "#a84607"
+CELL = "#5a9bd0"  # behind text: INK can be read on it, and on all between it and SURFACE
 _NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", SURFACE: "surface"} | {
     ACCENT: "accent",
     WARM: "warm",
+    CELL: "cell",
 }
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -8,18 +8,18 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from ferbench.reporting.drawing import ACCENT, INK, MUTED, SURFACE, WARM, Chart, bare
 from ferbench.reporting.drawing import draw_chart as chart
 from ferbench.reporting.numbers import count, percent, points
 from ferbench.reporting.summary import Comparison, Mean
 
-__all__ = ["class_chart", "cost_chart", "difference_chart", "leaderboard_chart"]
+__all__ = ["PER_CENT", "class_chart", "difference_chart", "leaderboard_chart"]
 
 _WIDTH = 6.2
 _ROW = 0.36
-_PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}")
+PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}")
 
 
 def leaderboard_chart(
@@ -64,7 +64,7 @@ def _leaderboard(figure: Figure, rows: Sequence[Mean], floors: Mapping[str, floa
         )
     _names_on_the_left(axes, [row.variant for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.75 - 0.45 * len(floors))
-    axes.xaxis.set_major_formatter(_PER_CENT)
+    axes.xaxis.set_major_formatter(PER_CENT)
     axes.set_xlabel("per cent; dot: mean, line: 95 % interval, rings: seeds")
 
 
@@ -147,43 +147,3 @@ def _classes(figure: Figure, emotions: Mapping[str, int]) -> None:
     axes.set_xticks([])
     axes.set_xlim(0, 1.15 * max(emotions.values()))
     axes.set_ylim(len(emotions) - 0.4, -0.6)
-
-
-def cost_chart(name: str, title: str, rows: Sequence[Mean], parameters: Mapping[str, int]) -> Chart:
-    """Score over deployed parameters.
-
-    Args:
-        name: of the file.
-        title: what it shows.
-        rows: one metric.
-        parameters: deployed, by variant.
-    """
-    size = (_WIDTH, max(3.2, 0.9 + 0.22 * len(rows)))
-    return chart(name, title, size, partial(_cost, rows=rows, parameters=parameters))
-
-
-def _cost(figure: Figure, rows: Sequence[Mean], parameters: Mapping[str, int]) -> None:
-    axes = figure.subplots()
-    bare(axes, "both")
-    ordered = sorted(rows, key=lambda row: row.mean)
-    span = max(ordered[-1].mean - ordered[0].mean, 0.05)
-    line = span * 0.2 / (figure.get_figheight() - 0.8)  # the height of a label, in data units
-    last = -1.0
-    for row in ordered:
-        place = (parameters[row.variant] / 1e6, row.mean)
-        axes.plot(*place, "o", ms=7, color=ACCENT, mec=SURFACE)
-        last = max(row.mean, last + line)  # labels keep a line's distance
-        axes.annotate(
-            row.variant,
-            (place[0], last),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
-    axes.set_ylim(ordered[0].mean - 0.1 * span, last + 0.1 * span)
-    axes.margins(x=0.25)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(_PER_CENT)
-    axes.set_xlabel("deployed parameters, millions")
-    axes.set_ylabel("per cent")

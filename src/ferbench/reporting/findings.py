@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ferbench.findings.result import Finding
+from ferbench.reporting.blocks import Table, Value
 from ferbench.reporting.numbers import count
-from ferbench.reporting.tables import Table, Value
 
 __all__ = ["findings_table", "measured_table"]
 

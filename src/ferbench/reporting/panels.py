@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ferbench.reporting.drawing import ACCENT, GRID, INK, MUTED, SURFACE, WARM, Chart, bare
+from ferbench.reporting.drawing import ACCENT, CELL, GRID, INK, MUTED, WARM, Chart, bare
 from ferbench.reporting.drawing import draw_chart as chart
 
 __all__ = ["confusion_chart", "curve_chart", "shares"]
@@ -56,10 +56,9 @@ def _confusion(figure: Figure, table: pd.DataFrame) -> None:
             continue
         corner = (x - 0.47, y - 0.47)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=GRID, alpha=0.45, lw=0))
-        axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=ACCENT, alpha=share, lw=0))
+        axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=CELL, alpha=share, lw=0))
         if share >= 0.005:
-            colour = SURFACE if share > 0.55 else INK
-            axes.text(x, y, f"{100 * share:.0f}", ha="center", va="center", color=colour, size=8)
+            axes.text(x, y, f"{100 * share:.0f}", ha="center", va="center", color=INK, size=8)
     names = [word.replace("_", " ") for word in table.columns]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(table)), [word.replace("_", " ") for word in table.index])

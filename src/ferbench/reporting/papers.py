@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from ferbench.reporting.measured import measured
 from ferbench.reporting.numbers import count
-from ferbench.reporting.printed import PrintedValue, printed_values
+from ferbench.reporting.printed import SOURCES, PrintedValue, printed_values
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
-__all__ = ["COLUMNS", "paper_rows"]
+__all__ = ["COLUMNS", "VERDICTS", "Against", "against_papers", "paper_frame"]
 
 COLUMNS = (
     *("paper", "table", "row", "dataset", "metric"),
     *("printed", "mean", "low", "high", "n", "verdict", "reason"),
 )
-# Our source of what a paper calls a data set.
-_SOURCES = {
-    "RAF-DB-basic": "rafdb_basic",
-    "RAF-DB-compound": "rafdb_compound",
-    "CK+": "ckplus",
-    "FER2013": "fer2013",
-    "LLD": "lld",
-    "ExpW": "expw",
-}
+VERDICTS = ("reproduced", "not reproduced", "not comparable")
 # The split each paper states; the others do not say how they split.
 _PROTOCOLS = {
     ("P0", "rafdb_basic"): "stratified_70_10_20",
@@ -38,90 +31,151 @@ _PROTOCOLS = {
     ("P1", "fer2013"): "official",
     ("P4", "rafdb_basic"): "p4_half_test",
 }
+# What is wrong with a whole table as a measure.
+_DOUBTS = {
+    ("P3", "T2"): "the paper's own matrices count all 35,887 images, those of training among them"
+}
 _OF_BOXES = ("precision_macro", "recall_macro", "f1_macro")
 
 
-def paper_rows(files: StudyFiles) -> pd.DataFrame:
-    """Rows of `papers.csv`: printed and own value as fractions, verdict, reason.
+@dataclass(frozen=True)
+class Against:
+    """A printed value beside ours.
+
+    Args:
+        value: what is printed.
+        dataset: our name, or the paper's if we have none.
+        mean: ours; None if there is none.
+        verdict: one of `VERDICTS`.
+        reasons: why it is not comparable, or what still sets the two apart.
+        deviations: of the recipe from the paper's.
+    """
+
+    value: PrintedValue
+    dataset: str
+    mean: Mean | None
+    verdict: str
+    reasons: tuple[str, ...]
+    deviations: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """All in one line."""
+        recipe = ("recipe: " + ", ".join(self.deviations),) if self.deviations else ()
+        return "; ".join((*self.reasons, *recipe))
+
+
+def against_papers(files: StudyFiles) -> list[Against]:
+    """Every printed value of the study's models and data, in the papers' order.
 
     A table that the study answers is listed whole; of other tables, the rows whose model and data
     set are in the study. `reproduced` says that the printed value lies within our interval, and is
     said only where protocol and recipe are the paper's own.
     """
-    rows = [row for value in printed_values() for row in _rows(value, files)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return [against for value in printed_values() for against in _all(value, files)]
 
 
-def _rows(value: PrintedValue, files: StudyFiles) -> Iterator[dict[str, Any]]:
-    source = _SOURCES.get(value.dataset)
+def _all(value: PrintedValue, files: StudyFiles) -> Iterator[Against]:
+    source, answered = SOURCES.get(value.dataset), files.params.study.answers
     keys = [k for k, row in files.params.datasets.items() if row.source == source]
-    for key in keys if value.model in files.params.variants else ():
-        yield from _against(value, files, key)
-    ran = bool(keys) and value.model in files.params.variants
-    if not ran and f"{value.paper}-{value.table}" in files.params.study.answers:
-        yield _row(value, value.dataset, None, "not comparable", "not run in this study")
+    found = []
+    if value.model in files.params.variants:
+        found = [one for key in keys for one in _against(value, files, key)]
+    yield from found
+    if not found and f"{value.paper}-{value.table}" in answered:
+        ran = bool(keys) and value.model in files.params.variants
+        reason = _absent(value, files) if ran else "not run in this study"
+        yield Against(value, value.dataset, None, VERDICTS[2], (reason,))
 
 
-def _against(value: PrintedValue, files: StudyFiles, key: str) -> Iterator[dict[str, Any]]:
+def _absent(value: PrintedValue, files: StudyFiles) -> str:
+    """Why the model and data of a printed value are in the study, but not its metric."""
+    kinds = {probe.kind for probe in files.params.probes.values()}
+    if value.probe and value.probe[0] not in kinds:
+        kind, condition = value.probe
+        return f"the row is about {kind} {condition}, and the study has no probe of that kind"
+    return f"the study does not measure {value.metric.replace(':', ' ')} there"
+
+
+def _against(value: PrintedValue, files: StudyFiles, key: str) -> Iterator[Against]:
     """The printed value against the variant of its model on one data set row."""
-    name, protocol = files.place(key)
-    for mean in files.means:
-        here = (mean.dataset, mean.protocol, mean.variant, mean.metric)
-        if here == (name, protocol, value.model, value.metric):
-            reasons = _differences(value, files, key, mean.n)
-            if reasons:
-                yield _row(value, name, mean, "not comparable", "; ".join(reasons))
-                continue
-            inside = mean.low <= value.value <= mean.high
-            verdict = "reproduced" if inside else "not reproduced"
-            yield _row(value, name, mean, verdict, _remark(files, key))
+    variant, name = str(value.model), files.place(key)[0]
+    for subset in _subsets(value, files):
+        mean = measured(files, key, variant, value.metric, subset)
+        if mean is None:
+            continue
+        reasons = tuple(_differences(value, files, key, mean))
+        deviations = files.params.recipe_of(variant).deviations
+        if reasons or deviations:
+            yield Against(value, name, mean, VERDICTS[2], reasons, deviations)
+            continue
+        inside = mean.low <= value.value <= mean.high
+        yield Against(value, name, mean, VERDICTS[0 if inside else 1], _remarks(files, key))
 
 
-def _differences(value: PrintedValue, files: StudyFiles, key: str, n: int) -> list[str]:
+def _subsets(value: PrintedValue, files: StudyFiles) -> list[str]:
+    """Where our side of a printed value was measured: test, or test as a probe altered it."""
+    if value.probe is None:
+        return ["test"]
+    kind, condition = value.probe
+    return [f"{name}_{condition}" for name, row in files.params.probes.items() if row.kind == kind]
+
+
+def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -> list[str]:
     """Why the two numbers do not measure the same; empty if they do."""
     row, recipe = files.params.datasets[key], files.params.recipe_of(str(value.model))
     detects = files.descriptions[str(value.model)]["task"] == "detect"
-    protocol = _PROTOCOLS.get((value.paper, row.source))
+    protocol, doubt = (
+        _PROTOCOLS.get((value.paper, row.source)),
+        _DOUBTS.get((value.paper, value.table)),
+    )
     checks = [
         (value.quoted, "the paper quotes this value from another work"),
         (bool(value.setting), f"the row is about {value.setting}"),
+        (
+            value.probe is not None and value.probe[0] == "degraded",
+            "it does not say how it degraded",
+        ),
+        (doubt is not None, str(doubt)),
         (protocol is None, "the paper does not say how it split"),
         (protocol not in (None, row.protocol), f"split {row.protocol}, the paper's {protocol}"),
         (row.limit is not None, f"at most {count(row.limit)} images of the data set"),
-        (bool(recipe.deviations), "recipe: " + ", ".join(recipe.deviations)),
         (
             recipe.epochs < (value.epoch or 0),
             f"at most {recipe.epochs} epochs, the paper's best was {value.epoch}",
         ),
         (
-            detects and value.metric in _OF_BOXES,
+            detects and mean.metric in _OF_BOXES,
             "printed over boxes at the best threshold, ours over faces at a fixed one",
         ),
-        (n < 2, "one seed has no interval"),
+        (mean.n < 2, "one seed has no interval"),
     ]
     return [reason for holds, reason in checks if holds]
 
 
-def _remark(files: StudyFiles, key: str) -> str:
+def _remarks(files: StudyFiles, key: str) -> tuple[str, ...]:
     """What still sets the data apart: the copies that were taken out before the split."""
     copies = files.facts[key].get("redundant_copies", 0)
-    return f"{count(copies)} redundant copies were removed before the split" if copies else ""
+    return (f"{count(copies)} redundant copies were removed before the split",) if copies else ()
 
 
-def _row(
-    value: PrintedValue, dataset: str, mean: Mean | None, verdict: str, reason: str
-) -> dict[str, Any]:
-    return {
-        "paper": value.paper,
-        "table": value.table,
-        "row": value.row,
-        "dataset": dataset,
-        "metric": value.metric,
-        "printed": value.value,
-        "mean": mean.mean if mean else math.nan,
-        "low": mean.low if mean else math.nan,
-        "high": mean.high if mean else math.nan,
-        "n": mean.n if mean else 0,
-        "verdict": verdict,
-        "reason": reason,
-    }
+def paper_frame(rows: Sequence[Against]) -> pd.DataFrame:
+    """Rows of `papers.csv`: printed and own value as fractions, verdict, reason."""
+    records = [
+        {
+            "paper": row.value.paper,
+            "table": row.value.table,
+            "row": row.value.row,
+            "dataset": row.dataset,
+            "metric": row.mean.metric if row.mean else row.value.metric,
+            "printed": row.value.value,
+            "mean": row.mean.mean if row.mean else math.nan,
+            "low": row.mean.low if row.mean else math.nan,
+            "high": row.mean.high if row.mean else math.nan,
+            "n": row.mean.n if row.mean else 0,
+            "verdict": row.verdict,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(records, columns=list(COLUMNS))

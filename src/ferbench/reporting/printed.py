@@ -12,9 +12,17 @@ import yaml
 
 from ferbench.emotions import normalise
 
-__all__ = ["PrintedValue", "printed_size", "printed_values"]
+__all__ = [
+    "PROBES",
+    "SOURCES",
+    "PrintedDelta",
+    "PrintedValue",
+    "printed_deltas",
+    "printed_size",
+    "printed_values",
+]
 
-# Our metric for a printed key; other keys (cost, classes, counts) are not scores of this report.
+# Our metric for a printed key; other keys (cost, counts) are not scores of this report.
 _METRICS = {
     "accuracy": "accuracy",
     "accuracy_mean": "accuracy",
@@ -22,6 +30,25 @@ _METRICS = {
     "recall": "recall_macro",
     "f1": "f1_macro",
     "map50": "map50",
+    "face_det_accuracy": "face_detection",
+}
+# Of one class, or of one class taken for another; keys as `ferbench.reporting.measured` has them.
+_PAIRS = {
+    "recall_angry": "recall:anger",
+    "recall_disgust": "recall:disgust",
+    "angry_as_disgust": "said:anger:disgust",
+    "disgust_as_angry": "said:disgust:anger",
+}
+# Kinds of probes that a row's `variant` may name, with the condition as its value.
+PROBES = ("canvas", "degraded")
+# Our source of what a paper calls a data set.
+SOURCES = {
+    "RAF-DB-basic": "rafdb_basic",
+    "RAF-DB-compound": "rafdb_compound",
+    "CK+": "ckplus",
+    "FER2013": "fer2013",
+    "LLD": "lld",
+    "ExpW": "expw",
 }
 
 
@@ -35,11 +62,13 @@ class PrintedValue:
         row: the row's own words.
         model: name that our variant of it has; None if it was never a model of ours.
         dataset: in the paper's words.
-        metric: ours.
+        metric: ours; `recall:anger` is that of a class, `said:anger:disgust` the share of a class's
+            faces that were given another's name.
         value: as a fraction.
         epoch: of the paper's best checkpoint, if printed.
         quoted: the paper took it from elsewhere.
         setting: what sets the row apart from the plain model, in words.
+        probe: kind and condition of the altered test images it was measured on; None for test.
     """
 
     paper: str
@@ -52,6 +81,26 @@ class PrintedValue:
     epoch: int | None
     quoted: bool
     setting: str
+    probe: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class PrintedDelta:
+    """Change of every class's average precision that a paper printed.
+
+    Args:
+        paper: `P0` to `P4`.
+        table: such as `T13`.
+        model: our name.
+        source: our source of its data set.
+        values: by emotion and for `mean`, as fractions.
+    """
+
+    paper: str
+    table: str
+    model: str
+    source: str
+    values: Mapping[str, float]
 
 
 def printed_values() -> list[PrintedValue]:
@@ -86,32 +135,60 @@ def _rows() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
                 yield paper, name, table, row
 
 
+def printed_deltas() -> list[PrintedDelta]:
+    """All printed changes on altered test images."""
+    return [
+        PrintedDelta(paper, name, model, SOURCES[table["dataset"]], _by_emotion(values))
+        for paper, entry in _tree().items()
+        for name, table in entry["tables"].items()
+        for model, values in table.get("printed_delta", {}).items()
+        if isinstance(values, Mapping)
+    ]
+
+
+def _by_emotion(values: Mapping[str, float]) -> dict[str, float]:
+    return {normalise(name) or name: value / 100 for name, value in values.items()}
+
+
 def _values(
     paper: str, name: str, table: Mapping[str, Any], row: Mapping[str, Any]
 ) -> Iterator[PrintedValue]:
     units = table.get("units", {})
-    for key, metric in _METRICS.items():
-        if not isinstance(row.get(key), int | float):
-            continue
-        weighted = str(row["row"]).startswith("weighted") and metric.endswith("_macro")
+    probes = [(k, str(v)) for k, v in row.get("variant", {}).items() if k in PROBES]
+    for key, metric, printed in _scores(row):
         yield PrintedValue(
             paper=paper,
             table=name,
             row=str(row["row"]),
             model=row.get("model"),
             dataset=str(row.get("dataset", table.get("dataset", ""))),
-            metric=metric.replace("_macro", "_weighted") if weighted else metric,
-            value=row[key] / (1 if units.get(key) == "fraction" else 100),
+            metric=metric,
+            value=printed / (1 if units.get(key) == "fraction" else 100),
             epoch=row.get("opt_epoch"),
             quoted=key in row.get("quoted", ()),
             setting=_setting(table, row),
+            probe=probes[0] if probes else None,
         )
+
+
+def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """Key, metric and printed number of every score of a row."""
+    emotion = normalise(str(row["row"]))
+    for key, metric in {**_METRICS, **_PAIRS}.items():
+        if not isinstance(row.get(key), int | float):
+            continue
+        if emotion is not None:
+            metric = f"{metric.removesuffix('_macro')}:{emotion}"
+        elif str(row["row"]).startswith("weighted"):
+            metric = metric.replace("_macro", "_weighted")
+        yield key, metric, row[key]
+    for name, value in row.get("ap50", {}).items():
+        yield "ap50", "map50" if name == "mean" else f"ap50:{normalise(name)}", value
 
 
 def _setting(table: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """How the row differs from its model's score on the table's test set."""
-    if (emotion := normalise(str(row["row"]))) is not None:
-        return f"the value of class {emotion} alone"
     if measured := row.get("measured", table.get("measured")):
         return f"a score measured in {measured}, not on test"
-    return ", ".join(f"{key} {value}" for key, value in row.get("variant", {}).items())
+    apart = {key: value for key, value in row.get("variant", {}).items() if key not in PROBES}
+    return ", ".join(f"{key} {value}" for key, value in apart.items())

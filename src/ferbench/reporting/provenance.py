@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ferbench.reporting.blocks import Table, Value
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import seeds_words
-from ferbench.reporting.tables import Table, Value
 
 __all__ = ["environment_table", "source_line"]
 

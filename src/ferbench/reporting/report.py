@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
 
-from ferbench.files import fresh_folder, whole_file
+from ferbench.files import fresh_folder, whole_file, write_json
+from ferbench.reporting.blocks import Block, Table
+from ferbench.reporting.cost import cost_charts, cost_table, latency_notes, latency_table
+from ferbench.reporting.digest import study_digest
 from ferbench.reporting.drawing import Chart
-from ferbench.reporting.figures import cost_chart
 from ferbench.reporting.findings import findings_table, measured_table
-from ferbench.reporting.papers import paper_rows
+from ferbench.reporting.paper_block import paper_block, paper_summary
+from ferbench.reporting.papers import Against, against_papers, paper_frame
+from ferbench.reporting.pictures import Picture, write_pictures
+from ferbench.reporting.protocols import protocol_blocks
 from ferbench.reporting.provenance import environment_table
+from ferbench.reporting.ranks import ALL, rank_block
+from ferbench.reporting.rendering import render
 from ferbench.reporting.sections import Section, section_of
 from ferbench.reporting.study_files import StudyFiles
-from ferbench.reporting.summary import at
-from ferbench.reporting.tables import Table, cost_table, paper_table
 
 __all__ = ["Report", "make_report", "write_report"]
 
@@ -33,23 +34,30 @@ class Report:
     Args:
         files: what it is made of.
         sections: one a data set row.
-        papers: rows of `papers.csv`.
-        cost: size, arithmetic and time of every variant.
-        cost_charts: score over size, one a data set row.
+        protocols: a block a data set that is split in several ways.
+        ranks: tests over all variants on all data sets together; None if there are none.
+        against: printed values beside ours.
+        cost: size, arithmetic and training time of every variant, and times an image.
         environment: machines, versions, commits.
     """
 
     files: StudyFiles
     sections: tuple[Section, ...]
-    papers: pd.DataFrame
-    cost: Table
-    cost_charts: tuple[Chart, ...]
+    protocols: list[Block]
+    ranks: Block | None
+    against: list[Against]
+    cost: Block
     environment: Table
 
-    @property
-    def paper_table(self) -> Table:
+    @cached_property
+    def papers(self) -> Block:
         """Printed values beside ours."""
-        return paper_table(self.papers)
+        return paper_block(self.files, self.against)
+
+    @property
+    def paper_words(self) -> str:
+        """How many printed values were reproduced."""
+        return paper_summary(self.files, self.against)
 
     @property
     def findings(self) -> Table:
@@ -62,15 +70,34 @@ class Report:
         return measured_table(self.files.findings)
 
     @property
+    def blocks(self) -> list[Block]:
+        """The blocks that are of no data set row alone."""
+        ranks = [self.ranks] if self.ranks else []
+        return [self.papers, *self.protocols, *ranks, self.cost]
+
+    @property
     def charts(self) -> list[Chart]:
         """All charts."""
-        return [c for section in self.sections for c in section.charts] + list(self.cost_charts)
+        of_blocks = [chart for block in self.blocks for chart in block.charts]
+        return [c for section in self.sections for c in section.charts] + of_blocks
 
     @property
     def tables(self) -> list[Table]:
         """All tables; `papers.csv` stands beside them."""
         found = [table for table in (self.findings, self.measured) if table.rows]
-        return [t for s in self.sections for t in s.tables] + [self.cost, self.environment, *found]
+        of_blocks = [table for block in self.blocks for table in block.tables]
+        of_sections = [t for section in self.sections for t in section.tables]
+        return [*of_sections, *of_blocks, self.environment, *found]
+
+    @property
+    def drawn(self) -> list[Picture]:
+        """Pictures that the page shows."""
+        return [picture for picture in self.files.pictures if picture.drawn]
+
+    @property
+    def people(self) -> list[Picture]:
+        """Pictures that the page only leads to."""
+        return [picture for picture in self.files.pictures if not picture.drawn]
 
 
 def make_report(files: StudyFiles) -> Report:
@@ -78,58 +105,44 @@ def make_report(files: StudyFiles) -> Report:
     return Report(
         files=files,
         sections=tuple(section_of(files, key) for key in files.params.datasets),
-        papers=paper_rows(files),
-        cost=cost_table(files),
-        cost_charts=tuple(_cost(files, key) for key in files.params.datasets),
+        protocols=protocol_blocks(files),
+        ranks=rank_block(files, (ALL, ALL), "studywide"),
+        against=against_papers(files),
+        cost=_cost(files),
         environment=environment_table(files),
     )
 
 
+def _cost(files: StudyFiles) -> Block:
+    times = latency_table(files)
+    notes = ("GFLOPs are two operations a multiply-add, of the deployed network at its own input.",)
+    return Block(
+        title="Cost",
+        charts=cost_charts(files),
+        tables=(cost_table(files), *((times,) if times.rows else ())),
+        note=" ".join((*notes, *latency_notes(files))),
+    )
+
+
 def write_report(report: Report, folder: Path) -> None:
-    """Write `index.html`, `report.md`, `papers.csv`, `figures/*.svg` and `tables/*.csv`."""
+    """Write all files of the report of a study.
+
+    `index.html`, `report.md`, `papers.csv`, `summary.json`, `figures/*.svg`, `tables/*.csv`,
+    `pictures/`, and `people/` if there are pictures of people.
+    """
     with fresh_folder(folder / "figures") as figures:
         for chart in report.charts:
             (figures / f"{chart.name}.svg").write_text(chart.svg, encoding="utf-8")
     with fresh_folder(folder / "tables") as tables:
         for table in report.tables:
             _write_csv(table.frame, tables / f"{table.name}.csv")
-    _write_csv(report.papers, folder / "papers.csv")
+    _write_csv(paper_frame(report.against), folder / "papers.csv")
+    write_json(folder / "summary.json", study_digest(report.files))
     context = {"report": report, "params": report.files.params}
+    write_pictures(report.files.pictures, folder, render("people.html", context))
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         with whole_file(folder / name) as temporary:
-            temporary.write_text(_render(template, context), encoding="utf-8")
-
-
-def _cost(files: StudyFiles, key: str) -> Chart:
-    name, protocol = files.place(key)
-    rows = at(files.means, (name, protocol), files.params.compare.metrics[0])
-    title = f"{rows[0].metric} on {name} under {protocol} over deployed parameters"
-    sizes = {variant: about["params_deployed"] for variant, about in files.descriptions.items()}
-    return cost_chart(f"cost_{key}", title, rows, sizes)
-
-
-def _render(template: str, context: Mapping[str, Any]) -> str:
-    pages = Environment(
-        loader=PackageLoader("ferbench.reporting"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    pages.filters["cell"] = _markdown_cell
-    pages.filters["code"] = _code
-    return pages.get_template(template).render(context)
-
-
-def _code(text: str) -> Markup:
-    """A text for a page, with what stands between backquotes as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def _markdown_cell(text: str) -> str:
-    """A text that cannot break a Markdown table."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+            temporary.write_text(render(template, context), encoding="utf-8")
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -6,18 +6,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferbench.reporting.datasets import count_pairs, floor_table, promise_table
+from ferbench.reporting.blocks import Block, Table
+from ferbench.reporting.classes import class_block
+from ferbench.reporting.datasets import (
+    audit_pairs,
+    count_pairs,
+    floor_table,
+    promise_table,
+    size_table,
+)
 from ferbench.reporting.drawing import Chart
 from ferbench.reporting.figures import class_chart, difference_chart, leaderboard_chart
+from ferbench.reporting.leaks import leak_block, noise_words
 from ferbench.reporting.numbers import percent
 from ferbench.reporting.panels import confusion_chart, curve_chart, shares
+from ferbench.reporting.power import power_block, power_words
 from ferbench.reporting.provenance import source_line
+from ferbench.reporting.ranks import rank_block
+from ferbench.reporting.reliability import reliability_charts
+from ferbench.reporting.robustness import robustness_blocks
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean, at
-from ferbench.reporting.tables import Table, comparison_table, leaderboard_table, metrics_table
+from ferbench.reporting.tables import comparison_table, leaderboard_table, metrics_table
 from ferbench.reporting.verdict import Verdict, judge
 
-__all__ = ["Section", "section_of"]
+__all__ = ["Data", "Section", "section_of"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is known of a data set row before any network has seen it."""
+
+    facts: Mapping[str, Any]
+    counts: list[tuple[str, str]]
+    classes: Chart
+    leaks: Block
+    noise: str
+    sizes: Table
+    promises: Table
+    floor: Table
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables."""
+        found = [*self.leaks.tables, self.floor, self.sizes, self.promises]
+        return [table for table in found if table.rows]
 
 
 @dataclass(frozen=True)
@@ -32,32 +65,43 @@ class Section:
     leaderboard: Table
     leaderboard_chart: Chart
     metrics: Table
+    data: Data
     comparisons: Table
+    all_comparisons: Table
     differences: tuple[Chart, ...]
+    ranks: Block | None
+    power: Block | None
+    power_words: tuple[str, ...]
     confusions: tuple[Chart, ...]
+    classes: Block | None
+    reliability: tuple[Chart, ...]
+    robustness: list[Block]
     curves: tuple[Chart, ...]
-    facts: Mapping[str, Any]
-    counts: list[tuple[str, str]]
-    classes: Chart
-    promises: Table
-    floor: Table
+
+    @property
+    def blocks(self) -> list[Block]:
+        """What is a block, in the page's order."""
+        found = [self.ranks, self.power, self.classes, *self.robustness]
+        return [block for block in found if block is not None]
 
     @property
     def charts(self) -> list[Chart]:
         """All charts."""
-        several = (*self.differences, *self.confusions, *self.curves)
-        return [self.leaderboard_chart, self.classes, *several]
+        several = (*self.differences, *self.confusions, *self.reliability, *self.curves)
+        of_blocks = [chart for block in self.blocks for chart in block.charts]
+        return [self.leaderboard_chart, self.data.classes, *several, *of_blocks]
 
     @property
     def tables(self) -> list[Table]:
         """All tables."""
-        return [self.leaderboard, self.metrics, self.comparisons, self.promises, self.floor]
+        own = [self.leaderboard, self.metrics, self.comparisons, self.all_comparisons]
+        return [*own, *self.data.tables, *(t for block in self.blocks for t in block.tables)]
 
 
 def section_of(files: StudyFiles, key: str) -> Section:
     """Everything about one data set row."""
     name, protocol = files.place(key)
-    compare, facts = files.params.compare, files.facts[key]
+    compare = files.params.compare
     metric = compare.metrics[0]
     ranked = at(files.means, (name, protocol), metric)
     pairs = [c for c in files.comparisons if (c.dataset, c.protocol) == (name, protocol)]
@@ -72,13 +116,30 @@ def section_of(files: StudyFiles, key: str) -> Section:
         leaderboard=leaderboard_table(files, key, metric),
         leaderboard_chart=leaderboard_chart(f"leaderboard_{key}", title, ranked, files.floor(key)),
         metrics=metrics_table(files, key, ranked),
-        comparisons=comparison_table(f"comparisons_{key}", pairs, compare.alpha),
+        data=_data(files, key),
+        comparisons=comparison_table(f"comparisons_{key}", first, compare.alpha),
+        all_comparisons=comparison_table(f"pairs_{key}", pairs, compare.alpha, folded=True),
         differences=_differences(files, key, first),
+        ranks=rank_block(files, (name, protocol), key),
+        power=power_block(files, key),
+        power_words=power_words(files, key),
         confusions=tuple(_confusion(files, key, mean) for mean in ranked),
+        classes=class_block(files, key, ranked),
+        reliability=reliability_charts(files, key, ranked),
+        robustness=robustness_blocks(files, key),
         curves=tuple(_curve(files, key, mean) for mean in ranked),
+    )
+
+
+def _data(files: StudyFiles, key: str) -> Data:
+    facts, audit, name = files.facts[key], files.audits[key], files.place(key)[0]
+    return Data(
         facts=facts,
-        counts=count_pairs(facts),
+        counts=[*count_pairs(facts), *audit_pairs(audit)],
         classes=class_chart(f"classes_{key}", f"images of each class of {name}", facts["emotions"]),
+        leaks=leak_block(files, key),
+        noise=noise_words(files, key),
+        sizes=size_table(key, audit),
         promises=promise_table(key, facts),
         floor=floor_table(key, files.floors[key]),
     )
@@ -95,9 +156,8 @@ def _differences(files: StudyFiles, key: str, pairs: list[Any]) -> tuple[Chart, 
 
 
 def _confusion(files: StudyFiles, key: str, mean: Mean) -> Chart:
-    table = files.confusion
-    here = (table["dataset"] == mean.dataset) & (table["protocol"] == mean.protocol)
-    ours = here & (table["variant"] == mean.variant) & (table["subset"] == "test")
+    table = files.here(files.confusion, key)
+    ours = (table["variant"] == mean.variant) & (table["subset"] == "test")
     title = f"{mean.variant}, {percent(mean.mean)} % {mean.metric}"
     return confusion_chart(f"confusion_{key}_{mean.variant}", title, shares(table[ours]))
 

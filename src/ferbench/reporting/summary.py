@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ferbench import plugins
+from ferbench.reporting.numbers import count
 from ferbench.stats.result import Interval
+from ferbench.stats.samples import load_test
 
-__all__ = ["Comparison", "Mean", "at", "comparisons_of", "seeds_words", "summarise"]
+__all__ = ["Comparison", "Mean", "at", "comparisons_of", "sample_words", "seeds_words", "summarise"]
 
 
 @dataclass(frozen=True)
 class Mean:
-    """One metric of one variant on one data set under one protocol, on test, over seeds.
+    """One metric of one variant on one data set under one protocol, on one subset, over seeds.
 
     Args:
         dataset: name in tables.
@@ -74,15 +76,16 @@ def comparisons_of(table: pd.DataFrame) -> tuple[Comparison, ...]:
     )
 
 
-def summarise(results: pd.DataFrame, interval: str) -> list[Mean]:
-    """One record a data set, protocol, variant and metric, on test.
+def summarise(results: pd.DataFrame, interval: str, subset: str = "test") -> list[Mean]:
+    """One record a data set, protocol, variant and metric, on one subset.
 
     Args:
         results: rows of `results.csv`.
         interval: the file of `ferbench.stats.intervals`.
+        subset: test, a part of it, or test as a probe altered it.
     """
     bounds = plugins.load("ferbench.stats.intervals", interval)
-    tested = results[results["subset"] == "test"].sort_values("seed", kind="stable")
+    tested = results[results["subset"] == subset].sort_values("seed", kind="stable")
     series: dict[tuple[str, str, str, str], list[float]] = {}
     columns = (tested[c] for c in ("dataset", "protocol", "variant", "metric", "value"))
     for dataset, protocol, variant, metric, value in zip(*columns, strict=True):
@@ -99,6 +102,17 @@ def at(means: list[Mean], place: tuple[str, str], metric: str) -> list[Mean]:
     """One metric at one (data set, protocol), best first; of equals the earlier row is first."""
     here = [m for m in means if (m.dataset, m.protocol) == place and m.metric == metric]
     return sorted(here, key=lambda m: -m.mean)
+
+
+def sample_words(number: int, test: str) -> str:
+    """The size of what a test of two variants looks at: seeds, or faces of test.
+
+    >>> sample_words(3, "welch"), sample_words(1534, "mcnemar")
+    ('3 seeds', '1,534 test faces')
+    """
+    if load_test(test).kind.startswith("faces"):
+        return f"{count(number)} test faces"
+    return seeds_words(number)
 
 
 def seeds_words(number: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ferbench.reporting.numbers import interval, p_value, percent
-from ferbench.reporting.summary import Comparison, Mean, seeds_words
+from ferbench.reporting.summary import Comparison, Mean, sample_words, seeds_words
 
 __all__ = ["Verdict", "judge"]
 
@@ -88,7 +88,7 @@ def _significance(comparisons: Sequence[Comparison], alpha: float) -> str:
     if not found:
         return (
             f"None of the {len(made)} differences between variants is significant after correction "
-            f"({seeds_words(made[0].n)} each): the order above may be chance."
+            f"({sample_words(made[0].n, made[0].test)} each): the order above may be chance."
         )
     listed = "; ".join(_difference(c) for c in found[:_LISTED])
     more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""

@@ -7,21 +7,21 @@ it twice adds nothing.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from ferbench.cells import Cell, all_cells
 from ferbench.files import read_json
 from ferbench.models.weights import load_trained
 from ferbench.params import Params
+from ferbench.serving.figures import class_figure, confusion_figure, reliability_figure
 from ferbench.serving.registry import logged_model
 from ferbench.serving.standing import best_seeds, read_results
-from ferbench.training.tracking import Run, open_run_of, run_tags
+from ferbench.training.tracking import Run, describe_study, open_run_of, run_tags
 
 __all__ = ["publish_study"]
 
@@ -38,18 +38,23 @@ def publish_study(params: Params) -> dict[str, str]:
         for dataset in params.datasets
         for standing in best_seeds(params, results, dataset).values()
     }
+    tables = {name: _table(params, name) for name in ("classes", "reliability")}
     runs = {}
     for cell in all_cells(params):
         record = read_json(cell.folder / "run.json")
         run = _run_of(cell, record)
-        run.log_values(_values(params, results, cell))
+        mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
+        run.log_values(_values(_rows_of(params, results, cell), mine["classes"]))
         run.log_dataset(record, Path("reports", "data", f"{cell.dataset}.json"))
         _log_files(run, cell)
+        _log_figures(run, cell, mine)
+        _log_explanations(run, params, cell)
         run.set_tags(run_tags(record) | {"best_seed": cell in best})
         if cell in best:
             logged_model(cell.study, record, load_trained(cell.folder / "model.pt"))
         run.finish()
         runs[cell.name] = run.run_id
+    describe_study(params.study.name, _summary(params, results))
     return runs
 
 
@@ -65,41 +70,81 @@ def _run_of(cell: Cell, record: dict[str, Any]) -> Run:
     return run
 
 
-def _values(params: Params, results: pd.DataFrame, cell: Cell) -> dict[str, float]:
-    """The cell's numbers under names such as `test/accuracy`."""
+def _table(params: Params, name: str) -> pd.DataFrame:
+    return pd.read_csv(Path("reports", params.study.name, f"{name}.csv"), keep_default_na=True)
+
+
+def _rows_of(params: Params, table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """A cell's rows of a table of the study."""
     row = params.datasets[cell.dataset]
-    keys = {"dataset": row.name, "protocol": row.protocol, "variant": cell.variant}
-    mine = results[results["seed"] == cell.seed]
-    for column, word in keys.items():
+    wanted = {"dataset": row.name, "protocol": row.protocol, "variant": cell.variant}
+    mine = table[table["seed"] == cell.seed]
+    for column, word in wanted.items():
         mine = mine[mine[column] == word]
-    names = mine["subset"] + "/" + mine["metric"]
-    return dict(zip(names, mine["value"].astype(float), strict=True))
+    return mine
+
+
+def _values(results: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
+    """The cell's numbers under names such as `test/accuracy` and `test/recall/anger`.
+
+    What is not defined, such as the recall of a class without a face, is left out.
+    """
+    names = results["subset"] + "/" + results["metric"]
+    of_class = classes[classes["subset"] == "test"]
+    class_names = "test/" + of_class["metric"] + "/" + of_class["emotion"]
+    values = pd.concat([results["value"], of_class["value"]]).astype(float)
+    numbers = zip(pd.concat([names, class_names]), values, strict=True)
+    return {name: value for name, value in numbers if not math.isnan(value)}
 
 
 def _log_files(run: Run, cell: Cell) -> None:
     for name in ("run.json", "history.csv", "evaluation.json"):
         run.log_file(cell.folder / name)
-    figure = _confusion(pd.read_parquet(cell.folder / "predictions.parquet"))
-    run.log_figure(figure, "confusion_test.png")
-    plt.close(figure)
 
 
-def _confusion(predictions: pd.DataFrame) -> Figure:
-    """Shares of each true class by predicted class; `none` where a detector found nothing."""
-    prob = predictions.drop(columns=["image_id", "target"])
-    said = prob.idxmax(axis=1).where(prob.sum(axis=1) > 0, "none")
-    labels = [*prob.columns, *(["none"] if (said == "none").any() else [])]
-    figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        predictions["target"],
-        said,
-        labels=labels,
-        normalize="true",
-        values_format=".2f",
-        xticks_rotation=45,
-        cmap="Blues",
-        colorbar=False,
-        ax=axes,
+def _log_figures(run: Run, cell: Cell, tables: dict[str, pd.DataFrame]) -> None:
+    classes = tables["classes"]
+    figures = {
+        "confusion_test.png": confusion_figure(
+            pd.read_parquet(cell.folder / "predictions.parquet")
+        ),
+        "classes_test.png": class_figure(classes[classes["subset"] == "test"]),
+        "reliability_test.png": reliability_figure(tables["reliability"]),
+    }
+    for name, figure in figures.items():
+        run.log_figure(figure, name)
+        plt.close(figure)
+
+
+def _log_explanations(run: Run, params: Params, cell: Cell) -> None:
+    """What was drawn of the first seed's network."""
+    if cell.seed != params.seeds[0]:
+        return
+    for name in params.explain:
+        folder = Path("runs", cell.study, "_explain", name, cell.variant, cell.dataset)
+        for figure in read_json(folder / "index.json")["figures"]:
+            run.log_file(folder / figure["file"], f"explain/{name}")
+
+
+def _summary(params: Params, results: pd.DataFrame) -> str:
+    """The study in Markdown: every variant's mean on test."""
+    metrics = params.compare.metrics
+    tested = results[(results["subset"] == "test") & results["metric"].isin(metrics)]
+    means = tested.pivot_table(
+        index=["dataset", "protocol", "variant"], columns="metric", values="value"
     )
-    axes.set_title(f"Test, {len(predictions)} faces, share of each true class")
-    return figure
+    lines = [
+        f"**{params.study.title}**",
+        "",
+        f"Mean on test over seeds {', '.join(map(str, params.seeds))}; "
+        f"intervals, tests and floors: reports/{params.study.name}/index.html.",
+        "",
+        "| " + " | ".join(["data set", "protocol", "variant", *metrics]) + " |",
+        "| --- | --- | --- |" + " ---: |" * len(metrics),
+    ]
+    best_first = means.sort_values(metrics[0], ascending=False).reset_index()
+    for row in best_first.to_dict("records"):
+        numbers = (f"{row.get(metric, float('nan')):.3f}" for metric in metrics)
+        cells = [row["dataset"], row["protocol"], row["variant"], *numbers]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

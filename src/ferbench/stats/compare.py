@@ -1,15 +1,17 @@
-"""Every pair of variants, every test: from the results table to the comparisons table."""
+"""Every pair of variants, every test: from what stages left to the comparisons table."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from ferbench import plugins
 from ferbench.params import Compare
+from ferbench.stats.evidence import Evidence, Part
+from ferbench.stats.samples import load_test, samples_of
 
 __all__ = ["COLUMNS", "compare_variants"]
 
@@ -32,47 +34,41 @@ COLUMNS = (
 )
 
 
-def compare_variants(results: pd.DataFrame, how: Compare, order: Sequence[str]) -> pd.DataFrame:
+def compare_variants(
+    results: pd.DataFrame | Evidence, how: Compare, order: Sequence[str]
+) -> pd.DataFrame:
     """A row for every data set, protocol, metric, test and pair of variants, on test.
 
     The correction is over the pairs of one data set, protocol, metric and test. Estimates are mean
-    of B minus mean of A. A metric that a variant lacks (boxes, of a classifier) makes no pair.
+    of B minus mean of A. A metric that a variant lacks (boxes, of a classifier) makes no pair, and
+    a test of faces makes pairs for accuracy alone.
 
     Args:
-        results: rows of `results.csv`.
+        results: rows of `results.csv`, or these and what tests of faces and rounds need.
         how: which metrics, tests and correction.
         order: all variants; the earlier of a pair is A, so the baseline comes first.
+
+    Raises:
+        InputError: a test needs more than results, and it is not there.
     """
-    tested = results[results["subset"] == "test"]
+    evidence = results if isinstance(results, Evidence) else Evidence(results, None, {})
     rows: list[dict[str, Any]] = []
-    for (study, dataset, protocol), part in tested.groupby(
-        ["study", "dataset", "protocol"], sort=False
-    ):
-        place = {"study": study, "dataset": dataset, "protocol": protocol}
+    for part in evidence.parts():
         for metric, test in itertools.product(how.metrics, how.tests):
-            values = _over_seeds(part[part["metric"] == metric])
-            pairs = _pairs(values, [name for name in order if name in values], test)
+            pairs = _pairs(part, metric, test, order)
             _correct(pairs, how.correction)
-            rows += [{**place, **pair, "metric": metric, "test": test} for pair in pairs]
+            rows += [{**part.place, **pair, "metric": metric, "test": test} for pair in pairs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _over_seeds(results: pd.DataFrame) -> dict[str, list[float]]:
-    """Values of each variant, by rising seed."""
-    ordered = results.sort_values("seed", kind="stable")
-    return {
-        str(variant): part["value"].tolist()
-        for variant, part in ordered.groupby("variant", sort=False)
-    }
-
-
-def _pairs(
-    values: Mapping[str, list[float]], names: Sequence[str], test: str
-) -> list[dict[str, Any]]:
-    run = plugins.load("ferbench.stats.comparisons", test)
+def _pairs(part: Part, metric: str, test: str, order: Sequence[str]) -> list[dict[str, Any]]:
+    loaded = load_test(test)
+    samples = samples_of(part, metric, loaded.kind)
+    if samples is None:
+        return []
     return [
-        {"variant_a": a, "variant_b": b, **run(values[a], values[b])._asdict()}
-        for a, b in itertools.combinations(names, 2)
+        {"variant_a": a, "variant_b": b, **loaded.run(*samples.of(a, b))._asdict()}
+        for a, b in samples.pairs(order)
     ]
 
 

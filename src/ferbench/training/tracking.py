@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "connect",
+    "describe_study",
     "experiment_id",
     "find_run",
     "open_run",
@@ -141,9 +142,9 @@ class Run:
         tag = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(self.run_id, [DatasetInput(dataset, [tag])])
 
-    def log_file(self, path: Path) -> None:
-        """Add a file, over one of the same name."""
-        self.client.log_artifact(self.run_id, str(path))
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Add a file, over one of the same name, to a folder of the run's files."""
+        self.client.log_artifact(self.run_id, str(path), folder)
 
     def log_figure(self, figure: Figure, name: str) -> None:
         """Add a matplotlib figure, over one of the same name."""
@@ -193,6 +194,12 @@ def open_run_of(record: Mapping[str, Any], name: str) -> tuple[Run, bool]:
         return Run(client, found.info.run_id), False
     tags = {"run_key": record["run_key"]} | run_tags(record)
     return Run(client, _new_run(client, experiment, name, tags).info.run_id), True
+
+
+def describe_study(study: str, text: str) -> None:
+    """Set what the UI shows above a study's runs, as Markdown."""
+    client = connect()
+    client.set_experiment_tag(experiment_id(client, study), "mlflow.note.content", text)
 
 
 def _new_run(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, Any]) -> Any:

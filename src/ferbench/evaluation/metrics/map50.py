@@ -7,11 +7,7 @@ of the mean. Detection libraries interpolate differently; never mix their figure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pandas as pd
-
-from ferbench.evaluation.coco import mean_average_precision
+from ferbench.evaluation.detections import Detections, over_classes
 
 __all__ = ["map50"]
 
@@ -19,20 +15,18 @@ HIGHER_IS_BETTER = True
 INPUT = "boxes"
 BOUNDS = (0.0, 1.0)
 
-_OVERLAPS = (0.5,)
 
-
-def map50(boxes: pd.DataFrame, classes: Sequence[str]) -> float:
+def map50(detections: Detections) -> float:
     """Mean average precision at IoU 0.5.
 
     Args:
-        boxes: rows of `boxes.parquet`, annotated (`truth`) and predicted.
-        classes: all classes in canonical order.
+        detections: annotated and predicted boxes.
 
+    >>> import pandas as pd
     >>> place = {"image_id": "a", "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
     >>> row = {**place, "emotion": "fear", "score": 1.0}
     >>> boxes = pd.DataFrame([{**row, "truth": True}, {**row, "truth": False, "right": 0.6}])
-    >>> round(map50(boxes, ["anger", "fear"]), 4)
+    >>> round(map50(Detections(boxes, ["anger", "fear"], threshold=0.5)), 4)
     1.0
     """
-    return mean_average_precision(boxes, classes, _OVERLAPS)
+    return over_classes(detections.average_precision[0])

@@ -7,12 +7,7 @@ of the mean. Detection libraries interpolate differently; never mix their figure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import pandas as pd
-
-from ferbench.evaluation.coco import mean_average_precision
+from ferbench.evaluation.detections import Detections, over_classes
 
 __all__ = ["map50_95"]
 
@@ -20,20 +15,18 @@ HIGHER_IS_BETTER = True
 INPUT = "boxes"
 BOUNDS = (0.0, 1.0)
 
-_OVERLAPS = tuple(np.linspace(0.5, 0.95, 10))
 
-
-def map50_95(boxes: pd.DataFrame, classes: Sequence[str]) -> float:
+def map50_95(detections: Detections) -> float:
     """Mean average precision over IoU 0.5, 0.55, ..., 0.95.
 
     Args:
-        boxes: rows of `boxes.parquet`, annotated (`truth`) and predicted.
-        classes: all classes in canonical order.
+        detections: annotated and predicted boxes.
 
+    >>> import pandas as pd
     >>> place = {"image_id": "a", "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
     >>> row = {**place, "emotion": "fear", "score": 1.0}
     >>> boxes = pd.DataFrame([{**row, "truth": True}, {**row, "truth": False, "right": 0.6}])
-    >>> round(map50_95(boxes, ["anger", "fear"]), 4)
+    >>> round(map50_95(Detections(boxes, ["anger", "fear"], threshold=0.5)), 4)
     0.3
     """
-    return mean_average_precision(boxes, classes, _OVERLAPS)
+    return over_classes(detections.average_precision.mean(axis=0))

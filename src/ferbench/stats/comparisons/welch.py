@@ -14,9 +14,12 @@ import numpy as np
 from scipy import stats
 
 from ferbench.stats.effects import hedges_g
-from ferbench.stats.result import CONFIDENCE, TestResult
+from ferbench.stats.result import CONFIDENCE, TestResult, no_difference, undefined
 
 __all__ = ["welch"]
+
+INPUT = "seeds"
+POWER = "two_samples"
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> TestResult:
@@ -43,11 +46,11 @@ def welch(a: Sequence[float], b: Sequence[float]) -> TestResult:
     n = min(len(x), len(y))
     estimate = float(y.mean() - x.mean()) if n else math.nan
     if n < 2:
-        return _undefined(estimate, n)
+        return undefined(estimate, n)
     if np.ptp(x) == 0 and np.ptp(y) == 0:
         if estimate == 0:
-            return TestResult(0.0, 1.0, 0.0, 0.0, 0.0, 0.0, n)
-        return _undefined(estimate, n)
+            return no_difference(n)
+        return undefined(estimate, n)
     with warnings.catch_warnings():
         # SciPy warns of a sample without spread; the other one has some, so the test stands.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -57,7 +60,3 @@ def welch(a: Sequence[float], b: Sequence[float]) -> TestResult:
     return TestResult(
         float(test.statistic), float(test.pvalue), estimate, float(low), float(high), effect, n
     )
-
-
-def _undefined(estimate: float, n: int) -> TestResult:
-    return TestResult(math.nan, math.nan, estimate, math.nan, math.nan, math.nan, n)

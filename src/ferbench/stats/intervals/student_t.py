@@ -15,6 +15,8 @@ from ferbench.stats.result import CONFIDENCE, Interval
 
 __all__ = ["student_t"]
 
+HOLDS_FROM = 2
+
 
 def student_t(values: Sequence[float]) -> Interval:
     """Mean and 95 % interval: mean +- t(0.975, n - 1) * s / sqrt(n), with s over n - 1.

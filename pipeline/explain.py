@@ -1,0 +1,36 @@
+"""Draw what a variant's network of the first seed looks at, on test faces.
+
+Reads the cell's model.pt and predictions.parquet and the packed data; writes PNG figures and
+index.json into runs/<study>/_explain/<explain>/<variant>/<dataset>/.
+Command: python pipeline/explain.py <explain> <variant> <dataset>. Seconds on one core.
+"""
+
+import sys
+
+import torch
+
+from ferbench.cli.stage import run_stage
+from ferbench.data.stored import open_stored
+from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
+from ferbench.evaluation.predictions import read_predictions
+from ferbench.evaluation.views import open_view
+from ferbench.files import fresh_folder
+from ferbench.models.weights import load_trained
+from ferbench.params import load_params
+
+
+def main() -> None:
+    params = load_params()
+    name, cell = explain_from_words(params, sys.argv[1:])
+    how = params.explain[name]
+    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
+    predictions = read_predictions(cell.folder / "predictions.parquet")
+    torch.set_num_threads(params.train.threads)
+    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    view = open_view(trained, data, predictions, how.images, device)
+    with fresh_folder(explain_folder(name, cell)) as folder:
+        explain(view, how.methods, cell, folder)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,40 @@
+"""Time one variant's deployed network in one way.
+
+Reads the variant's description; no weights, for they do not change how long it takes. Writes
+runs/<study>/_latency/<how>/<variant>.json.
+Command: python pipeline/latency.py <how> <variant>. Seconds for inputs of 64 pixels, minutes for
+640 on one core.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from ferbench.cli.stage import run_stage
+from ferbench.errors import unknown
+from ferbench.evaluation.latency import measure_latency
+from ferbench.files import read_json, write_json
+from ferbench.params import load_params
+
+
+def main() -> None:
+    params = load_params()
+    how, variant, *_ = *sys.argv[1:], "", ""
+    for kind, word, known in (
+        ("row of latency", how, params.latency),
+        ("variant", variant, params.variants),
+    ):
+        if word not in known:
+            raise unknown(kind, word, known, where="params.yaml")
+    study = params.study.name
+    classes = read_json(Path("reports", study, "variants", f"{variant}.json"))["classes"]
+    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    row, recipe = params.variants[variant], params.recipe_of(variant)
+    measured = measure_latency(row, recipe, classes, params.latency[how], device)
+    path = Path("runs", study, "_latency", how, f"{variant}.json")
+    write_json(path, {"variant": variant, "how": how, **measured})
+
+
+if __name__ == "__main__":
+    run_stage(main)

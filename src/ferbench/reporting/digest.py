@@ -1,0 +1,46 @@
+"""What the page of all studies needs to know of one: `summary.json`."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+from ferbench.reporting.study_files import StudyFiles
+from ferbench.reporting.summary import at
+
+__all__ = ["study_digest"]
+
+
+def study_digest(files: StudyFiles) -> dict[str, Any]:
+    """The study in a few words and its leader on every data set row, ready for JSON.
+
+    Bounds that one seed cannot have are null.
+    """
+    params, metric = files.params, files.params.compare.metrics[0]
+    leaders = []
+    for key in params.datasets:
+        name, protocol = files.place(key)
+        best = at(files.means, (name, protocol), metric)[0]
+        bounds = [None if isnan(value) else value for value in (best.low, best.high)]
+        leaders.append(
+            {
+                "key": key,
+                "dataset": name,
+                "protocol": protocol,
+                "variant": best.variant,
+                "metric": metric,
+                "mean": best.mean,
+                "low": bounds[0],
+                "high": bounds[1],
+            }
+        )
+    return {
+        "study": params.study.name,
+        "title": params.study.title,
+        "baseline": params.study.baseline,
+        "answers": list(params.study.answers),
+        "variants": list(params.variants),
+        "seeds": list(params.seeds),
+        "runs": len(files.runs),
+        "leaders": leaders,
+    }

@@ -1,0 +1,156 @@
+"""What the stages beside scoring leave of a fabricated study, made of chance like its answers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from tests.fabricated_study import fabricate, fabricate_reports
+
+from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.params import Explain, Latency, Params
+from ferbench.stats.evidence import read_evidence
+from ferbench.stats.study import compare_study, write_tables
+
+HOW = Latency(batch=1, precision="float32", threads=2, warm_up=5, iterations=10, repeats=3)
+
+
+def fabricate_all(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 40) -> Params:
+    """A study with everything that the report reads, after all stages before it."""
+    params = with_extras(fabricate(root, seeds, faces=faces, probes=True))
+    fabricate_reports(root, params)
+    board, folder = score_study(params, root), root / "reports" / "demo"
+    write_scoreboard(board, folder)
+    write_tables(
+        compare_study(read_evidence(params, root), params.compare, [*params.variants]), folder
+    )
+    write_audits(root, params)
+    write_latency(root, params)
+    write_explanations(root, params)
+    return params
+
+
+def with_extras(params: Params) -> Params:
+    """The parameters with tests over all variants, and a row of `latency` and of `explain`."""
+    compare = replace(params.compare, tests=("welch", "mcnemar"), omnibus=("friedman", "nemenyi"))
+    return replace(
+        params,
+        compare=compare,
+        explain={"maps": Explain(("grad_cam",), 4)},
+        latency={"cpu": HOW},
+    )
+
+
+def write_audits(root: Path, params: Params) -> None:
+    """Write `<key>.audit.json`, floors as stage `floor` has them, and the sample pictures."""
+    floor = {
+        "split": {
+            "nearest_neighbour": 0.51,
+            "nearest_neighbour_standardised": 0.55,
+            "majority_class": 0.39,
+        },
+        "redraws": {
+            name: {"mean": 0.5, "std": 0.01, "n": 10, "low": 0.48, "high": 0.53}
+            for name in ("nearest_neighbour", "nearest_neighbour_standardised", "majority_class")
+        },
+        "ten_folds": {
+            "nearest_neighbour": {"random": 0.83, "by_person": 0.5},
+            "nearest_neighbour_standardised": {"random": 0.9, "by_person": None},
+        },
+    }
+    for key, row in params.datasets.items():
+        _write(root / "reports" / "data" / f"{key}.audit.json", audit(row.protocol))
+        _write(root / "reports" / "data" / f"{key}.floor.json", floor)
+        draw(root / "data" / "audit" / key / "samples.png", (480, 160))
+
+
+def audit(protocol: str) -> dict[str, object]:
+    """An audit in which persons are known and sequences are not."""
+    unknown = {"test_images": None, "share": None}
+    return {
+        "protocol": protocol,
+        "rules": {"near_bits": 4, "flat_deviation": 4.0},
+        "images": {"train": 20, "val": 20, "test": 40},
+        "leaks": {
+            "exact": {"test_images": 0, "share": 0.0},
+            "near": {"test_images": 4, "share": 0.1},
+            "person": {"test_images": 4, "share": 0.1},
+            "sequence": unknown,
+        },
+        "leaked_test_images": 8,
+        "clean_test_images": 32,
+        "flat_images": 1,
+        "not_faces": 2,
+        "as_released": [
+            {
+                "left": "Training",
+                "right": "PublicTest",
+                "shared_pictures": 7,
+                "images_left": 7,
+                "images_right": 8,
+                "label_disagreements": 3,
+            }
+        ],
+        "without_dedup": {"test_images_with_copy_in_train": 6, "share": 0.15},
+        "sizes": [
+            {"width": 48, "height": 48, "images": 70},
+            {"width": 9, "height": 8, "images": 10},
+        ],
+        "channels": {"grey": 78, "colour": 2},
+    }
+
+
+def write_latency(root: Path, params: Params) -> None:
+    """Write what stage `latency` leaves; the last variant could not be timed."""
+    about = {"how": "cpu", "batch": 1, "precision": "float32", "threads": 2, "device": "cpu"}
+    about |= {"protocol": "median of 3 repeats", "hardware": {"name": "Imaginary", "cores": 2}}
+    for number, variant in enumerate(params.variants, 1):
+        times = {
+            "forward_ms": 1.5 * number,
+            "forward_ms_low": 1.4 * number,
+            "forward_ms_high": 1.7 * number,
+            "end_to_end_ms": 2.0 * number,
+            "fps_forward": 1000 / (1.5 * number),
+            "fps_end_to_end": 500 / number,
+        }
+        if number == len(params.variants):
+            times = {"skipped": "no float32 here"}
+        path = root / "runs" / "demo" / "_latency" / "cpu" / f"{variant}.json"
+        _write(path, {"variant": variant, **about, **times})
+
+
+def write_explanations(root: Path, params: Params) -> None:
+    """Write what stage `explain` leaves of every variant."""
+    for variant, key in itertools.product(params.variants, params.datasets):
+        folder = root / "runs" / "demo" / "_explain" / "maps" / variant / key
+        figure = {
+            "method": "grad_cam",
+            "title": "Grad-CAM",
+            "file": "grad_cam.png",
+            "caption": "What the answer rests on.",
+            "images": ["0001"],
+        }
+        about = {"variant": variant, "dataset": key, "seed": 0, "figures": [figure], "skipped": {}}
+        _write(folder / "index.json", about)
+        draw(folder / "grad_cam.png", (640, 200))
+
+
+def draw(path: Path, size: tuple[int, int]) -> None:
+    """Write circles with two eyes; nobody's face."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("L", size, 255)
+    pen, side = ImageDraw.Draw(image), size[1] // 2
+    for left, top in itertools.product(range(0, size[0], side), range(0, size[1], side)):
+        pen.ellipse((left + 4, top + 4, left + side - 4, top + side - 4), fill=170)
+        for eye in (0.35, 0.65):
+            x, y = left + eye * side, top + 0.4 * side
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=30)
+    image.save(path)
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")

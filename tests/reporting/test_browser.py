@@ -1,0 +1,179 @@
+"""The pages in a real browser: wide and narrow, light and dark, from the file system.
+
+Needs Chromium: `CHROMIUM` names it, else `chromium`, `chromium-browser` or `google-chrome` is taken
+from the path. With `FERBENCH_REPORT=<index.html>` and `FERBENCH_SCREENSHOTS=<folder>` the beginning
+of that page is saved as `report_desktop.png` and `report_phone.png`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ferbench.params import Params
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on the path; CHROMIUM=<its path> names one"
+)
+WIDE, NARROW = (1280, 900), (390, 844)
+PAGES = ("demo/index.html", "index.html")
+VIEWS = [(size, scheme) for size in (WIDE, NARROW) for scheme in ("light", "dark")]
+
+
+@dataclass
+class View:
+    """An open page and what went wrong with it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def reports(made: tuple[Path, Params, Path]) -> Path:
+    return made[0] / "reports"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=VIEWS, ids=lambda view: f"{view[0][0]}px-{view[1]}")
+def view(
+    reports: Path, browser: Browser, name: str, request: pytest.FixtureRequest
+) -> Iterator[View]:
+    (width, height), scheme = request.param
+    size: Any = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, color_scheme=scheme)
+    seen = View(context.new_page())
+    seen.page.on("console", lambda said: seen.errors.append(said.text))
+    seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    seen.page.on("requestfailed", lambda request: seen.errors.append(request.url))
+    seen.page.goto((reports / name).as_uri())
+    seen.page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    yield seen
+    context.close()
+
+
+def test_nothing_fails_and_every_picture_is_seen(view: View, name: str) -> None:
+    for picture in view.page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+        picture.evaluate("async (picture) => picture.decode()")
+    widths = view.page.evaluate("[...document.images].map((picture) => picture.naturalWidth)")
+    assert all(width > 0 for width in widths)
+    assert len(widths) == (5 if name.startswith("demo") else 0)  # samples, and one a variant
+    assert view.errors == []
+
+
+def test_the_page_is_not_wider_than_the_screen(view: View) -> None:
+    sizes = view.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert sizes[0] <= sizes[1]
+
+
+def test_there_is_nothing_serious_for_axe(view: View) -> None:
+    found = Axe().run(view.page).response["violations"]
+    serious = {
+        violation["id"]: [node["target"] for node in violation["nodes"]][:3]
+        for violation in found
+        if violation["impact"] in ("serious", "critical") or violation["id"] == "color-contrast"
+    }
+    assert serious == {}
+
+
+def test_the_scheme_of_the_reader_is_followed(view: View) -> None:
+    dark = view.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    colour = view.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    red = int(colour.removeprefix("rgb(").split(",")[0])
+    assert (red < 64) == dark
+
+
+def column(page: Page, heading: str) -> list[str]:
+    """The shown entries of the first table's column, without reference rows."""
+    return page.evaluate(
+        """(heading) => {
+          const table = document.querySelector("#verdict table");
+          const heads = [...table.tHead.rows[0].cells].map((cell) => cell.innerText.trim());
+          const rows = [...table.tBodies[0].rows].filter((row) => row.className !== "note");
+          return rows.map((row) => row.cells[heads.indexOf(heading)].innerText);
+        }""",
+        heading,
+    )
+
+
+@pytest.mark.parametrize("heading", ["variant", "accuracy %", "std"])
+def test_a_click_on_a_heading_sorts_by_it(reports: Path, browser: Browser, heading: str) -> None:
+    page = browser.new_page()
+    page.goto((reports / "demo" / "index.html").as_uri())
+    before = column(page, heading)
+    key = str if heading == "variant" else float
+    button = page.locator("#verdict table").first.get_by_role("button", name=heading, exact=True)
+    button.click()
+    assert column(page, heading) == sorted(before, key=key)
+    button.click()
+    assert column(page, heading) == sorted(before, key=key, reverse=True)
+    notes = page.evaluate("[...document.querySelectorAll('#verdict tr.note')].length")
+    last = page.evaluate("document.querySelector('#verdict tbody').lastElementChild.className")
+    assert (notes, last) == (3, "note")
+    page.close()
+
+
+def test_numbers_are_not_sorted_as_words(reports: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content((reports / "demo" / "index.html").read_text(encoding="utf-8"))
+    cells = "#verdict tbody tr:nth-child({}) td:nth-child(2)"
+    for row, raw in ((1, "9"), (2, "10"), (3, "nan"), (4, "-1")):
+        page.locator(cells.format(row)).first.evaluate(f"(cell) => cell.dataset.raw = '{raw}'")
+    page.locator("#verdict table th button").nth(1).click()
+    raws = [page.locator(cells.format(row)).first.get_attribute("data-raw") for row in range(1, 5)]
+    assert raws == ["-1", "9", "10", "nan"]
+    page.close()
+
+
+def test_on_paper_there_is_no_menu_and_nothing_is_cut_off(reports: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto((reports / "demo" / "index.html").as_uri())
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 760, "height": 1000})  # A4 within its margins
+    assert not page.locator("nav").is_visible()
+    cut = page.evaluate(
+        """[...document.querySelectorAll(".scroll")].filter(
+          (box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.ariaLabel)"""
+    )
+    assert cut == []
+    page.close()
+
+
+@pytest.mark.skipif(
+    not {"FERBENCH_REPORT", "FERBENCH_SCREENSHOTS"} <= os.environ.keys(),
+    reason="FERBENCH_REPORT and FERBENCH_SCREENSHOTS ask for pictures of a report",
+)
+def test_pictures_of_a_report_are_saved(browser: Browser) -> None:
+    report = Path(os.environ["FERBENCH_REPORT"]).resolve()
+    folder = Path(os.environ["FERBENCH_SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in (("desktop", (1280, 1600)), ("phone", NARROW)):
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.goto(report.as_uri())
+        path = folder / f"report_{name}.png"
+        page.screenshot(path=path)
+        assert path.stat().st_size > 10_000
+        page.close()

@@ -1,0 +1,69 @@
+"""Draws in which the null hypothesis is true, for every kind of test, and how often tests err."""
+
+import math
+import sys
+
+import numpy as np
+from scipy import stats
+
+ALPHA = 0.05
+TEST_SHARE = 0.25
+
+
+def seeds(rng):
+    """Five seeds a side."""
+    return tuple(rng.normal(size=(2, 5)))
+
+
+def pairs(rng):
+    """Twelve seeds that both sides have; a good one is good for both."""
+    return tuple(rng.normal(size=12) + 0.5 * rng.normal(size=(2, 12)))
+
+
+def rounds(rng, number=10):
+    """Rounds whose differences correlate as Nadeau and Bengio take them to."""
+    correlation = TEST_SHARE / (1 + TEST_SHARE)
+    shared, own = rng.normal(), rng.normal(size=number)
+    difference = math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * own
+    a = rng.normal(size=number)
+    return a, a + difference, TEST_SHARE
+
+
+def faces_mean(rng, persons=30, draws=3, faces=None):
+    """Persons, each easy or hard to a side, of one to eight faces or of so many."""
+    number = rng.integers(1, 9, size=persons) if faces is None else faces
+    groups = np.repeat(np.arange(persons), number)
+    easy = rng.beta(1.0, 0.6, size=(2, persons))[:, groups]
+    return (*(rng.binomial(draws, easy) / draws), groups)
+
+
+def faces_best(rng, faces=300):
+    """Faces of one person each."""
+    easy = rng.beta(1.0, 0.6, size=faces)
+    return (*rng.binomial(1, easy, size=(2, faces)), np.arange(faces))
+
+
+DRAW = {
+    "seeds": seeds,
+    "pairs": pairs,
+    "rounds": rounds,
+    "faces_mean": faces_mean,
+    "faces_best": faces_best,
+}
+
+
+def limits(draws, alpha=ALPHA):
+    """Bounds of the share of errors of an exact test: 99.9 % of the binomial distribution."""
+    return tuple(stats.binom.ppf([0.0005, 0.9995], draws, alpha) / draws)
+
+
+def false_positives(name, run, draw, draws=2000, seed=7):
+    """Share of draws in which `run` finds at 5 % what is not there; `pytest -s` prints it."""
+    rng = np.random.default_rng(seed)
+    p = np.array([run(*draw(rng)).p_value for _ in range(draws)])
+    share = float((p <= ALPHA).mean())
+    low, high = limits(draws)
+    line = f"{name:40} {draws:5} draws  {share:.4f}  limits {low:.4f} {high:.4f}\n"
+    sys.stdout.write(line)
+    assert not np.isnan(p).any()
+    return share

@@ -1,0 +1,181 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ferbench.errors import InputError
+from ferbench.files import write_json
+from ferbench.params import Compare, load_params
+from ferbench.stats.detectable import POWER_COLUMNS, detectable_differences
+from ferbench.stats.evidence import Evidence, read_evidence
+from ferbench.stats.power import detectable
+from ferbench.stats.ranking import OMNIBUS_COLUMNS, RANK_COLUMNS, rank_variants
+from ferbench.stats.study import compare_study, write_tables
+
+HOW = Compare(
+    metrics=("accuracy",),
+    tests=("welch", "paired_t", "mcnemar", "wilcoxon", "cluster_bootstrap"),
+    omnibus=("friedman", "nemenyi"),
+    correction="holm",
+    alpha=0.05,
+)
+NAMES = ["x", "y", "z"]
+
+
+def results(datasets=("one",), seeds=4, metric="accuracy"):
+    """x is always best and z always worst."""
+    rng = np.random.default_rng(0)
+    rows = [
+        ("demo", data, "strat", name, seed, "test", metric, 0.9 - 0.1 * rank + 0.02 * rng.random())
+        for data in datasets
+        for rank, name in enumerate(NAMES)
+        for seed in range(seeds)
+    ]
+    names = ["study", "dataset", "protocol", "variant", "seed", "subset", "metric", "value"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def answers(seeds=4, faces=40):
+    rows = [("one", "strat", v, s, f"i{f}", None, s == 0) for v in NAMES for s in range(seeds)
+            for f in range(faces)]  # fmt: skip
+    names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(correct=np.random.default_rng(1).random(len(table)) < 0.7)
+
+
+def evidence(table=None, **more):
+    return Evidence(results() if table is None else table, answers(**more), {("one", "strat"): 0.2})
+
+
+def test_ranks_count_blocks_and_put_the_best_first():
+    omnibus, ranks = rank_variants(evidence(), HOW, NAMES)
+    assert tuple(omnibus.columns) == OMNIBUS_COLUMNS
+    assert tuple(ranks.columns) == RANK_COLUMNS
+    assert omnibus["test"].tolist() == ["friedman", "nemenyi"]
+    assert omnibus[["blocks", "variants"]].to_numpy().tolist() == [[4, 3], [4, 3]]
+    # Four blocks of one order: chi2 = N (k - 1).
+    assert omnibus["statistic"].iloc[0] == pytest.approx(8)
+    assert omnibus["critical_difference"].iloc[1] == pytest.approx(
+        2.343 * (12 / 24) ** 0.5, abs=2e-3
+    )
+    of = ranks[ranks["test"] == "friedman"].set_index("variant")["mean_rank"]
+    assert of.to_dict() == {"x": 1, "y": 2, "z": 3}
+
+
+def test_less_may_be_better():
+    _, ranks = rank_variants(evidence(), HOW, NAMES, falling=["accuracy"])
+    assert ranks.set_index("variant").loc["z", "mean_rank"].tolist() == [1, 1]
+
+
+def test_several_data_sets_make_one_more_row():
+    omnibus, ranks = rank_variants(evidence(results(("one", "two"))), HOW, NAMES)
+    friedman = omnibus[omnibus["test"] == "friedman"].set_index("dataset")
+    assert friedman["blocks"].to_dict() == {"one": 4, "two": 4, "all": 8}
+    assert friedman.loc["all", "protocol"] == "all"
+    assert friedman.loc["all", "statistic"] == pytest.approx(16)
+    assert (ranks["dataset"] == "all").sum() == 6
+
+
+def test_blocks_lack_nobody():
+    table = results(("one", "two"))
+    gone = (table["dataset"] == "one") & (table["variant"] == "y") & (table["seed"] == 3)
+    never = (table["dataset"] == "two") & (table["variant"] == "z")
+    omnibus, _ = rank_variants(evidence(table[~gone & ~never]), HOW, NAMES)
+    sizes = omnibus[omnibus["test"] == "nemenyi"].set_index("dataset")[["blocks", "variants"]]
+    assert sizes.T.to_dict("list") == {"one": [3, 3], "two": [4, 2], "all": [7, 2]}
+
+
+def test_the_least_detectable_difference_is_of_the_spread_at_hand():
+    found = evidence()
+    table = detectable_differences(found, HOW, NAMES).set_index("test")
+    assert table.index.tolist() == ["welch", "paired_t", "mcnemar"]
+    assert tuple(table.reset_index()[list(POWER_COLUMNS)].columns) == POWER_COLUMNS
+    wide = found.results.pivot(index="seed", columns="variant", values="value")
+    pooled = np.sqrt(wide.var(ddof=1).mean())
+    assert table.loc["welch", "spread"] == pytest.approx(pooled)
+    expected = detectable("two_samples", 4, pooled, 0.05)
+    assert table.loc["welch", "detectable"] == pytest.approx(expected)
+    d = [wide[a] - wide[b] for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
+    pooled = np.sqrt(np.mean([v.var(ddof=1) for v in d]))
+    assert table.loc["paired_t", "spread"] == pytest.approx(pooled)
+    best = found.answers[found.answers["best"]].pivot(
+        index="image_id", columns="variant", values="correct"
+    )
+    unlike = [(best[a] != best[b]).mean() for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
+    assert table.loc["mcnemar", "spread"] == pytest.approx(np.sqrt(np.mean(unlike)))
+    assert table["n"].to_dict() == {"welch": 4, "paired_t": 4, "mcnemar": 40}
+    assert (table["power"] == 0.8).all()
+    assert (table["alpha"] == 0.05).all()
+
+
+def test_one_seed_detects_nothing():
+    one = evidence(results(seeds=1), seeds=1)
+    table = detectable_differences(one, HOW, NAMES).set_index("test")
+    assert table["detectable"].isna().to_dict() == {
+        "welch": True,
+        "paired_t": True,
+        "mcnemar": False,
+    }
+
+
+def test_the_detectable_difference_is_found_four_times_in_five():
+    rng = np.random.default_rng(0)
+    d = detectable("two_samples", 5, 1.0, 0.05)
+    a, b = rng.normal(size=(2, 4000, 5))
+    assert (stats.ttest_ind(a, b + d, axis=1).pvalue <= 0.05).mean() == pytest.approx(
+        0.8, abs=0.025
+    )
+    d = detectable("pairs", 5, 1.0, 0.05)
+    assert (stats.ttest_1samp(a + d, 0, axis=1).pvalue <= 0.05).mean() == pytest.approx(
+        0.8, abs=0.025
+    )
+    n, share = 1000, 0.2
+    d = detectable("discordant", n, share**0.5, 0.05)
+    counts = rng.multinomial(n, [(share + d) / 2, (share - d) / 2, 1 - share], size=4000)
+    z = (counts[:, 0] - counts[:, 1]) / np.sqrt(counts[:, :2].sum(axis=1))
+    assert (np.abs(z) >= 1.959964).mean() == pytest.approx(0.8, abs=0.025)
+
+
+def test_few_discordant_faces_detect_nothing_and_no_formula_is_an_error():
+    assert math.isnan(detectable("discordant", 100, 0.03**0.5, 0.05))
+    assert math.isnan(detectable("discordant", 2, 0.5, 0.05))
+    assert math.isnan(detectable("pairs", 5, math.nan, 0.05))
+    with pytest.raises(ValueError, match="no formula"):
+        detectable("none", 5, 1.0, 0.05)
+
+
+def test_a_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path):
+    how = replace(HOW, metrics=("map50",))
+    write_tables(compare_study(evidence(), how, NAMES), tmp_path)
+    for name, columns in (
+        ("omnibus", OMNIBUS_COLUMNS), ("ranks", RANK_COLUMNS), ("power", POWER_COLUMNS)
+    ):  # fmt: skip
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert table.empty
+        assert tuple(table.columns) == columns
+    write_tables(compare_study(evidence(), HOW, NAMES), tmp_path)
+    assert len(pd.read_csv(tmp_path / "comparisons.csv")) == 15
+    assert len(pd.read_csv(tmp_path / "ranks.csv")) == 6
+
+
+def test_evidence_is_read_where_stages_left_it(tmp_path):
+    params = load_params()
+    key, row = next(iter(params.datasets.items()))
+    folder = tmp_path / "reports" / params.study.name
+    with pytest.raises(InputError, match=r"results\.csv.*missing"):
+        read_evidence(params, tmp_path)
+    write_tables({"results": results().assign(dataset=row.name, protocol=row.protocol)}, folder)
+    bare = read_evidence(params, tmp_path)
+    assert (bare.answers, bare.test_shares) == (None, {})
+    images = {"images": {"train": 80, "val": 5, "test": 20}}
+    write_json(tmp_path / "data" / "splits" / f"{key}.json", images)
+    table = answers().assign(dataset=row.name, protocol=row.protocol, leaked=False)
+    table.to_parquet(folder / "answers.parquet")
+    (part,) = read_evidence(params, tmp_path).parts()
+    assert part.test_share == 0.25
+    assert part.answers is not None
+    assert len(part.answers) == len(table)
+    assert part.place == {"study": "demo", "dataset": row.name, "protocol": row.protocol}

@@ -59,7 +59,7 @@ class _Stage:
         write_cleaned(self.folders[1], cleaned)
 
     def report(self, protocol: str = "official", settings: Validate = SETTINGS) -> Report:
-        row = Dataset("toy", "toy", None, protocol, "drop_all", None, None, {})
+        row = Dataset("toy", "toy", None, protocol, "drop_all", None, None, False, {})
         return validate(row, METADATA, settings, self.folders)
 
     def change(self, number: int, **cells: Any) -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.fabricated_study import CLASSES
@@ -22,6 +23,7 @@ from ferbench.reporting.ranks import cliques, rank_block
 from ferbench.reporting.reliability import calibration_error, pooled
 from ferbench.reporting.robustness import conditions_of, robustness_blocks
 from ferbench.reporting.study_files import StudyFiles
+from ferbench.reporting.summary import summarise
 
 PLACE = ("synthetic", "person_70_10_20")
 
@@ -234,3 +236,16 @@ def test_the_index_tells_leaders_and_verdicts_and_bears_older_reports(
     text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert 'href="new/index.html"' in text
     assert "report of an older form" in text
+
+
+def test_a_value_that_is_not_defined_leaves_no_mean_and_breaks_nothing() -> None:
+    place = {"dataset": "d", "protocol": "p", "variant": "v", "subset": "test"}
+    values = {"auroc_macro": [0.7, float("nan")], "accuracy": [0.5, 0.6]}
+    rows = [
+        {**place, "seed": seed, "metric": metric, "value": value}
+        for metric, series in values.items()
+        for seed, value in enumerate(series)
+    ]
+    means = {m.metric: m for m in summarise(pd.DataFrame(rows), "student_t")}
+    assert np.isnan([means["auroc_macro"].mean, means["auroc_macro"].std]).all()
+    assert means["accuracy"].mean == pytest.approx(0.55)

@@ -33,7 +33,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def study(own_store: Path) -> Params:
     """A scored study in the current folder, as another machine left it."""
     root = Path()
-    params = fabricate(root, faces=40)
+    params = dataclasses.replace(fabricate(root, faces=40), explain={})
     fabricate_reports(root, params)
     write_scoreboard(score_study(params, root), root / "reports" / "demo")
     for cell in all_cells(params):

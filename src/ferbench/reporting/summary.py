@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from ferbench import plugins
@@ -94,7 +94,8 @@ def summarise(results: pd.DataFrame, interval: str, subset: str = "test") -> lis
 
 
 def _mean(place: tuple[str, str, str, str], values: list[float], bounds: Interval) -> Mean:
-    std = statistics.stdev(values) if len(values) > 1 else math.nan
+    # A value that is not defined, such as AUROC of one class, leaves no mean and no spread.
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return Mean(*place, *bounds, std, tuple(values))
 
 

@@ -249,3 +249,11 @@ def test_a_value_that_is_not_defined_leaves_no_mean_and_breaks_nothing() -> None
     means = {m.metric: m for m in summarise(pd.DataFrame(rows), "student_t")}
     assert np.isnan([means["auroc_macro"].mean, means["auroc_macro"].std]).all()
     assert means["accuracy"].mean == pytest.approx(0.55)
+
+
+def test_two_clean_faces_are_not_held_against_the_leaked_ones(files: StudyFiles) -> None:
+    few = files.results["subset"].eq("test_clean") & files.results["metric"].eq("faces")
+    small = replace(files, results=files.results.assign(value=files.results["value"].mask(few, 2)))
+    assert any(
+        "2 faces in the smaller part" in line for line in leak_block(small, "synthetic").words
+    )

@@ -12,6 +12,8 @@ from ferbench.reporting.summary import Mean
 
 __all__ = ["leak_block", "noise_words"]
 
+# Of fewer faces a difference is chance: the report shows the scores and says nothing of them.
+_ENOUGH = 30
 _KINDS = {
     "exact": "an equal image",
     "near": "a near copy",
@@ -109,6 +111,9 @@ def _parts_words(parts: Table) -> tuple[str, ...]:
     gaps = {row["variant"].raw: row["leaked − clean, points"].raw for row in parts.rows}
     if not gaps:
         return ()
+    fewest = min(row[f"faces, {part}"].raw for row in parts.rows for part in ("clean", "leaked"))
+    if fewest < _ENOUGH:
+        return (f"With {count(fewest)} faces in the smaller part the two cannot be compared.",)
     widest = max(gaps, key=lambda variant: gaps[variant])
     gap = gaps[widest]
     if gap <= 0:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from functools import cache
-from types import ModuleType
 
 from ferbench import plugins
+from ferbench.evaluation.scoring import higher_is_better
 
 __all__ = ["falls", "is_share"]
 
@@ -19,8 +18,10 @@ def is_share(metric: str) -> bool:
     >>> is_share("accuracy"), is_share("kappa")
     (True, False)
     """
-    part = _part(metric)
-    return part is None or tuple(part.BOUNDS) == (0.0, 1.0)
+    if metric not in plugins.names(_METRICS):
+        return True
+    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
+    return tuple(bounds) == (0.0, 1.0)
 
 
 def falls(metric: str) -> bool:
@@ -29,13 +30,4 @@ def falls(metric: str) -> bool:
     >>> falls("ece"), falls("accuracy")
     (True, False)
     """
-    part = _part(metric)
-    return part is not None and not part.HIGHER_IS_BETTER
-
-
-@cache
-def _part(metric: str) -> ModuleType | None:
-    """A metric's file; None for a row of the results that is no metric."""
-    if metric not in plugins.names(_METRICS):
-        return None
-    return importlib.import_module(f"{_METRICS}.{metric}")
+    return not higher_is_better(metric)

@@ -96,7 +96,7 @@ class StudyFiles:
         found = {
             str(name): summarise(self.results, interval, str(name))
             for name in names
-            if name != "val"
+            if name not in ("val", "test")
         }
         return {**found, "test": self.means}
 
@@ -121,14 +121,17 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         InputError: a file is absent.
     """
     folder, data = root / "reports" / params.study.name, root / "reports" / "data"
-    findings, results = root / "reports" / "findings.json", _read(folder / "results.csv", _csv)
+    findings, results = (
+        root / "reports" / "findings.json",
+        _read(folder / "results.csv", pd.read_csv),
+    )
     tables = ("classes", "reliability", "omnibus", "ranks", "power")
     return StudyFiles(
         params=params,
         means=summarise(results, params.score.interval),
-        comparisons=comparisons_of(_read(folder / "comparisons.csv", _csv)),
+        comparisons=comparisons_of(_read(folder / "comparisons.csv", pd.read_csv)),
         confusion=_read(folder / "confusion.csv", lambda p: pd.read_csv(p, keep_default_na=False)),
-        history=_read(folder / "plots" / "history.csv", _csv),
+        history=_read(folder / "plots" / "history.csv", pd.read_csv),
         facts={key: _read(data / f"{key}.json", read_json) for key in params.datasets},
         floors={key: _read(data / f"{key}.floor.json", read_json) for key in params.datasets},
         descriptions={
@@ -139,7 +142,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         results=results,
         audits={key: _read(data / f"{key}.audit.json", read_json) for key in params.datasets},
         noise=_read(folder / "label_noise.json", read_json),
-        tables={name: _read(folder / f"{name}.csv", _csv) for name in tables},
+        tables={name: _read(folder / f"{name}.csv", pd.read_csv) for name in tables},
         latency=_latency(params, root),
         pictures=(*sampled(params, root), *explained(params, root)),
     )
@@ -157,11 +160,6 @@ def _latency(params: Params, root: Path) -> dict[str, dict[str, Any]]:
         for how in params.latency
     }
     return {how: timed for how, timed in found.items() if timed}
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """A table as it stands; one without rows keeps its columns."""
-    return pd.read_csv(path)
 
 
 def _read(path: Path, read: Callable[[Path], Any]) -> Any:

@@ -71,7 +71,7 @@ def _run_of(cell: Cell, record: dict[str, Any]) -> Run:
 
 
 def _table(params: Params, name: str) -> pd.DataFrame:
-    return pd.read_csv(Path("reports", params.study.name, f"{name}.csv"), keep_default_na=True)
+    return pd.read_csv(Path("reports", params.study.name, f"{name}.csv"))
 
 
 def _rows_of(params: Params, table: pd.DataFrame, cell: Cell) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def found(*rows: tuple[float, float, float, float, int, float]) -> Boxes:
     cls, score = table[:, 4].long(), table[:, 5]
     prob = torch.full((len(table), len(CLASSES)), 0.1).double()
     prob[torch.arange(len(table)), cls] = score
-    return Boxes(pixels, score, cls, prob)
+    return Boxes(pixels, score, cls, prob, torch.arange(len(table)))
 
 
 @pytest.fixture

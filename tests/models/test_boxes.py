@@ -7,8 +7,9 @@ import time
 import pytest
 import torch
 from torch import Tensor
+from torchvision.ops import batched_nms
 
-from ferbench.models.boxes import kept_boxes
+from ferbench.models.boxes import NMS_IOU, kept_boxes
 
 # cx cy w h and a score for each of two classes, one a place.
 PLACES = [
@@ -44,6 +45,30 @@ def test_places_that_overlap_less_are_both_kept() -> None:
 def test_at_most_so_many_are_kept_the_best_first() -> None:
     (boxes,) = kept_boxes(decoded(PLACES), classes=2, max_boxes=2)
     assert boxes.score.tolist() == pytest.approx([0.9, 0.6])
+
+
+def test_a_kept_box_says_at_which_place_it_stood() -> None:
+    (boxes,) = kept_boxes(decoded(PLACES), classes=2, max_boxes=10)
+    assert boxes.place.tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize("spread", [200.0, 0.5], ids=["the best suffice", "all are needed"])
+def test_many_places_keep_what_comparing_all_of_them_would(spread: float) -> None:
+    """Against torchvision's suppression of every place and class, whatever their number."""
+    generator = torch.Generator().manual_seed(0)
+    places, classes, most = 4_000, 2, 50
+    centre = 100 + spread * torch.rand(places, 2, generator=generator)
+    size = 20 + 0.1 * torch.rand(places, 2, generator=generator)
+    prob = 0.01 + 0.9 * torch.rand(places, classes, generator=generator)
+    centre[7], prob[7] = torch.tensor([500.0, 500.0]), 0.002  # alone, and worse than all
+    (boxes,) = kept_boxes(torch.cat((centre, size, prob), dim=1).T[None], classes, most)
+
+    corners = torch.cat((centre - size / 2, centre + size / 2), dim=1).repeat(classes, 1)
+    cls = torch.arange(classes).repeat_interleave(places)
+    right = batched_nms(corners, prob.T.flatten(), cls, NMS_IOU)[:most]
+    assert (len(right) < most) == (spread < 1)
+    assert sorted(boxes.place.tolist()) == sorted((right % places).tolist())
+    assert boxes.score.tolist() == prob.T.flatten()[right].tolist()
 
 
 def test_an_image_without_a_box_is_empty_and_the_next_is_not() -> None:

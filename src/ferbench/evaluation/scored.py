@@ -67,9 +67,4 @@ def _place(view: View, face: Face, dataset: SceneDataset) -> int:
     own = np.flatnonzero(chosen == list(scene["unit_id"]).index(face.unit_id))
     if not own.size:  # a box at the threshold of its overlap, on another device
         return int(decoded[0, 4 + face.cls].argmax())
-    # The library says of a kept box which scores and corners it has, not where it stood.
-    box, prob = boxes.xyxy[own[0]], boxes.prob[own[0]]
-    centres, sizes = decoded[0, :2].T, decoded[0, 2:4].T
-    every = torch.cat((centres - sizes / 2, centres + sizes / 2), dim=1)  # (A, 4)
-    apart = (decoded[0, 4 : 4 + classes].T - prob).abs().sum(1) + (every - box).abs().sum(1)
-    return int(apart.argmin())
+    return int(boxes.place[own[0]])

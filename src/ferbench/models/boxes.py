@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ __all__ = ["Boxes", "kept_boxes"]
 
 SCORE_FLOOR = 0.001
 NMS_IOU = 0.7
+# Of places and classes above the floor, how many of an image are compared with one another: the
+# best ones first, and four times as many as long as those are not enough.
+_COMPARED = (1_024, 4_096, 16_384, 65_536)
 
 
 @dataclass(frozen=True)
@@ -22,24 +26,46 @@ class Boxes:
         score: (M,), of the class.
         cls: (M,), class index.
         prob: (M, K), scores of all classes at the same place.
+        place: (M,), index among the A places that the network decodes.
     """
 
     xyxy: Tensor
     score: Tensor
     cls: Tensor
     prob: Tensor
+    place: Tensor
 
 
 def kept_boxes(decoded: Tensor, classes: int, max_boxes: int) -> list[Boxes]:
     """Non-maximum suppression of a batch, class by class, down to a score of 0.001.
 
-    A place may be kept once for each class, as the COCO definition of mAP expects.
+    A place may be kept once for each class, as the COCO definition of mAP expects. The work grows
+    with the square of the boxes that are compared, and a network that knows little leaves tens of
+    thousands on a large picture. Which boxes are kept depends on better ones alone; so where the
+    best thousand already leave `max_boxes`, the others are not looked at.
 
     Args:
         decoded: (N, 4 + K, A), cx cy w h in pixels and a score a class.
         classes: K.
         max_boxes: at most so many an image.
     """
+    scores = decoded[:, 4 : 4 + classes]
+    candidates = (scores > SCORE_FLOOR).flatten(1).sum(dim=1).tolist()
+    kept = _suppressed(decoded, classes, max_boxes, _COMPARED[0])
+    for before, compared in pairwise(_COMPARED):
+        for i, (rows, _) in enumerate(kept):
+            if candidates[i] > before and len(rows) < max_boxes:
+                (kept[i],) = _suppressed(decoded[i : i + 1], classes, max_boxes, compared)
+    return [
+        Boxes(rows[:, :4], rows[:, 4], rows[:, 5].long(), scores[i].float().T[places], places)
+        for i, (rows, places) in enumerate(kept)
+    ]
+
+
+def _suppressed(
+    decoded: Tensor, classes: int, max_boxes: int, compared: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Rows of x1 y1 x2 y2 score class, and the places they are from, of every image."""
     from ultralytics.utils.nms import non_max_suppression
 
     # The library gives up after a time limit and returns nothing for the rest of the batch: a
@@ -51,15 +77,11 @@ def kept_boxes(decoded: Tensor, classes: int, max_boxes: int) -> list[Boxes]:
         multi_label=True,
         max_det=max_boxes,
         nc=classes,
+        max_nms=compared,
         max_time_img=60.0,
         return_idxs=True,
     )
     return [
-        Boxes(
-            xyxy=rows[:, :4],
-            score=rows[:, 4],
-            cls=rows[:, 5].long(),
-            prob=decoded[i, 4 : 4 + classes].float().T[torch.as_tensor(place).view(-1).long()],
-        )
-        for i, (rows, place) in enumerate(zip(kept, places, strict=True))
+        (rows, torch.as_tensor(place).view(-1).long())
+        for rows, place in zip(kept, places, strict=True)
     ]

@@ -33,7 +33,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def study(own_store: Path) -> Params:
     """A scored study in the current folder, as another machine left it."""
     root = Path()
-    params = dataclasses.replace(fabricate(root, faces=40), explain={})
+    params = dataclasses.replace(fabricate(root, faces=40, probes=True), explain={})
     fabricate_reports(root, params)
     write_scoreboard(score_study(params, root), root / "reports" / "demo")
     for cell in all_cells(params):
@@ -68,10 +68,15 @@ def test_a_restored_study_is_recorded_whole_and_twice_adds_nothing(
     curve = client.get_metric_history(run.info.run_id, "val_score")
     assert [point.step for point in curve] == list(range(1, 9))
     assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1
+    detector = found["yolov5s-synthetic-0"].info.run_id
+    sizes = client.get_metric_history(detector, "test_canvas/accuracy")
+    assert [point.step for point in sizes] == [48, 640]
     assert len(run.inputs.dataset_inputs) == 1
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     files = {"run.json", "history.csv", "evaluation.json"}
-    assert names == files | {f"{n}_test.png" for n in ("confusion", "classes", "reliability")}
+    assert names == files | {
+        f"{n}_test.png" for n in ("confusion", "classes", "precision_recall", "reliability")
+    }
     assert "test/recall/anger" in run.data.metrics
     experiment = client.get_experiment(experiment_id(client, "demo"))
     assert "| synthetic | person_70_10_20 | ivsa |" in experiment.tags["mlflow.note.content"]

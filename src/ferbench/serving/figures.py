@@ -1,13 +1,13 @@
-"""Figures of one run for the MLflow UI: confusion, reliability, values of each class."""
+"""Figures of one run for the MLflow UI: confusion, reliability, values and curves of each class."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay
 
-__all__ = ["class_figure", "confusion_figure", "reliability_figure"]
+__all__ = ["class_figure", "confusion_figure", "precision_recall_figure", "reliability_figure"]
 
 _SHOWN = ("precision", "recall", "f1")
 
@@ -34,6 +34,27 @@ def confusion_figure(predictions: pd.DataFrame) -> Figure:
         ax=axes,
     )
     axes.set_title(f"Test, {len(predictions)} faces, share of each true class")
+    return figure
+
+
+def precision_recall_figure(predictions: pd.DataFrame) -> Figure:
+    """Precision over recall of each class against the rest, by the probability it was given.
+
+    A class without a face on test has no curve. A missed face has the probability 0.
+
+    Args:
+        predictions: rows of `predictions.parquet`.
+    """
+    figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
+    for emotion in predictions.columns.drop(["image_id", "target"]):
+        own = predictions["target"] == emotion
+        if own.any():
+            PrecisionRecallDisplay.from_predictions(
+                own, predictions[emotion], name=emotion, drop_intermediate=True, ax=axes
+            )
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.set_title(f"Test, {len(predictions)} faces, each class against the rest")
+    axes.legend(loc="lower left", frameon=False)
     return figure
 
 

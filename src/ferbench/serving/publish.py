@@ -7,7 +7,9 @@ it twice adds nothing.
 
 from __future__ import annotations
 
-import math
+import time
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,14 @@ from ferbench.cells import Cell, all_cells
 from ferbench.files import read_json
 from ferbench.models.weights import load_trained
 from ferbench.params import Params
-from ferbench.serving.figures import class_figure, confusion_figure, reliability_figure
+from ferbench.serving.figures import (
+    class_figure,
+    confusion_figure,
+    precision_recall_figure,
+    reliability_figure,
+)
 from ferbench.serving.registry import logged_model
+from ferbench.serving.run_metrics import Point, run_points
 from ferbench.serving.standing import best_seeds, read_results
 from ferbench.training.tracking import Run, describe_study, open_run_of, run_tags
 
@@ -44,7 +52,8 @@ def publish_study(params: Params) -> dict[str, str]:
         record = read_json(cell.folder / "run.json")
         run = _run_of(cell, record)
         mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
-        run.log_values(_values(_rows_of(params, results, cell), mine["classes"]))
+        numbers = _rows_of(params, results, cell), mine["classes"]
+        _log_points(run, run_points(*numbers, params.compare.metrics, params.probes))
         run.log_dataset(record, Path("reports", "data", f"{cell.dataset}.json"))
         _log_files(run, cell)
         _log_figures(run, cell, mine)
@@ -84,17 +93,29 @@ def _rows_of(params: Params, table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     return mine
 
 
-def _values(results: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
-    """The cell's numbers under names such as `test/accuracy` and `test/recall/anger`.
+def _log_points(run: Run, points: Iterable[Point]) -> None:
+    """Set the cell's numbers; those that stand already are not added again."""
+    from mlflow.entities import Metric
 
-    What is not defined, such as the recall of a class without a face, is left out.
-    """
-    names = results["subset"] + "/" + results["metric"]
-    of_class = classes[classes["subset"] == "test"]
-    class_names = "test/" + of_class["metric"] + "/" + of_class["emotion"]
-    values = pd.concat([results["value"], of_class["value"]]).astype(float)
-    numbers = zip(pd.concat([names, class_names]), values, strict=True)
-    return {name: value for name, value in numbers if not math.isnan(value)}
+    known = run.client.get_run(run.run_id).data.metrics
+    now = int(time.time() * 1000)
+    new = []
+    for name, curve in groupby(sorted(points, key=lambda p: p.name), key=lambda p: p.name):
+        wanted = [(point.step, point.value) for point in curve]
+        # One look at what is known; a curve's earlier points are asked for only if there is one.
+        stands = known.get(name) == wanted[-1][1] and (
+            len(wanted) == 1 or _history(run, name) == wanted
+        )
+        if not stands:
+            new += [Metric(name, value, now, step) for step, value in wanted]
+    run.client.log_batch(run.run_id, metrics=new)
+
+
+def _history(run: Run, name: str) -> list[tuple[int, float]]:
+    """Step and value of the points of a curve, the newest of each step."""
+    points = run.client.get_metric_history(run.run_id, name)
+    newest = {p.step: p.value for p in sorted(points, key=lambda p: p.timestamp)}
+    return sorted(newest.items())
 
 
 def _log_files(run: Run, cell: Cell) -> None:
@@ -104,10 +125,10 @@ def _log_files(run: Run, cell: Cell) -> None:
 
 def _log_figures(run: Run, cell: Cell, tables: dict[str, pd.DataFrame]) -> None:
     classes = tables["classes"]
+    predictions = pd.read_parquet(cell.folder / "predictions.parquet")
     figures = {
-        "confusion_test.png": confusion_figure(
-            pd.read_parquet(cell.folder / "predictions.parquet")
-        ),
+        "confusion_test.png": confusion_figure(predictions),
+        "precision_recall_test.png": precision_recall_figure(predictions),
         "classes_test.png": class_figure(classes[classes["subset"] == "test"]),
         "reliability_test.png": reliability_figure(tables["reliability"]),
     }

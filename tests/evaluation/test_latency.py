@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,3 +132,15 @@ def test_a_precision_that_the_device_lacks_is_skipped_with_the_reason(
     assert not any(key.endswith("_ms") for key in measured)
     with pytest.raises(RuntimeError):
         measure_latency(row, recipe, len(CLASSES), HOW, "cpu")
+
+
+def test_the_driver_is_what_its_own_tool_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert latency._hardware("cuda")["driver"] == "unknown"
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 570.86.15\necho 570.86.15\n")
+    tool.chmod(0o755)
+    assert latency._hardware("cuda")["driver"] == "570.86.15"

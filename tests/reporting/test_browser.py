@@ -1,14 +1,13 @@
 """The pages in a real browser: wide and narrow, light and dark, from the file system.
 
-Needs Chromium: `CHROMIUM` names it, else `chromium`, `chromium-browser` or `google-chrome` is taken
-from the path. With `FERBENCH_REPORT=<index.html>` and `FERBENCH_SCREENSHOTS=<folder>` the beginning
-of that page is saved as `report_desktop.png` and `report_phone.png`.
+Needs Chromium (`tests.chromium`). With `FERBENCH_REPORT=<index.html>` and
+`FERBENCH_SCREENSHOTS=<folder>` the beginning of that page is saved as `report_desktop.png` and
+`report_phone.png`.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +15,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.chromium import needs_chromium, open_chromium
 
 from ferbench.params import Params
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path; CHROMIUM=<its path> names one"
-)
+pytestmark = needs_chromium
 WIDE, NARROW = (1280, 900), (390, 844)
 PAGES = ("demo/index.html", "index.html")
 VIEWS = [(size, scheme) for size in (WIDE, NARROW) for scheme in ("light", "dark")]
@@ -46,10 +41,8 @@ def reports(made: tuple[Path, Params, Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -190,4 +191,18 @@ def _hardware(device: str) -> dict[str, Any]:
     if device == "cpu":
         name = torch.cpu.get_capabilities().get("cpu_name", platform.processor())
         return {"name": name, "cores": psutil.cpu_count(logical=True)}
-    return {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "cuda": torch.version.cuda,
+        "driver": _driver(),
+    }
+
+
+def _driver() -> str:
+    """Version of the GPU's driver, as its own tool tells it."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.partition("\n")[0].strip()

@@ -173,8 +173,10 @@ def latency_notes(files: StudyFiles) -> tuple[str, ...]:
     notes = []
     for how, timed in files.latency.items():
         first = next(iter(timed.values()))
-        hardware = first.get("hardware", {})
-        name = hardware.get("name", "") if isinstance(hardware, Mapping) else hardware
+        hardware = first["hardware"]
+        name = hardware["name"]
+        if "driver" in hardware:
+            name += f" (driver {hardware['driver']}, CUDA {hardware['cuda']})"
         notes.append(
             f"{how}: {first['device']} {name}, {count(first['threads'])} "
             f"thread{'' if first['threads'] == 1 else 's'}, batch {first['batch']}, "

@@ -20,7 +20,7 @@ def main() -> None:
     key, row = dataset_from_words(load_params(), sys.argv[1:])
     source = load("ferbench.data.sources", row.source)(row.options)
     record = fetch(source, row.source, row.archive, Path("data/raw") / key)
-    print(f"{key}: {record['files']} files of {source.METADATA.title}")
+    print(f"{key}: {record['files']} files of {source.metadata.title}")
     for name in record["unverified"]:
         print(f"warning: no checksum is known for {name}; recorded as it is", file=sys.stderr)
 

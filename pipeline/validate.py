@@ -23,7 +23,7 @@ def main() -> None:
     key, row = dataset_from_words(params, sys.argv[1:])
     reports = Path("reports/data")
     folders = (Path("data/raw") / key, Path("data/interim") / key, reports / "docs" / key)
-    metadata = load("ferbench.data.sources", row.source).METADATA
+    metadata = load("ferbench.data.sources", row.source)(row.options).metadata
     report = validate(row, metadata, params.validate, folders)
     write_json(reports / f"{key}.json", report)
     with whole_file(reports / f"{key}.html") as page:

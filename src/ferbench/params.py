@@ -84,6 +84,16 @@ class Dataset:
     resplit: bool
     options: Mapping[str, Any]
 
+    @property
+    def trained_on(self) -> str:
+        """The source that is learnt from: another than `source` where two make one data set."""
+        return str(self.options.get("train", self.source))
+
+    @property
+    def tested_on(self) -> str:
+        """The source of the test images, likewise."""
+        return str(self.options.get("test", self.source))
+
 
 @dataclass(frozen=True)
 class Variant:

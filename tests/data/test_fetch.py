@@ -220,9 +220,9 @@ def test_source_that_makes_its_data_needs_no_archive(tmp_path: Path) -> None:
         def read(self, root: Path) -> Reading:
             return Reading()
 
-        def make(self, root: Path) -> bool:
+        def make(self, root: Path) -> dict[str, str]:
             (root / "made.txt").write_text("x")
-            return True
+            return {}
 
         def prepare(self, root: Path) -> None:
             (root / "made.txt").rename(root / "prepared.txt")

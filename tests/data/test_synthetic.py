@@ -26,7 +26,7 @@ FAULTS = {"exact_duplicates": 6, "label_conflicts": 4, "near_duplicates": 5, "co
 def make(root: Path, **options: Any) -> Reading:
     source = Synthetic({**SMALL, **options})
     root.mkdir(exist_ok=True)
-    assert source.make(root)
+    assert source.make(root) == {}
     return source.read(root)
 
 

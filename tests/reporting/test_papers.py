@@ -194,6 +194,12 @@ def test_a_row_on_canvases_is_held_against_the_probe_of_that_kind(tmp_path):
     assert (row["mean"], row["n"], row["verdict"]) == (pytest.approx(0.45), 2, "not comparable")
     assert row["printed"] == pytest.approx(0.4708)
     assert "35,887 images" in row["reason"]
+    assert "trained on fer2013, the paper's on ExpW" in row["reason"]
+    ((key, alone),) = params.datasets.items()
+    crossed = replace(alone, source="cross", options={"train": "expw", "test": "fer2013"})
+    params = replace(probed.params, datasets={key: crossed})
+    reason = paper_rows(replace(probed, params=params)).set_index("row").loc[name, "reason"]
+    assert "35,887 images" in reason and "trained on" not in reason
 
 
 def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):

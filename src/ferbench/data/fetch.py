@@ -39,17 +39,18 @@ def fetch(source: Source, name: str, archive: str | None, root: Path) -> dict[st
         # A killed run cannot clean up after itself.
         shutil.rmtree(leftover, ignore_errors=True)
     with fresh_folder(root) as folder:
-        sums: dict[str, str] = {}
-        if not source.make(folder):
-            for path in find_archives(source.METADATA, archive):
-                sums[path.name] = _checked_sum(path, source.METADATA)
+        sums = source.make(folder)
+        if sums is None:
+            sums = {}
+            for path in find_archives(source.metadata, archive):
+                sums[path.name] = _checked_sum(path, source.metadata)
                 _place(path, folder)
         source.prepare(folder)
         record = {
             "source": name,
             "archives": sums,
             "files": sum(1 for _ in _files(folder)),
-            "unverified": sorted(sums.keys() - source.METADATA.sha256.keys()),
+            "unverified": sorted(sums.keys() - source.metadata.sha256.keys()),
         }
         write_json(folder / PROVENANCE, record)
     return record

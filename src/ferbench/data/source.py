@@ -160,6 +160,11 @@ class Source(ABC):
             _check_type(key, value, self.OPTIONS[key])
         self.options: dict[str, Any] = {**self.OPTIONS, **options}
 
+    @property
+    def metadata(self) -> Metadata:
+        """`METADATA`, completed where the options decide what it says."""
+        return self.METADATA
+
     @abstractmethod
     def read(self, root: Path) -> Reading:
         """Records of the raw folder `root`, in a fixed order; reading twice gives the same.
@@ -168,10 +173,14 @@ class Source(ABC):
             InputError: the layout is not the published one, or a class is unknown.
         """
 
-    def make(self, root: Path) -> bool:
-        """Make the data in `root` instead of fetching it; False if this source is fetched."""
+    def make(self, root: Path) -> dict[str, str] | None:
+        """Make the data in `root` instead of fetching it; None if this source is fetched.
+
+        Returns:
+            SHA-256 by name of the archives that were taken.
+        """
         del root
-        return False
+        return None
 
     def prepare(self, root: Path) -> None:
         """Turn what was unpacked into `root` into readable images, where it is not yet.

@@ -77,7 +77,7 @@ def against_papers(files: StudyFiles) -> list[Against]:
 
 def _all(value: PrintedValue, files: StudyFiles) -> Iterator[Against]:
     source, answered = SOURCES.get(value.dataset), files.params.study.answers
-    keys = [k for k, row in files.params.datasets.items() if row.source == source]
+    keys = [k for k, row in files.params.datasets.items() if row.tested_on == source]
     found = []
     if value.model in files.params.variants:
         found = [one for key in keys for one in _against(value, files, key)]
@@ -126,7 +126,7 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
     row, recipe = files.params.datasets[key], files.params.recipe_of(str(value.model))
     detects = files.descriptions[str(value.model)]["task"] == "detect"
     protocol, doubt = (
-        _PROTOCOLS.get((value.paper, row.source)),
+        _PROTOCOLS.get((value.paper, row.tested_on)),
         _DOUBTS.get((value.paper, value.table)),
     )
     checks = [
@@ -137,6 +137,10 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
             "it does not say how it degraded",
         ),
         (doubt is not None, str(doubt)),
+        (
+            row.trained_on != SOURCES.get(value.trained_on),
+            f"trained on {row.trained_on}, the paper's on {value.trained_on}",
+        ),
         (protocol is None, "the paper does not say how it split"),
         (protocol not in (None, row.protocol), f"split {row.protocol}, the paper's {protocol}"),
         (row.limit is not None, f"at most {count(row.limit)} images of the data set"),

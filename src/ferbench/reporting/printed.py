@@ -61,7 +61,8 @@ class PrintedValue:
         table: such as `T1`.
         row: the row's own words.
         model: name that our variant of it has; None if it was never a model of ours.
-        dataset: in the paper's words.
+        dataset: of the test images, in the paper's words.
+        trained_on: likewise, of what the model learnt from.
         metric: ours; `recall:anger` is that of a class, `said:anger:disgust` the share of a class's
             faces that were given another's name.
         value: as a fraction.
@@ -76,6 +77,7 @@ class PrintedValue:
     row: str
     model: str | None
     dataset: str
+    trained_on: str
     metric: str
     value: float
     epoch: int | None
@@ -155,13 +157,15 @@ def _values(
 ) -> Iterator[PrintedValue]:
     units = table.get("units", {})
     probes = [(k, str(v)) for k, v in row.get("variant", {}).items() if k in PROBES]
+    dataset = str(row.get("dataset", table.get("dataset", "")))
     for key, metric, printed in _scores(row):
         yield PrintedValue(
             paper=paper,
             table=name,
             row=str(row["row"]),
             model=row.get("model"),
-            dataset=str(row.get("dataset", table.get("dataset", ""))),
+            dataset=dataset,
+            trained_on=str(table.get("trained_on", dataset)),
             metric=metric,
             value=printed / (1 if units.get(key) == "fraction" else 100),
             epoch=row.get("opt_epoch"),

@@ -115,7 +115,7 @@ def _class_table(files: StudyFiles, key: str, subset: str) -> Table:
         return Table(f"classes_{subset}_{key}", ())
     change = _changes(classes, subset)
     rows = [_class_row(variant, part) for variant, part in change.items()]
-    source, printed = files.params.datasets[key].source, []
+    source, printed = files.params.datasets[key].tested_on, []
     for delta in printed_deltas():
         if delta.model in change and delta.source == source:
             name = f"{delta.model} as {delta.paper}-{delta.table} prints"

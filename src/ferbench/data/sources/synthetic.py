@@ -67,7 +67,7 @@ class Synthetic(Source):
         "min_intensity": 0.3,
     }
 
-    def make(self, root: Path) -> bool:
+    def make(self, root: Path) -> dict[str, str]:
         """Draw the pictures and write them with their labels.
 
         Raises:
@@ -85,7 +85,7 @@ class Synthetic(Source):
                 (images / item.file).write_bytes(item.content)
                 row = [item.file, item.emotion, item.person, item.sequence, item.source_split]
                 writer.writerow([*row, json.dumps(item.faces)])
-        return True
+        return {}
 
     def _check(self) -> None:
         if self.options["form"] not in _FORMS:

@@ -385,7 +385,7 @@ def test_a_class_that_is_never_answered_has_no_precision_and_one_without_faces_n
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_cm_diag_is_the_diagonal_that_ultralytics_prints(seed):
+def test_the_confusion_of_boxes_is_the_matrix_that_ultralytics_prints(seed):
     from ultralytics.utils.metrics import ConfusionMatrix
 
     boxes = random_boxes(seed)
@@ -403,6 +403,9 @@ def test_cm_diag_is_the_diagonal_that_ultralytics_prints(seed):
                 }
             )
         judge.process_batch(*sides, conf=0.25, iou_thres=0.45)
+    # theirs: predicted, true; ours the other way round
+    assert seen(boxes).confusion.tolist() == judge.matrix.T.tolist()
+    assert seen(boxes).confusion[-1].sum() > 0 and seen(boxes).confusion[:, -1].sum() > 0
     columns = judge.matrix.sum(axis=0)[:3]
     expected = (np.diag(judge.matrix)[:3][columns > 0] / columns[columns > 0]).mean()
     assert load("cm_diag")(seen(boxes)) == pytest.approx(expected, abs=1e-6)

@@ -83,6 +83,17 @@ def test_accuracy_of_a_detector_is_taken_at_the_score_threshold(study):
     assert at.loc["coverage", "value"] == pytest.approx((answers["score"] >= 0.5).sum() / 90)
 
 
+def test_boxes_are_counted_with_background_for_detectors_alone(study):
+    root, params = study
+    board = score_study(params, root)
+    boxes = board.confusion.query("subset == 'test_boxes'")
+    assert set(boxes["variant"]) == {"yolov5s", "yolov5s_osam"}
+    of_faces = boxes[boxes["target"] != "background"].groupby(["variant", "seed"])["count"].sum()
+    faces = board.results.query("subset == 'test' and metric == 'faces'")["value"].unique()
+    assert of_faces.unique().tolist() == faces.tolist()
+    assert set(boxes["target"]) == set(boxes["predicted"]) and "background" in set(boxes["target"])
+
+
 def test_confusion_counts_add_up_to_the_accuracy(study):
     root, params = study
     board = score_study(params, root)

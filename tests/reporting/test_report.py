@@ -168,4 +168,7 @@ def test_every_table_of_the_page_is_a_csv_and_every_chart_a_file(made):
     # The findings are no table of the page, but a list.
     assert linked == stored - {"tables/findings.csv"}
     text = (folder / "index.html").read_text(encoding="utf-8")
-    assert text.count('role="img"') == len(list((folder / "figures").iterdir()))
+    charts = {path.stem for path in (folder / "figures").iterdir()}
+    assert text.count('role="img"') == len(charts)
+    of_boxes = {name for name in charts if name.startswith("boxes_")}
+    assert of_boxes == {"boxes_synthetic_yolov5s", "boxes_synthetic_yolov5s_osam"}

@@ -19,6 +19,8 @@ __all__ = ["Detections", "over_classes"]
 # IoU thresholds of the COCO definition: 0.5, 0.55, ..., 0.95.
 _OVERLAPS = tuple(np.linspace(0.5, 0.95, 10))
 _FOUND = 0.5  # IoU from which a box has found a face
+# Least score and overlap of the confusion matrix of boxes.
+_COUNTED, _NEAR = 0.25, 0.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +67,27 @@ class Detections:
         right[one_to_one(same)["box"]] = True
         return best_point(self.said["score"].to_numpy(float), right, said, truth, self.classes)
 
-    def confusion(self, least_score: float, least_iou: float) -> NDArray[np.int64]:
-        """(K, K + 1) annotated boxes by class and by the class of the box that found them.
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """(K + 1, K + 1) counts by class of the face and class of the box; last is background.
 
-        The last column counts those that no box found.
+        The matrix that YOLO libraries print, turned: boxes score at least 0.25 and overlap the face
+        by at least 0.45; by falling score each takes the free face that it overlaps most, whatever
+        its class. The last column counts faces without a box, the last row boxes without a face.
+        The first versions of those libraries took pairs by falling overlap instead.
         """
         number = {word: index for index, word in enumerate(self.classes)}
-        fit = (self.pairs["score"] >= least_score) & (self.pairs["iou"] >= least_iou)
+        background = len(number)
+        fit = (self.pairs["score"] >= _COUNTED) & (self.pairs["iou"] >= _NEAR)
         found = one_to_one(self.pairs[fit])
         target = self.truth["emotion"].map(number).to_numpy(np.int64)
-        answer = np.full(len(target), len(number))
-        answer[found["face"]] = self.said["emotion"].map(number).loc[found["box"]]
-        counts = np.zeros((len(number), len(number) + 1), dtype=np.int64)
+        said = self.said["emotion"].map(number)
+        answer = np.full(len(target), background)
+        answer[found["face"]] = said.loc[found["box"]]
+        counts = np.zeros((background + 1, background + 1), dtype=np.int64)
         np.add.at(counts, (target, answer), 1)
+        alone = said[(self.said["score"] >= _COUNTED) & ~said.index.isin(found["box"])]
+        np.add.at(counts[background], alone.to_numpy(np.int64), 1)
         return counts
 
     def found(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ferbench.evaluation.answers import MISSED, answer_table, best_seeds, labels
@@ -24,6 +25,9 @@ from ferbench.params import Params
 
 __all__ = ["Scoreboard", "score_study", "write_scoreboard"]
 
+# The subset under which `confusion.csv` counts all boxes on test, and its word for no face or box.
+BOXES, BACKGROUND = "test_boxes", "background"
+
 
 @dataclass(frozen=True)
 class Scoreboard:
@@ -32,7 +36,8 @@ class Scoreboard:
     Args:
         results: study, dataset, protocol, variant, seed, subset, metric, value.
         classes: the same with emotion before metric.
-        confusion: study, dataset, protocol, variant, seed, subset, target, predicted, count.
+        confusion: study, dataset, protocol, variant, seed, subset, target, predicted, count; of
+            faces, and as subset `test_boxes` of a detector's boxes.
         reliability: study, dataset, protocol, variant, seed, and the bins of the test answers.
         answers: every test face of every cell, as `ferbench.evaluation.answers` has it, and `best`,
             whether the cell is its variant's best on val.
@@ -123,6 +128,8 @@ def _score_cell(tables: _Tables, params: Params, finished: Finished, images: Ima
         if name in SUBSETS:
             tables.confusion.extend({**here, **count} for count in _tally(answers))
         if name == "test":
+            boxes = {**place, "subset": BOXES}
+            tables.confusion.extend({**boxes, **count} for count in _box_tally(answers))
             bins = reliability(answers.raw, answers.target)
             tables.reliability.append(_placed(bins, place))
             whose = {"key": cell.dataset, **data, "variant": cell.variant, "seed": cell.seed}
@@ -156,6 +163,15 @@ def _tally(answers: Answers) -> Iterable[dict[str, Any]]:
     counts = Counter(zip(words["target"], words["predicted"], strict=True))
     for target, word in itertools.product(answers.classes, [*answers.classes, MISSED]):
         yield {"target": target, "predicted": word, "count": counts[target, word]}
+
+
+def _box_tally(answers: Answers) -> Iterable[dict[str, Any]]:
+    """The same of a detector's boxes, where a face or a box without the other is background."""
+    if answers.detections is None:
+        return
+    words = [*answers.classes, BACKGROUND]
+    for (row, column), count in np.ndenumerate(answers.detections.confusion):
+        yield {"target": words[row], "predicted": words[column], "count": int(count)}
 
 
 def _means(results: pd.DataFrame, params: Params) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from ferbench.reporting.tables import comparison_table, leaderboard_table, metri
 from ferbench.reporting.verdict import Verdict, judge
 
 __all__ = ["Data", "Section", "section_of"]
+
+_BOXES = "test_boxes"  # the subset of `confusion.csv` that counts a detector's boxes
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Section:
     power: Block | None
     power_words: tuple[str, ...]
     confusions: tuple[Chart, ...]
+    box_confusions: tuple[Chart, ...]
     classes: Block | None
     reliability: tuple[Chart, ...]
     robustness: list[Block]
@@ -87,7 +90,13 @@ class Section:
     @property
     def charts(self) -> list[Chart]:
         """All charts."""
-        several = (*self.differences, *self.confusions, *self.reliability, *self.curves)
+        several = (
+            *self.differences,
+            *self.confusions,
+            *self.box_confusions,
+            *self.reliability,
+            *self.curves,
+        )
         of_blocks = [chart for block in self.blocks for chart in block.charts]
         return [self.leaderboard_chart, self.data.classes, *several, *of_blocks]
 
@@ -124,6 +133,7 @@ def section_of(files: StudyFiles, key: str) -> Section:
         power=power_block(files, key),
         power_words=power_words(files, key),
         confusions=tuple(_confusion(files, key, mean) for mean in ranked),
+        box_confusions=tuple(_box_confusions(files, key, ranked)),
         classes=class_block(files, key, ranked),
         reliability=reliability_charts(files, key, ranked),
         robustness=robustness_blocks(files, key),
@@ -160,6 +170,16 @@ def _confusion(files: StudyFiles, key: str, mean: Mean) -> Chart:
     ours = (table["variant"] == mean.variant) & (table["subset"] == "test")
     title = f"{mean.variant}, {percent(mean.mean)} % {mean.metric}"
     return confusion_chart(f"confusion_{key}_{mean.variant}", title, shares(table[ours]))
+
+
+def _box_confusions(files: StudyFiles, key: str, ranked: Sequence[Mean]) -> Iterator[Chart]:
+    """Of the detectors' boxes, background among the classes."""
+    table = files.here(files.confusion, key)
+    for mean in ranked:
+        ours = table[(table["variant"] == mean.variant) & (table["subset"] == _BOXES)]
+        if len(ours):
+            name, title = f"boxes_{key}_{mean.variant}", f"{mean.variant}, boxes"
+            yield confusion_chart(name, title, shares(ours))
 
 
 def _curve(files: StudyFiles, key: str, mean: Mean) -> Chart:

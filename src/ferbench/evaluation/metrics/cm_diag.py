@@ -2,9 +2,8 @@
 
 mean over classes of faces found by a box of their class / N_c, in [0, 1], higher is better: a
 macro recall, and the one figure like an accuracy that YOLO libraries print (their columns are true
-classes). Boxes score at least 0.25 and overlap the face by at least 0.45; by falling score each
-takes the free face that it overlaps most, whatever its class. The first versions of those libraries
-took pairs by falling overlap instead. A class without an annotated box is left out of the mean.
+classes). Which box finds which face is said in `Detections.confusion`. A class without an annotated
+box is left out of the mean.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ __all__ = ["cm_diag"]
 HIGHER_IS_BETTER = True
 INPUT = "boxes"
 BOUNDS = (0.0, 1.0)
-
-_LEAST_SCORE = 0.25
-_LEAST_IOU = 0.45
 
 
 def cm_diag(detections: Detections) -> float:
@@ -36,7 +32,7 @@ def cm_diag(detections: Detections) -> float:
     >>> round(cm_diag(Detections(boxes, ["anger", "fear"], threshold=0.5)), 4)
     1.0
     """
-    counts = detections.confusion(_LEAST_SCORE, _LEAST_IOU)
+    counts = detections.confusion[:-1]
     support = counts.sum(axis=1)
     recall = np.full(len(counts), np.nan)
     np.divide(np.diag(counts), support, out=recall, where=support > 0)

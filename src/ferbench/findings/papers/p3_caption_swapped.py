@@ -1,0 +1,55 @@
+"""P3's two confusion matrices stand in the other order than their caption says.
+
+Source: P3, "YOLOv6 with weighted class loss", figure 4 (counts) and table 2 (accuracies of the
+small model, mean over the five sizes of a face).
+Differs: four cells of the figure are unreadable in the text at hand; one of them is on a diagonal,
+so the lower matrix's accuracy is given from below.
+"""
+
+from __future__ import annotations
+
+from ferbench.findings.result import Finding, judged
+
+__all__ = ["p3_caption_swapped"]
+
+# P3, figure 4: the diagonals from top to bottom of a matrix; None is unreadable.
+_UPPER = (749, 53, 51, 6543, 761, 2112, 4394)
+_LOWER = (1366, None, 47, 6925, 1238, 2812, 4878)
+_HAPPY = (71, 0, 0, 6925, 99, 263, 801)  # the lower matrix's row of happy faces
+_WEIGHTED, _PLAIN = 40.85, 47.08  # P3, table 2, per cent
+_ALL_FACES = 35_887  # FER2013, all three parts
+_HAPPY_TESTED = 895 + 879  # of both test parts
+
+
+def p3_caption_swapped() -> Finding:
+    """Accuracies of the two matrices beside those of the table."""
+    upper = 100 * sum(_UPPER) / _ALL_FACES
+    lower = 100 * sum(count or 0 for count in _LOWER) / _ALL_FACES
+    happy = sum(_HAPPY)
+    return judged(
+        "p3_caption_swapped",
+        "P3, figure 4 and table 2",
+        "The upper matrix, captioned as without weights by class, is that of the weighted loss, "
+        "and both count images of training.",
+        measured={
+            "upper matrix: share of all faces on its diagonal, %": upper,
+            "lower matrix: the same, at least, %": lower,
+            "table: weighted, %": _WEIGHTED,
+            "table: not weighted, %": _PLAIN,
+            "happy faces in the lower matrix": happy,
+            "happy faces in both test parts": _HAPPY_TESTED,
+        },
+        checks={
+            "the upper matrix has the weighted accuracy, within 0.02 points": abs(upper - _WEIGHTED)
+            < 0.02,
+            "it has not the other": abs(upper - _PLAIN) > 1,
+            "the lower matrix is above the weighted accuracy by over five points": lower - _WEIGHTED
+            > 5,
+            "a class has more faces than both test parts": happy > _HAPPY_TESTED,
+        },
+        verdict=f"The upper diagonal holds {upper:.2f} % of {_ALL_FACES:,} faces, the table's "
+        f"weighted {_WEIGHTED} %, and the lower one at least {lower:.1f} %, so the caption is "
+        f"swapped; {happy:,} happy faces were counted where the test parts have "
+        f"{_HAPPY_TESTED:,}, so images of training are among them.",
+        ours="Weighted and plain loss are two variants; what is tested is never learnt from.",
+    )

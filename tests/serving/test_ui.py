@@ -27,7 +27,7 @@ from tests.chromium import needs_chromium, open_chromium
 from ferbench.params import Params
 from ferbench.serving.publish import publish_study
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 ASKED = ("FERBENCH_STORE", "FERBENCH_STUDY", "FERBENCH_SCREENSHOTS")
 SLOW_MS = 60_000
 

@@ -14,6 +14,7 @@ from tests.fabricated_study import CLASSES
 
 from ferbench.evaluation.metrics.ece import ece
 from ferbench.params import Params
+from ferbench.reporting.confused import confused_table
 from ferbench.reporting.cost import Point, front, latency_notes, latency_table
 from ferbench.reporting.index import read_cards, write_index
 from ferbench.reporting.leaks import leak_block, noise_words
@@ -257,3 +258,40 @@ def test_two_clean_faces_are_not_held_against_the_leaked_ones(files: StudyFiles)
     assert any(
         "2 faces in the smaller part" in line for line in leak_block(small, "synthetic").words
     )
+
+
+def test_the_pair_most_confused_is_told_for_every_variant(files: StudyFiles) -> None:
+    """Two faces of three that are angry are called disgusted by A, and none by B."""
+    counts = {
+        ("A", "anger", "anger"): 1,
+        ("A", "anger", "disgust"): 2,
+        ("A", "disgust", "disgust"): 3,
+        ("A", "disgust", "anger"): 1,
+        ("A", "fear", "fear"): 4,
+        ("B", "anger", "anger"): 3,
+        ("B", "disgust", "none"): 4,
+        ("B", "fear", "anger"): 1,
+        ("B", "fear", "fear"): 3,
+    }
+    words = ("anger", "disgust", "fear")
+    rows = [
+        {"variant": v, "target": t, "predicted": p, "count": counts.get((v, t, p), 0)}
+        for v, t, p in itertools.product("AB", words, (*words, "none"))
+    ]
+    place = {"study": "demo", "dataset": PLACE[0], "protocol": PLACE[1]}
+    table = pd.DataFrame(rows).assign(seed=0, subset="test", **place)
+    ranked = [replace(files.means[0], variant=variant) for variant in "AB"]
+    found = confused_table(replace(files, confusion=table), "synthetic", ranked)
+    raws = [tuple(cell.raw for cell in row.values()) for row in found.rows]
+    assert raws[:2] == [
+        ("anger, disgust", "A", pytest.approx(1 / 3), 0.75, pytest.approx(2 / 3), 0.25),
+        ("anger, disgust", "B", 1.0, 0.0, 0.0, 0.0),
+    ]
+    assert [row[0] for row in raws[2:]] == ["anger, fear", "anger, fear"]
+
+
+def test_where_nobody_confuses_anything_there_is_no_pair(files: StudyFiles) -> None:
+    table = files.confusion[files.confusion["target"] == files.confusion["predicted"]]
+    ranked = [mean for mean in files.means if mean.metric == "accuracy"]
+    found = confused_table(replace(files, confusion=table), "synthetic", ranked[:1])
+    assert found.rows == ()

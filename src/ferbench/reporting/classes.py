@@ -8,6 +8,7 @@ import pandas as pd
 
 from ferbench.emotions import in_order
 from ferbench.reporting.blocks import Block, Table, Value, number, share, word
+from ferbench.reporting.confused import confused_table
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
@@ -28,9 +29,14 @@ def class_block(files: StudyFiles, key: str, ranked: list[Mean]) -> Block | None
     return Block(
         title="Class by class",
         words=_words(means, emotions, variants),
-        tables=(
-            _short(f"classes_f1_{key}", means, emotions, variants),
-            _long(f"classes_{key}", means, emotions, variants),
+        tables=tuple(
+            table
+            for table in (
+                _short(f"classes_f1_{key}", means, emotions, variants),
+                confused_table(files, key, ranked),
+                _long(f"classes_{key}", means, emotions, variants),
+            )
+            if table.rows
         ),
         note="Means over seeds, on test. ap and auroc are of the probabilities, one class against "
         "the rest; what ends in box or 50 is of a detector's boxes.",

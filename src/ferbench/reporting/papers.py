@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ferbench.params import Dataset
 from ferbench.reporting.measured import measured
 from ferbench.reporting.numbers import count
 from ferbench.reporting.printed import SOURCES, PrintedValue, printed_values
@@ -123,12 +124,9 @@ def _subsets(value: PrintedValue, files: StudyFiles) -> list[str]:
 
 def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -> list[str]:
     """Why the two numbers do not measure the same; empty if they do."""
-    row, recipe = files.params.datasets[key], files.params.recipe_of(str(value.model))
+    recipe = files.params.recipe_of(str(value.model))
     detects = files.descriptions[str(value.model)]["task"] == "detect"
-    protocol, doubt = (
-        _PROTOCOLS.get((value.paper, row.tested_on)),
-        _DOUBTS.get((value.paper, value.table)),
-    )
+    doubt = _DOUBTS.get((value.paper, value.table))
     checks = [
         (value.quoted, "the paper quotes this value from another work"),
         (bool(value.setting), f"the row is about {value.setting}"),
@@ -137,13 +135,7 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
             "it does not say how it degraded",
         ),
         (doubt is not None, str(doubt)),
-        (
-            row.trained_on != SOURCES.get(value.trained_on),
-            f"trained on {row.trained_on}, the paper's on {value.trained_on}",
-        ),
-        (protocol is None, "the paper does not say how it split"),
-        (protocol not in (None, row.protocol), f"split {row.protocol}, the paper's {protocol}"),
-        (row.limit is not None, f"at most {count(row.limit)} images of the data set"),
+        *_other_data(value, files.params.datasets[key]),
         (
             recipe.epochs < (value.epoch or 0),
             f"at most {recipe.epochs} epochs, the paper's best was {value.epoch}",
@@ -155,6 +147,20 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
         (mean.n < 2, "one seed has no interval"),
     ]
     return [reason for holds, reason in checks if holds]
+
+
+def _other_data(value: PrintedValue, row: Dataset) -> list[tuple[bool, str]]:
+    """Whether the data or its split are others, and in what."""
+    protocol = _PROTOCOLS.get((value.paper, row.tested_on))
+    return [
+        (
+            row.trained_on != SOURCES.get(value.trained_on),
+            f"trained on {row.trained_on}, the paper's on {value.trained_on}",
+        ),
+        (protocol is None, "the paper does not say how it split"),
+        (protocol not in (None, row.protocol), f"split {row.protocol}, the paper's {protocol}"),
+        (row.limit is not None, f"at most {count(row.limit)} images of the data set"),
+    ]
 
 
 def _remarks(files: StudyFiles, key: str) -> tuple[str, ...]:

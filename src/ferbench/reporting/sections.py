@@ -115,7 +115,6 @@ def section_of(files: StudyFiles, key: str) -> Section:
     ranked = at(files.means, (name, protocol), metric)
     pairs = [c for c in files.comparisons if (c.dataset, c.protocol) == (name, protocol)]
     first = [c for c in pairs if (c.metric, c.test) == (metric, compare.tests[0])]
-    title = f"{metric} of every variant on {name} under {protocol}, best first"
     return Section(
         key=key,
         name=name,
@@ -123,7 +122,7 @@ def section_of(files: StudyFiles, key: str) -> Section:
         verdict=judge(ranked, files.floor(key), first, compare.alpha),
         source=source_line(files, key),
         leaderboard=leaderboard_table(files, key, metric),
-        leaderboard_chart=leaderboard_chart(f"leaderboard_{key}", title, ranked, files.floor(key)),
+        leaderboard_chart=_leaderboard(files, key, ranked),
         metrics=metrics_table(files, key, ranked),
         data=_data(files, key),
         comparisons=comparison_table(f"comparisons_{key}", first, compare.alpha),
@@ -139,6 +138,12 @@ def section_of(files: StudyFiles, key: str) -> Section:
         robustness=robustness_blocks(files, key),
         curves=tuple(_curve(files, key, mean) for mean in ranked),
     )
+
+
+def _leaderboard(files: StudyFiles, key: str, ranked: Sequence[Mean]) -> Chart:
+    name, protocol = files.place(key)
+    title = f"{ranked[0].metric} of every variant on {name} under {protocol}, best first"
+    return leaderboard_chart(f"leaderboard_{key}", title, ranked, files.floor(key))
 
 
 def _data(files: StudyFiles, key: str) -> Data:

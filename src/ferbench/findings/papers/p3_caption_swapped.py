@@ -8,6 +8,8 @@ so the lower matrix's accuracy is given from below.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ferbench.findings.result import Finding, judged
 
 __all__ = ["p3_caption_swapped"]
@@ -19,18 +21,19 @@ _HAPPY = (71, 0, 0, 6925, 99, 263, 801)  # the lower matrix's row of happy faces
 _WEIGHTED, _PLAIN = 40.85, 47.08  # P3, table 2, per cent
 _ALL_FACES = 35_887  # FER2013, all three parts
 _HAPPY_TESTED = 895 + 879  # of both test parts
+_CLAIM = (
+    "The upper matrix, captioned as without weights by class, is that of the weighted loss, and "
+    "both count images of training."
+)
 
 
 def p3_caption_swapped() -> Finding:
     """Accuracies of the two matrices beside those of the table."""
-    upper = 100 * sum(_UPPER) / _ALL_FACES
-    lower = 100 * sum(count or 0 for count in _LOWER) / _ALL_FACES
-    happy = sum(_HAPPY)
+    upper, lower, happy = _accuracy(_UPPER), _accuracy(_LOWER), sum(_HAPPY)
     return judged(
         "p3_caption_swapped",
         "P3, figure 4 and table 2",
-        "The upper matrix, captioned as without weights by class, is that of the weighted loss, "
-        "and both count images of training.",
+        _CLAIM,
         measured={
             "upper matrix: share of all faces on its diagonal, %": upper,
             "lower matrix: the same, at least, %": lower,
@@ -40,11 +43,9 @@ def p3_caption_swapped() -> Finding:
             "happy faces in both test parts": _HAPPY_TESTED,
         },
         checks={
-            "the upper matrix has the weighted accuracy, within 0.02 points": abs(upper - _WEIGHTED)
-            < 0.02,
+            "the upper matrix has the weighted accuracy": abs(upper - _WEIGHTED) < 0.02,
             "it has not the other": abs(upper - _PLAIN) > 1,
-            "the lower matrix is above the weighted accuracy by over five points": lower - _WEIGHTED
-            > 5,
+            "the lower matrix is over five points above the weighted": lower - _WEIGHTED > 5,
             "a class has more faces than both test parts": happy > _HAPPY_TESTED,
         },
         verdict=f"The upper diagonal holds {upper:.2f} % of {_ALL_FACES:,} faces, the table's "
@@ -53,3 +54,8 @@ def p3_caption_swapped() -> Finding:
         f"{_HAPPY_TESTED:,}, so images of training are among them.",
         ours="Weighted and plain loss are two variants; what is tested is never learnt from.",
     )
+
+
+def _accuracy(diagonal: Sequence[int | None]) -> float:
+    """Per cent of all faces on a matrix's diagonal, as far as it is readable."""
+    return 100 * sum(count or 0 for count in diagonal) / _ALL_FACES

@@ -183,7 +183,7 @@ def _draw(
         _line(axes, variant, lines[variant], last, best=variant == ordered[-1])
     low, high = min(values), max(*values, last)
     slack = max(0.1 - (high - low), 0) / 2 + 0.02  # at least ten points are seen
-    axes.set_ylim(low - slack, high + slack)
+    axes.set_ylim(max(low - slack, min(low, 0) - 0.02), high + slack)
     axes.set_xlim(-0.2, len(conditions) - 1 + 0.45 * len(conditions))
     axes.set_xticks(range(len(conditions)), list(conditions))
     axes.yaxis.set_major_formatter(PER_CENT)

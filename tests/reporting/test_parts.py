@@ -61,7 +61,12 @@ def test_label_noise_that_was_not_estimated_says_why(files: StudyFiles) -> None:
     assert found == "Label noise was not estimated: too few."
     known = {**about, "n": 200, "issues": 5, "share": 0.025, "accuracy": 0.8}
     found = noise_words(replace(files, noise={"synthetic": {"test": known}}), "synthetic")
+    assert "2 networks together" in found and "upper bound" not in found
     assert "contradict 5 of 200 labels of test (2.5 %)" in found
+    poor = {**known, "accuracy": 0.4, "models": 1}
+    found = noise_words(replace(files, noise={"synthetic": {"test": poor}}), "synthetic")
+    assert "one network, right in 40.0 % of cases, contradicts 5" in found
+    assert found.endswith("at most an upper bound.")
     assert noise_words(replace(files, noise={}), "synthetic") == ""
 
 

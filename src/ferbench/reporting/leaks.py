@@ -124,6 +124,11 @@ def _parts_words(parts: Table) -> tuple[str, ...]:
     )
 
 
+# Below this accuracy networks contradict many a right label.
+_SOUND = 0.8
+_WEAK = " Networks that err so often call many right labels wrong: it is at most an upper bound."
+
+
 def noise_words(files: StudyFiles, key: str) -> str:
     """What the study's own answers say of the labels of test; empty if nobody asked them."""
     about = (files.noise.get(key) or {}).get("test")
@@ -131,10 +136,13 @@ def noise_words(files: StudyFiles, key: str) -> str:
         return ""
     if about["share"] is None:
         return f"Label noise was not estimated: {about['reason']}."
+    alone = about["models"] == 1
+    who = "one network" if alone else f"{count(about['models'])} networks together"
+    weak = about["accuracy"] < _SOUND
     return (
-        f"Label noise: {count(about['models'])} networks together, right in "
-        f"{percent(about['accuracy'])} % of cases, contradict {count(about['issues'])} of "
+        f"Label noise: {who}, right in {percent(about['accuracy'])} % of cases, "
+        f"contradict{'s' if alone else ''} {count(about['issues'])} of "
         f"{count(about['n'])} labels of test ({percent(about['share'])} %). An estimate, by "
         f"{about['method']}: a hard face may be called an error, and an error that annotators "
-        "always make is not found."
+        f"always make is not found.{_WEAK if weak else ''}"
     )

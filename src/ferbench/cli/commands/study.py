@@ -45,7 +45,7 @@ def show(name: str, switch: studies.Switch) -> None:
         return
     print(f"study {name} is now active" + (f" (was {switch.old})" if switch.old else ""))
     if switch.kept:
-        print(f"  params.yaml had been edited by hand; the edited file is kept as {switch.kept}")
+        print(f"  params.yaml was not as its study writes it; it is kept as {switch.kept}")
     for change in switch.changes:
         print(f"  {_line(change)}")
 

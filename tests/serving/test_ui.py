@@ -120,8 +120,8 @@ def test_pictures_of_a_store_are_saved() -> None:
         page = charts(browser, address, store, study)
         page.wait_for_timeout(2_000)  # charts fade in
         page.screenshot(path=Path(folder, "mlflow_charts.png"))
-        page.get_by_role("button").filter(has_text="test_canvas").first.click()
-        page.get_by_text("test_canvas/accuracy", exact=True).first.scroll_into_view_if_needed()
+        page.get_by_placeholder("Search metric charts").fill("test_canvas/")
+        page.get_by_text("test_canvas/accuracy", exact=True).first.wait_for(timeout=SLOW_MS)
         page.wait_for_timeout(2_000)
         page.screenshot(path=Path(folder, "mlflow_canvas.png"))
         page = compared(browser, address, store, study)

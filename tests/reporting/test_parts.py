@@ -134,6 +134,14 @@ def test_a_probe_is_held_against_test_and_class_by_class(files: StudyFiles) -> N
     assert cell(degraded.tables[-1], "yolov5s", "anger") == pytest.approx(change)
 
 
+def test_a_variant_at_the_floor_is_not_praised_for_losing_nothing(files: StudyFiles) -> None:
+    before = robustness_blocks(files, "synthetic")[0].words[0]
+    assert "which is best" in before and "above the floor" not in before
+    floors = {"synthetic": {"split": {"majority_class": 0.99}}}
+    after = robustness_blocks(replace(files, floors=floors), "synthetic")[0].words[0]
+    assert after.startswith(before) and after.endswith(" is not above the floor.")
+
+
 def test_a_printed_change_stands_below_ours(files: StudyFiles) -> None:
     row = replace(files.params.datasets["synthetic"], source="rafdb_basic")
     params = replace(files.params, datasets={"synthetic": row})

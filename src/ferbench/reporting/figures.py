@@ -19,7 +19,7 @@ __all__ = ["PER_CENT", "class_chart", "difference_chart", "leaderboard_chart"]
 
 _WIDTH = 6.2
 _ROW = 0.36
-PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}")
+PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.3g}")
 
 
 def leaderboard_chart(

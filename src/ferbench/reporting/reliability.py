@@ -11,16 +11,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MultipleLocator
 
 from ferbench.reporting.drawing import ACCENT, INK, MUTED, WARM, Chart, bare, draw_chart
+from ferbench.reporting.figures import PER_CENT
 from ferbench.reporting.numbers import percent
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
 __all__ = ["calibration_error", "pooled", "reliability_charts"]
-
-_PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}")
 
 
 def reliability_charts(files: StudyFiles, key: str, ranked: list[Mean]) -> tuple[Chart, ...]:
@@ -83,5 +82,5 @@ def _diagram(figure: Figure, bins: pd.DataFrame) -> None:
     for axes in (top, bottom):
         bare(axes, "y")
         axes.tick_params(labelsize=8, labelcolor=INK)
-        axes.xaxis.set_major_formatter(_PER_CENT)
-    top.yaxis.set_major_formatter(_PER_CENT)
+        axes.xaxis.set_major_formatter(PER_CENT)
+    top.yaxis.set_major_formatter(PER_CENT)

@@ -58,7 +58,7 @@ def _block(files: StudyFiles, key: str, probe: str) -> Block | None:
     kind = files.params.probes[probe].kind
     return Block(
         title=f"{files.place(key)[0]}: probe {probe}" + (f" ({kind})" if kind != probe else ""),
-        words=(_words(scores, files.on("test", key, metric), metric),),
+        words=(_words(files, key, scores),),
         charts=tuple(charts),
         tables=tuple(table for table in tables if table.rows),
         note="Means over seeds. A variant that is not listed could not be shown these images: "
@@ -67,18 +67,21 @@ def _block(files: StudyFiles, key: str, probe: str) -> Block | None:
     )
 
 
-def _words(scores: Mapping[str, Mapping[str, Mean]], test: Mapping[str, Mean], metric: str) -> str:
+def _words(files: StudyFiles, key: str, scores: Mapping[str, Mapping[str, Mean]]) -> str:
     """Who loses least, by the mean over conditions or the only one."""
-    name = list(scores)[-1]
+    metric, name = files.params.compare.metrics[0], list(scores)[-1]
+    test = files.on("test", key, metric)
     losses = {v: mean.mean - test[v].mean for v, mean in scores[name].items() if v in test}
     if not losses:
         return ""
     best, worst = max(losses, key=lambda v: losses[v]), min(losses, key=lambda v: losses[v])
     where = "on average over all conditions" if name == _MEAN else f"under {name}"
     text = f"{best} changes by {_signed(losses[best])} points of {metric} {where}"
-    if best == worst:
+    if best != worst:
+        text = f"{text}, which is best; {worst} by {_signed(losses[worst])}"
+    if test[best].mean > max(files.floor(key).values()):
         return f"{text}."
-    return f"{text}, which is best; {worst} by {_signed(losses[worst])}."
+    return f"{text}. With {percent(test[best].mean)} % on test {best} is not above the floor."
 
 
 def _signed(of: float) -> str:

@@ -9,6 +9,7 @@ from ferbench.evaluation.finished import Finished
 from ferbench.evaluation.leaks import Images, read_images
 from ferbench.evaluation.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.evaluation.subsets import subsets_of
+from ferbench.files import write_json
 
 CLASSES = ["neutral", "anger"]
 # Image a shows two faces, b one; c#1 is the name of an image with one face.
@@ -88,3 +89,27 @@ def test_what_split_and_audit_wrote_is_read_by_image(tmp_path):
     assert np.array_equal(found.leaked_of(["b", "a"]), [False, True])
     assert found.person_of(["b", "a"]) == ["p", None]
     assert read_images(tmp_path, "faces", resplit=True).leaked is None
+
+
+def probed(cell, units):
+    """The cell, after a probe that showed it some faces in two conditions."""
+    folder = cell.folder / "probes" / "canvas"
+    said = pd.DataFrame({"image_id": units, "target": "anger", "neutral": 1.0, "anger": 0.0})
+    for condition in ("48", "96"):
+        write_predictions(folder / condition / "predictions.parquet", said)
+        write_boxes(folder / condition / "boxes.parquet", no_boxes(CLASSES))
+    write_json(folder / "probe.json", {"conditions": ["48", "96"]})
+    return dict(subsets_of(cell, images(None), ["canvas"], 0.5))
+
+
+def test_a_probe_of_some_faces_stands_beside_the_same_faces_as_they_are(cell):
+    found = probed(cell, ["b", "c#1"])
+    assert list(found) == ["val", "test", "canvas_plain", "canvas_48", "canvas_96"]
+    plain = found["canvas_plain"]
+    assert plain.predictions["image_id"].tolist() == ["b", "c#1"]
+    assert plain.predictions["anger"].tolist() == [1.0, 1.0]  # as on test, not as altered
+    assert set(plain.boxes["image_id"]) == {"b", "c#1"}
+
+
+def test_a_probe_of_all_faces_is_held_against_test_itself(cell):
+    assert list(probed(cell, UNITS)) == ["val", "test", "canvas_48", "canvas_96"]

@@ -134,6 +134,29 @@ def test_a_probe_is_held_against_test_and_class_by_class(files: StudyFiles) -> N
     assert cell(degraded.tables[-1], "yolov5s", "anger") == pytest.approx(change)
 
 
+def test_a_probe_of_some_faces_is_held_against_these_and_not_all_of_test(
+    files: StudyFiles,
+) -> None:
+    """The drawn faces are easier: 99 % are right as they are."""
+    own = files.results[files.results["subset"] == "test"]
+    plain = own.assign(subset="degraded_plain", value=own["value"].where(own["value"].isna(), 0.99))
+    classes = files.tables["classes"]
+    drawn = classes[classes["subset"] == "test"].assign(subset="degraded_plain", value=0.99)
+    both = replace(
+        files,
+        results=pd.concat([files.results, plain]),
+        tables={**files.tables, "classes": pd.concat([classes, drawn])},
+    )
+    assert conditions_of(both, "degraded") == ["medium"]
+    table = robustness_blocks(both, "synthetic")[1].tables
+    assert cell(table[0], "ivsa", "accuracy, test %") == pytest.approx(0.99)
+    altered = cell(table[0], "ivsa", "medium %")
+    assert cell(table[0], "ivsa", "medium − test, points") == pytest.approx(altered - 0.99)
+    means = classes[classes["metric"] == "ap50"].groupby(["variant", "subset", "emotion"])["value"]
+    expected = means.mean()["yolov5s", "degraded_medium", "anger"] - 0.99
+    assert cell(table[-1], "yolov5s", "anger") == pytest.approx(expected)
+
+
 def test_a_variant_at_the_floor_is_not_praised_for_losing_nothing(files: StudyFiles) -> None:
     before = robustness_blocks(files, "synthetic")[0].words[0]
     assert "which is best" in before and "above the floor" not in before

@@ -11,7 +11,7 @@ from ferbench.evaluation.finished import SUBSETS, Finished
 from ferbench.evaluation.leaks import Images, images_of
 from ferbench.evaluation.scoring import Answers
 
-__all__ = ["mean_name", "probe_name", "subsets_of"]
+__all__ = ["mean_name", "plain_name", "probe_name", "subsets_of"]
 
 
 def probe_name(probe: str, condition: str) -> str:
@@ -22,6 +22,11 @@ def probe_name(probe: str, condition: str) -> str:
 def mean_name(probe: str) -> str:
     """Stands for the mean over all conditions of a probe."""
     return probe_name(probe, "mean")
+
+
+def plain_name(probe: str) -> str:
+    """The faces that a probe drew from test, not altered: what its scores are held against."""
+    return probe_name(probe, "plain")
 
 
 def subsets_of(
@@ -50,9 +55,22 @@ def subsets_of(
         yield "test_clean", _part(answers, ~leaked)
         yield "test_leaked", _part(answers, leaked)
     for probe in probes:
-        for condition in finished.conditions(probe):
-            altered = Answers(*finished.probed(probe, condition), least)
-            yield probe_name(probe, condition), altered
+        yield from _probed(finished, probe, answers)
+
+
+def _probed(finished: Finished, probe: str, test: Answers) -> Iterator[tuple[str, Answers]]:
+    """What a probe showed, after the same faces as they are."""
+    shown = {
+        condition: Answers(*finished.probed(probe, condition), test.threshold)
+        for condition in finished.conditions(probe)
+    }
+    if shown:
+        faces = next(iter(shown.values())).predictions["image_id"]
+        drawn = test.predictions["image_id"].isin(faces).to_numpy()
+        if not drawn.all():
+            yield plain_name(probe), _part(test, drawn)
+    for condition, altered in shown.items():
+        yield probe_name(probe, condition), altered
 
 
 def _part(answers: Answers, chosen: NDArray[np.bool_]) -> Answers:

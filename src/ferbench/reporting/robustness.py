@@ -23,6 +23,7 @@ from ferbench.reporting.summary import Mean
 __all__ = ["conditions_of", "robustness_blocks"]
 
 _MEAN = "mean"
+_PLAIN = "plain"  # the faces of test that the probe drew, not altered, where these are not all
 # Of faces that a box finds; only detectors have it.
 _FOUND = "face_detection"
 
@@ -33,9 +34,17 @@ def conditions_of(files: StudyFiles, probe: str) -> list[str]:
     found = [
         name.removeprefix(f"{probe}_")
         for name in files.subsets
-        if name.startswith(f"{probe}_") and not any(name.startswith(f"{p}_") for p in longer)
+        if name.startswith(f"{probe}_")
+        and name != f"{probe}_{_PLAIN}"
+        and not any(name.startswith(f"{p}_") for p in longer)
     ]
     return sorted(found, key=lambda condition: condition == _MEAN)
+
+
+def _before(files: StudyFiles, probe: str) -> str:
+    """The subset that a probe's scores are held against: the same faces, not altered."""
+    drawn = f"{probe}_{_PLAIN}"
+    return drawn if drawn in files.subsets else "test"
 
 
 def robustness_blocks(files: StudyFiles, key: str) -> list[Block]:
@@ -54,23 +63,25 @@ def _block(files: StudyFiles, key: str, probe: str) -> Block | None:
     tables = [_table(files, key, probe, name) for name in metrics]
     charts = [_curves(files, key, probe, name) for name in metrics if len(single) > 1]
     if len(single) == 1:
-        tables.append(_class_table(files, key, f"{probe}_{single[0]}"))
+        tables.append(_class_table(files, key, (f"{probe}_{single[0]}", _before(files, probe))))
     kind = files.params.probes[probe].kind
     return Block(
         title=f"{files.place(key)[0]}: probe {probe}" + (f" ({kind})" if kind != probe else ""),
-        words=(_words(files, key, scores),),
+        words=(_words(files, key, probe, scores),),
         charts=tuple(charts),
         tables=tuple(table for table in tables if table.rows),
-        note="Means over seeds. A variant that is not listed could not be shown these images: "
-        "a classifier has no answer to where a face is. AP of a class is of a detector's boxes at "
-        "IoU 0.5, or of a classifier's probabilities.",
+        note="Means over seeds; “test” is of the same faces, not altered. A variant that is not "
+        "listed could not be shown these images: a classifier has no answer to where a face is. AP "
+        "of a class is of a detector's boxes at IoU 0.5, or of a classifier's probabilities.",
     )
 
 
-def _words(files: StudyFiles, key: str, scores: Mapping[str, Mapping[str, Mean]]) -> str:
+def _words(
+    files: StudyFiles, key: str, probe: str, scores: Mapping[str, Mapping[str, Mean]]
+) -> str:
     """Who loses least, by the mean over conditions or the only one."""
     metric, name = files.params.compare.metrics[0], list(scores)[-1]
-    test = files.on("test", key, metric)
+    test = files.on(_before(files, probe), key, metric)
     losses = {v: mean.mean - test[v].mean for v, mean in scores[name].items() if v in test}
     if not losses:
         return ""
@@ -90,7 +101,7 @@ def _signed(of: float) -> str:
 
 def _table(files: StudyFiles, key: str, probe: str, metric: str) -> Table:
     conditions = conditions_of(files, probe)
-    test = files.on("test", key, metric)
+    test = files.on(_before(files, probe), key, metric)
     scores = {c: files.on(f"{probe}_{c}", key, metric) for c in conditions}
     variants = dict.fromkeys(variant for means in scores.values() for variant in means)
     last, rows = conditions[-1], []
@@ -111,12 +122,12 @@ def _of(mean: Mean | None) -> Value:
     return share(None if mean is None else mean.mean)
 
 
-def _class_table(files: StudyFiles, key: str, subset: str) -> Table:
+def _class_table(files: StudyFiles, key: str, subsets: tuple[str, str]) -> Table:
     """Change of every class's average precision, and the paper's where it printed one."""
-    classes = files.table("classes", key)
+    classes, subset = files.table("classes", key), subsets[0]
     if classes.empty:
         return Table(f"classes_{subset}_{key}", ())
-    change = _changes(classes, subset)
+    change = _changes(classes, subsets)
     rows = [_class_row(variant, part) for variant, part in change.items()]
     source, printed = files.params.datasets[key].tested_on, []
     for delta in printed_deltas():
@@ -129,14 +140,15 @@ def _class_table(files: StudyFiles, key: str, subset: str) -> Table:
     return Table(f"classes_{subset}_{key}", tuple(both), notes=len(printed), title="classes")
 
 
-def _changes(classes: pd.DataFrame, subset: str) -> dict[str, dict[str, float]]:
-    """By variant and emotion, altered minus test: of boxes if there are any, else of answers."""
+def _changes(classes: pd.DataFrame, subsets: tuple[str, str]) -> dict[str, dict[str, float]]:
+    """By variant and emotion, altered minus not: of boxes if there are any, else of answers."""
+    subset, before = subsets
     found: dict[str, dict[str, float]] = {}
     for variant, part in classes.groupby("variant", sort=False):
         metric = "ap50" if (part["metric"] == "ap50").any() else "ap"
         means = part[part["metric"] == metric].groupby(["subset", "emotion"])["value"].mean()
-        if subset in means.index and "test" in means.index:
-            change = means[subset] - means["test"]
+        if subset in means.index and before in means.index:
+            change = means[subset] - means[before]
             emotions = in_order([str(name) for name in change.index])
             found[str(variant)] = {name: float(change[name]) for name in emotions}
     return found

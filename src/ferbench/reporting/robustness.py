@@ -90,9 +90,10 @@ def _words(
     text = f"{best} changes by {_signed(losses[best])} points of {metric} {where}"
     if best != worst:
         text = f"{text}, which is best; {worst} by {_signed(losses[worst])}"
-    if test[best].mean > max(files.floor(key).values()):
+    whole = files.on("test", key, metric)[best].mean
+    if whole > max(files.floor(key).values()):
         return f"{text}."
-    return f"{text}. With {percent(test[best].mean)} % on test {best} is not above the floor."
+    return f"{text}. With {percent(whole)} % on all of test {best} is not above the floor."
 
 
 def _signed(of: float) -> str:

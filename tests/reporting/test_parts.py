@@ -157,6 +157,16 @@ def test_a_probe_of_some_faces_is_held_against_these_and_not_all_of_test(
     assert cell(table[-1], "yolov5s", "anger") == pytest.approx(expected)
 
 
+def test_a_data_set_that_was_shown_whole_is_held_against_test_whatever_another_was(
+    files: StudyFiles,
+) -> None:
+    own = files.results[files.results["subset"] == "test"]
+    other = own.assign(subset="degraded_plain", dataset="another", value=0.99)
+    both = replace(files, results=pd.concat([files.results, other]))
+    alone, beside = (robustness_blocks(f, "synthetic")[1] for f in (files, both))
+    assert beside.words == alone.words and beside.tables == alone.tables
+
+
 def test_a_variant_at_the_floor_is_not_praised_for_losing_nothing(files: StudyFiles) -> None:
     before = robustness_blocks(files, "synthetic")[0].words[0]
     assert "which is best" in before and "above the floor" not in before

@@ -41,10 +41,10 @@ def conditions_of(files: StudyFiles, probe: str) -> list[str]:
     return sorted(found, key=lambda condition: condition == _MEAN)
 
 
-def _before(files: StudyFiles, probe: str) -> str:
+def _before(files: StudyFiles, key: str, probe: str) -> str:
     """The subset that a probe's scores are held against: the same faces, not altered."""
     drawn = f"{probe}_{_PLAIN}"
-    return drawn if drawn in files.subsets else "test"
+    return drawn if files.on(drawn, key, files.params.compare.metrics[0]) else "test"
 
 
 def robustness_blocks(files: StudyFiles, key: str) -> list[Block]:
@@ -63,7 +63,9 @@ def _block(files: StudyFiles, key: str, probe: str) -> Block | None:
     tables = [_table(files, key, probe, name) for name in metrics]
     charts = [_curves(files, key, probe, name) for name in metrics if len(single) > 1]
     if len(single) == 1:
-        tables.append(_class_table(files, key, (f"{probe}_{single[0]}", _before(files, probe))))
+        tables.append(
+            _class_table(files, key, (f"{probe}_{single[0]}", _before(files, key, probe)))
+        )
     kind = files.params.probes[probe].kind
     return Block(
         title=f"{files.place(key)[0]}: probe {probe}" + (f" ({kind})" if kind != probe else ""),
@@ -81,7 +83,7 @@ def _words(
 ) -> str:
     """Who loses least, by the mean over conditions or the only one."""
     metric, name = files.params.compare.metrics[0], list(scores)[-1]
-    test = files.on(_before(files, probe), key, metric)
+    test = files.on(_before(files, key, probe), key, metric)
     losses = {v: mean.mean - test[v].mean for v, mean in scores[name].items() if v in test}
     if not losses:
         return ""
@@ -102,7 +104,7 @@ def _signed(of: float) -> str:
 
 def _table(files: StudyFiles, key: str, probe: str, metric: str) -> Table:
     conditions = conditions_of(files, probe)
-    test = files.on(_before(files, probe), key, metric)
+    test = files.on(_before(files, key, probe), key, metric)
     scores = {c: files.on(f"{probe}_{c}", key, metric) for c in conditions}
     variants = dict.fromkeys(variant for means in scores.values() for variant in means)
     last, rows = conditions[-1], []

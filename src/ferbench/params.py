@@ -134,6 +134,8 @@ class Recipe:
         channels: 1 for grey, 3 for colour.
         normalize: `none` feeds fractions in [0, 1]; `imagenet` takes ImageNet's mean and deviation.
         augment: the file of `ferbench.data.augmentations`.
+        scale_gain: YOLO's isotropic scale gain g, for augmentations `p0` and `p3`: an image is
+            scaled by one factor drawn from 1 - g to 1 + g.
         mosaic: share of a detector's training images that are put together of four.
         plain_epochs: so many last epochs are without mosaic.
         crops: 10 trains on all ten crops of an image and averages them in prediction; 1 does not.
@@ -159,6 +161,8 @@ class Recipe:
         ema_steps: time constant, in steps, of the ramp of that decay.
         clip_norm: bound of the gradient's norm; 0 for none.
         bn_momentum: of every BatchNorm.
+        precision: Lightning's word for the precision that is trained in; a hyper-parameter like any
+            other, since a network learns something else in bfloat16 than in float32.
         deviations: what differs from the paper's own recipe, for the report.
     """
 
@@ -167,6 +171,7 @@ class Recipe:
     channels: Literal[1, 3]
     normalize: Literal["none", "imagenet"]
     augment: str
+    scale_gain: float
     mosaic: float
     plain_epochs: int
     crops: Literal[1, 10]
@@ -192,6 +197,7 @@ class Recipe:
     ema_steps: int
     clip_norm: float
     bn_momentum: float
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     deviations: tuple[str, ...]
 
 
@@ -214,20 +220,20 @@ class Validate:
 
 @dataclass(frozen=True)
 class Train:
-    """Where and how cells run; nothing here changes what is learnt but `precision`.
+    """Where runs are trained, and what picks their checkpoint.
 
     Args:
         accelerator: Lightning's word: `auto`, `cpu`, `gpu`.
-        devices: number of devices a cell uses; more than one means DDP. `auto` takes all GPUs.
-        precision: `auto` takes bf16 or fp16 where the device is fast at it, else `32-true`.
-        threads: of one cell on a CPU.
+        devices: number of devices of one run; `auto` is one. More than one means DDP: the batch is
+            shared out, so that the effective batch and the number of steps stay what they are.
+        threads: of one run on a CPU.
         progress: show a progress bar.
-        select: the validation metric that picks a checkpoint, by task; larger is better.
+        select: the metric on val that picks a checkpoint, by task: one that the study compares, for
+            what is selected must be what is reported.
     """
 
     accelerator: str
-    devices: int | str
-    precision: str
+    devices: int | Literal["auto"]
     threads: int
     progress: bool
     select: Mapping[str, str]

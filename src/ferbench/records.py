@@ -30,7 +30,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 def _build_generic(kind: Any, value: Any, where: str) -> Any:
     """`value` as a union, a word of a list, a tuple or a mapping."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):  # the second where a Literal is one of them
         return _build_union(args, value, where)
     if origin is Literal:
         if not any(type(value) is type(word) and value == word for word in args):
@@ -49,8 +49,18 @@ def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     for kind in kinds:
         if kind is not type(None) and type(value) is kind:
             return value
-    words = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+        if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
+            return value
+    words = " or ".join(_word(kind) for kind in kinds)
     raise _wrong(f"of type {words}", value, where)
+
+
+def _word(kind: Any) -> str:
+    if kind is type(None):
+        return "null"
+    if typing.get_origin(kind) is Literal:
+        return " or ".join(repr(word) for word in typing.get_args(kind))
+    return str(kind.__name__)
 
 
 def build_record(kind: Any, value: Any, where: str) -> Any:

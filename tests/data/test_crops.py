@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import albumentations as A
 import numpy as np
 import pytest
 import torch
@@ -42,14 +43,31 @@ def test_torchvision_cuts_the_same_ten(recipe: Recipe) -> None:
     assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
 
 
-def test_each_face_is_ten_samples_in_training(stored: Stored, recipe: Recipe) -> None:
+def test_each_face_is_all_ten_crops_in_training(stored: Stored, recipe: Recipe) -> None:
     faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
-    image, target, index = faces[0, 27]
-    assert image.shape == (1, 20, 20)
+    image, target, index = faces[0, 2]
+    assert image.shape == (10, 1, 20, 20)
     assert (target, index) == (faces.targets[2], 2)
-    assert torch.equal(image, faces[0, 27][0])
-    assert not torch.equal(image, faces[0, 22][0])  # another crop of the same face
-    assert not torch.equal(image, faces[1, 27][0])  # another epoch
+    assert torch.equal(image, faces[0, 2][0])
+    assert not torch.equal(image[0], image[4])  # different crops of one face
+    assert not torch.equal(image, faces[1, 2][0])  # another epoch
+
+
+def test_ten_crops_share_what_comes_before_the_crop_and_are_erased_one_by_one(
+    stored: Stored, recipe: Recipe
+) -> None:
+    faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
+    plain = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
+    plain.after_crop = A.Compose([])
+    erased = []
+    for index in range(12):
+        crops, whole = faces[0, index][0], plain[0, index][0]
+        # Without erasing, crop 2 of the image mirrors crop 1 of its mirror image.
+        assert torch.equal(whole[1].flip(-1), whole[5])
+        erased.append([not torch.equal(a, b) for a, b in zip(crops, whole, strict=True)])
+    share = np.mean(erased)
+    assert 0.3 < share < 0.7
+    assert any(len(set(row)) == 2 for row in erased)
 
 
 def test_a_plain_sample_is_all_ten(stored: Stored, recipe: Recipe) -> None:

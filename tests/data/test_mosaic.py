@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from tests.tiny_study import store
+from scipy.stats import ks_2samp
+from tests.tiny_study import CLASSES, store
 
 from ferbench.data.loaders import SceneDataset
-from ferbench.data.mosaic import mosaic_partners
+from ferbench.data.mosaic import four_in_one, mosaic_partners
 from ferbench.data.stored import Stored
 from ferbench.params import Params, Recipe
 
@@ -82,3 +86,104 @@ def test_a_mosaic_is_the_same_twice(squares: Stored, recipe: Recipe) -> None:
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert torch.equal(first[2], again[2])
+
+
+def test_all_four_scenes_touch_one_corner_in_the_middle_half() -> None:
+    scenes = [
+        {"image": np.full((40, 40, 3), 10 * (k + 1), np.uint8), "bboxes": [], "cls": []}
+        for k in range(4)
+    ]
+    for index in range(50):
+        canvas = four_in_one(scenes, 64, 3, (0, index))["image"]
+        assert canvas.shape == (128, 128, 3)
+        values = canvas[..., 0]
+        (y, x) = np.argwhere(values == 40)[0]  # where the fourth scene begins
+        assert 32 <= x <= 96
+        assert 32 <= y <= 96
+        assert [values[y - 1, x - 1], values[y - 1, x], values[y, x - 1]] == [10, 20, 30]
+
+
+SAMPLES = 1200
+
+# What a face is after augmentation: by our loader and by the library's, with the same settings.
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    """Faces that fill their picture, as those of FER2013 and CK+ do, some of them not square."""
+    rng = np.random.default_rng(0)
+    shapes = {f"face_{i:02d}": (48, 48) if i % 3 else (48, 36) for i in range(40)}
+    return store(
+        tmp_path_factory.mktemp("faces"),
+        "faces",
+        {n: rng.integers(0, 255, (*s, 3), dtype=np.uint8) for n, s in shapes.items()},
+        {n: [(int(n[-1]) % 3, 0.5, 0.5, 1.0, 1.0)] for n in shapes},
+        dict.fromkeys(shapes, "train"),
+    )
+
+
+def library_boxes(data: SceneDataset, recipe: Recipe, folder: Path) -> np.ndarray:
+    """Boxes (M, 4) as cx cy w h fractions of inputs that the library's own pipeline makes."""
+    from ultralytics.cfg import get_cfg
+    from ultralytics.data.dataset import YOLODataset
+    from ultralytics.utils import DEFAULT_CFG
+
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for (name, _), boxes, classes in zip(data.scenes, data.boxes, data.targets, strict=True):
+        cv2.imwrite(str(folder / "images" / f"{name}.png"), data.image(name))
+        lines = [
+            f"{int(c)} {' '.join(map(str, box))}" for c, box in zip(classes, boxes, strict=True)
+        ]
+        (folder / "labels" / f"{name}.txt").write_text("\n".join(lines))
+    settings = {"mosaic": recipe.mosaic, "scale": recipe.scale_gain, "translate": 0.1}
+    theirs = YOLODataset(
+        img_path=str(folder / "images"),
+        data={"names": dict(enumerate(CLASSES)), "channels": 3},
+        imgsz=recipe.input_px,
+        augment=True,
+        hyp=get_cfg(DEFAULT_CFG, settings),
+    )
+    random.seed(0)
+    np.random.seed(0)
+    drawn = [theirs[i % len(theirs)]["bboxes"].numpy() for i in range(SAMPLES)]
+    return np.concatenate(drawn)
+
+
+def our_boxes(data: SceneDataset) -> np.ndarray:
+    drawn = [data[i // len(data), i % len(data)][1].numpy() for i in range(SAMPLES)]
+    return np.concatenate(drawn)
+
+
+@pytest.mark.parametrize(("mosaic", "gain"), [(1.0, 0.5), (0.0, 0.5), (1.0, 0.9)])
+def test_faces_are_seen_as_the_library_shows_them(
+    faces: Stored, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
+) -> None:
+    """Number, size and position of the boxes; two-sample Kolmogorov-Smirnov tests.
+
+    A mosaic's boxes are of four faces around one point, so not independent of each other: a test
+    fails below a thousandth only.
+    """
+    recipe = dataclasses.replace(recipe, augment="p0", mosaic=mosaic, scale_gain=gain, epochs=10**6)
+    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
+    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
+    assert len(ours) == pytest.approx(len(theirs), rel=0.05)
+    for column, name in enumerate(("cx", "cy", "w", "h")):
+        test = ks_2samp(ours[:, column], theirs[:, column])
+        assert test.pvalue > 1e-3, (name, test)
+    aspect = [np.log(boxes[:, 2] / boxes[:, 3]) for boxes in (ours, theirs)]
+    assert ks_2samp(*aspect).pvalue > 1e-3
+
+
+def test_a_mosaic_shows_whole_faces_as_often_as_the_library(
+    faces: Stored, recipe: Recipe, tmp_path: Path
+) -> None:
+    """At scale 1 every face would cover the input: its box's area is its visible share."""
+    recipe = dataclasses.replace(recipe, augment="p0", scale_gain=0.5, epochs=10**6)
+    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
+    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
+    median = [np.median(boxes[:, 2] * boxes[:, 3]) for boxes in (ours, theirs)]
+    assert median[0] == pytest.approx(median[1], abs=0.02)
+    half = [np.mean(boxes[:, 2] * boxes[:, 3] >= 0.5) for boxes in (ours, theirs)]
+    assert half[0] == pytest.approx(half[1], abs=0.03)
+    assert half[0] > 0.1

@@ -18,14 +18,18 @@ from ferbench.data.loaders import SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
 from ferbench.errors import InputError
+from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.scoring import Answers, score_answers
 from ferbench.models.build import build_network
+from ferbench.models.weights import Trained
 from ferbench.params import Params
 from ferbench.training.detector import DetectorModule
 from ferbench.training.fit import fit
 from ferbench.training.freezing import train_classifier_alone
-from ferbench.training.outcome import Fitted, Sides
+from ferbench.training.outcome import Fitted, Rule, Sides
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
+RULE = Rule("accuracy", 0.5)
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
@@ -144,14 +148,52 @@ def test_a_finished_training_is_not_trained_again(
 
 
 def test_training_stops_early_and_a_stopped_one_stays_stopped(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scores = iter([0.5, 0.5, 0.4, 0.4])  # the tie of epoch 1 is where patience counts from
+    monkeypatch.setattr(Rule, "value", lambda *_, **__: next(scores))
     changes = {"lr": 0.0, "epochs": 9, "patience": 2, "ema_decay": 0.0, "bn_momentum": 0.0}
     first = train(params, stored, tmp_path, "vgg_improved", **changes)
-    assert len(first.history) == 3  # nothing is learnt: one best epoch and two without a better one
-    assert first.best_epoch == 0
+    assert len(first.history) == 4
+    assert first.best_epoch in (0, 1)
     again = train(params, stored, tmp_path, "vgg_improved", die_after(3), **changes)
-    assert len(again.history) == 3
+    assert len(again.history) == 4
+
+
+@pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
+def test_a_checkpoint_is_selected_by_the_number_that_is_reported(
+    params: Params, stored: Stored, tmp_path: Path, variant: str
+) -> None:
+    """The score of the best epoch is what evaluation computes of the stored predictions on val."""
+    fitted = train(params, stored, tmp_path, variant, epochs=4, lr=0.002)
+    recipe = dataclasses.replace(params.recipe_of(variant), epochs=4, lr=0.002)
+    network = build_network(params.variants[variant], recipe, len(stored.classes), 0)
+    network.load_state_dict(fitted.state)
+    trained = Trained(network.eval(), params.variants[variant], recipe, stored.classes)
+    read = predict_side(trained, stored, "val", "cpu")
+    threshold = 0.5 if variant == "yolov5s" else None
+    metrics = score_answers(Answers(read.predictions, read.boxes, threshold), ["accuracy"])
+    assert fitted.val_score == pytest.approx(metrics["accuracy"], abs=1e-6)
+
+
+def test_the_metric_and_direction_of_selection_are_the_rules(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    sides = Sides(stored.pack, stored.side("train"), stored.side("val"), Rule("nll", 0.5))
+    row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
+    fitted = fit(row, sides, params.train, tmp_path, None)
+    scores = [epoch["val_score"] for epoch in fitted.history]
+    assert fitted.val_score == min(scores)
+    assert fitted.val_score == pytest.approx(fitted.val_loss, rel=1e-4)  # both are cross-entropy
+
+
+def test_a_classifier_cannot_be_selected_by_a_metric_of_boxes(
+    params: Params, stored: Stored, tmp_path: Path
+) -> None:
+    sides = Sides(stored.pack, stored.side("train"), stored.side("val"), Rule("map50", 0.5))
+    row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
+    with pytest.raises(InputError, match="a classifier has no map50"):
+        fit(row, sides, params.train, tmp_path, None)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -159,11 +201,8 @@ def test_training_stops_early_and_a_stopped_one_stays_stopped(
 def test_mixed_precision_trains_every_kind_with_either_optimizer(
     params: Params, stored: Stored, tmp_path: Path, variant: str, optimizer: str
 ) -> None:
-    mixed = dataclasses.replace(
-        params, train=dataclasses.replace(params.train, precision="bf16-mixed")
-    )
-    changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0}
-    fitted = train(mixed, stored, tmp_path, variant, **changes)
+    changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0, "precision": "bf16-mixed"}
+    fitted = train(params, stored, tmp_path, variant, **changes)
     assert fitted.precision == "bf16-mixed"
     assert all(torch.isfinite(value).all() for value in fitted.state.values())
 
@@ -229,19 +268,21 @@ test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa
     assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
 
 
-def test_a_detector_learns_from_the_sum_over_images_and_batches_and_logs_their_mean(
+def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_logs_their_mean(
     params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = params.recipe_of("yolov5s")
     counts = torch.ones(len(stored.classes))
-    module = DetectorModule(params.variants["yolov5s"], recipe, counts, 0).train()
-    module.trainer = SimpleNamespace(accumulate_grad_batches=3)  # type: ignore[assignment]
+    module = DetectorModule(params.variants["yolov5s"], recipe, counts, 0, RULE).train()
+    module.trainer = SimpleNamespace(  # type: ignore[assignment]
+        accumulate_grad_batches=3, world_size=2
+    )
     logged: dict[str, Any] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     scenes = SceneDataset(stored.pack, stored.side("train"), recipe, 0)
     batch = next(iter(loader(scenes, EpochSampler(len(scenes), None), 4)))
     loss = module.training_step(batch, 0)
-    torch.testing.assert_close(loss, 3 * 4 * logged["train_loss"])
+    torch.testing.assert_close(loss, 2 * 3 * 4 * logged["train_loss"])
 
 
 def test_what_a_file_gave_is_told_also_after_two_stages(

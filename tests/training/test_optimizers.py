@@ -130,7 +130,7 @@ def test_a_plateau_lowers_the_rate_when_the_score_does_not_rise(recipe: Recipe) 
         recipe, schedule="plateau", plateau_patience=1, plateau_factor=0.5, optimizer="sgd"
     )
     optimizer = build_optimizer(small_network(), patient)
-    plateau = build_plateau(optimizer, patient)
+    plateau = build_plateau(optimizer, patient, higher_is_better=True)
     rates = []
     for score in (0.5, 0.6, 0.6, 0.6, 0.7):
         plateau.step(score)

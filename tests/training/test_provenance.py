@@ -6,50 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import torch
 
 from ferbench.training.provenance import (
     code_digest,
     commit,
     hardware,
-    precision_for,
     versions,
 )
-
-
-@pytest.mark.parametrize("accelerator", ["cpu", "gpu", "cuda", "mps"])
-@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed", "16-mixed"])
-def test_a_precision_that_is_asked_for_is_taken(accelerator: str, wanted: str) -> None:
-    assert precision_for(accelerator, wanted) == wanted
-
-
-@pytest.mark.parametrize(
-    ("can", "word"),
-    [
-        ({}, "32-true"),
-        ({"avx2": True, "avx512_bf16": False}, "32-true"),
-        ({"avx512_bf16": True}, "bf16-mixed"),
-        ({"amx_bf16": True}, "bf16-mixed"),
-    ],
-)
-def test_a_processor_computes_in_bf16_where_it_is_fast_at_it(
-    monkeypatch: pytest.MonkeyPatch, can: dict[str, bool], word: str
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
-    assert precision_for("cpu", "auto") == word
-
-
-@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
-@pytest.mark.parametrize(("can", "word"), [(True, "bf16-mixed"), (False, "16-mixed")])
-def test_a_gpu_computes_in_half_precision(
-    monkeypatch: pytest.MonkeyPatch, accelerator: str, can: bool, word: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: can)
-    assert precision_for(accelerator, "auto") == word
-
-
-def test_other_devices_compute_in_32_bit() -> None:
-    assert precision_for("mps", "auto") == "32-true"
 
 
 def _git(*words: str) -> None:

@@ -1,4 +1,9 @@
-"""Two processes on one cell, as two GPUs would be: here two CPU processes under DDP."""
+"""Two processes on one run, as two GPUs would be: here two CPU processes under DDP.
+
+The effective batch, the number of steps and the gradient of each step are those of one process.
+Networks with BatchNorm are compared with their norms at rest: PyTorch shares a batch's statistics
+between GPUs alone.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ferbench.data.stored import Stored
+from ferbench.errors import InputError
+from ferbench.params import Params
+from ferbench.training.placement import batch_share, placement
 
 PROJECT = Path(__file__).parents[2]
 
@@ -17,42 +26,113 @@ SCRIPT = """
 import dataclasses, json, sys
 from pathlib import Path
 import torch
+from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
 from tests.tiny_study import small_params
 from ferbench.data.stored import open_stored
 from ferbench.training.fit import fit
+from ferbench.training.modules import RunModule
 from ferbench.training.outcome import Sides
 
-root, out = Path(sys.argv[1]), Path(sys.argv[2])
+root, out, devices, variant = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+norms, options = json.loads(sys.argv[5]), json.loads(sys.argv[6])
 stored, params = open_stored("tiny", 0, root), small_params()
-train = dataclasses.replace(params.train, devices=2)
-row = (params.variants["ivsa"], params.recipe_of("ivsa"), 5)
+gradients, losses = [], []
+
+def on_train_epoch_start(self):
+    for module in self.network.modules():
+        if isinstance(module, nn.BatchNorm2d) and norms == "rest":
+            module.eval()
+        if isinstance(module, nn.Dropout):
+            module.eval()
+
+def on_before_optimizer_step(self, optimizer):
+    with_gradient = [p.grad for p in self.network.parameters() if p.grad is not None]
+    gradients.append(torch.cat([g.flatten() for g in with_gradient]).double())
+
+RunModule.on_train_epoch_start = on_train_epoch_start
+RunModule.on_before_optimizer_step = on_before_optimizer_step
+train = dataclasses.replace(params.train, devices=devices)
+recipe = dataclasses.replace(
+    params.recipe_of(variant), epochs=2, optimizer="sgd", lr=1e-4, momentum=0.0, nesterov=False,
+    ema_decay=0.0, schedule="constant", **options,
+)
+row = (params.variants[variant], recipe, 5)
 sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
 followed = []
 fitted = fit(row, sides, train, out / "checkpoints", followed.append)
 rank = rank_zero_only.rank
 weights = float(sum(v.double().sum() for v in fitted.state.values()))
-told = {"followed": len(followed), "epochs": len(fitted.history), "weights": weights}
+torch.save(gradients, out / f"gradients{rank}.pt")
+told = {
+    "followed": len(followed), "epochs": len(fitted.history), "weights": weights,
+    "steps": len(gradients), "devices": fitted.devices,
+}
 (out / f"rank{rank}.json").write_text(json.dumps(told))
 """
+
+
+def run(stored: Stored, folder: Path, devices: int, variant: str, **options: Any) -> dict[str, Any]:
+    """What rank 0 reports of a training on so many processes, and its gradients."""
+    import torch
+
+    folder.mkdir()
+    script = folder / "train.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    norms = options.pop("norms", "rest")
+    words = [stored.pack.parents[1], folder, devices, variant, json.dumps(norms)]
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, words), json.dumps(options)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'src'}", "PATH": "/usr/bin:/bin"},
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    reported = json.loads((folder / "rank0.json").read_text())
+    return reported | {"gradients": torch.load(folder / "gradients0.pt", weights_only=True)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        ("vgg_improved", {"batch_size": 4}),
+        ("yolov5s", {"batch_size": 4, "nominal_batch": 8, "weight_decay": 0.0}),
+    ],
+)
+def test_two_processes_take_the_steps_and_gradients_of_one(
+    stored: Stored, tmp_path: Path, variant: str, options: dict[str, Any]
+) -> None:
+    import torch
+
+    one = run(stored, tmp_path / "one", 1, variant, **options)
+    two = run(stored, tmp_path / "two", 2, variant, **options)
+    assert (one["devices"], two["devices"]) == ("1 cpu", "2 cpu")
+    assert one["steps"] == two["steps"]
+    for first, second in zip(one["gradients"], two["gradients"], strict=True):
+        assert float((first - second).norm() / first.norm()) < 1e-3
+    torch.testing.assert_close(one["weights"], two["weights"], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_one_of_them_writes(
     stored: Stored, tmp_path: Path
 ) -> None:
-    script = tmp_path / "two.py"
-    script.write_text(SCRIPT, encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, str(script), str(stored.pack.parents[1]), str(tmp_path)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'src'}", "PATH": "/usr/bin:/bin"},
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1))
+    run(stored, tmp_path / "two", 2, "ivsa", norms="learn")
+    first, second = (json.loads((tmp_path / "two" / f"rank{r}.json").read_text()) for r in (0, 1))
     assert first["weights"] == second["weights"]
-    assert first["epochs"] == second["epochs"] == 3
-    assert (first["followed"], second["followed"]) == (3, 0)
+    assert first["epochs"] == second["epochs"] == 2
+    assert (first["followed"], second["followed"]) == (2, 0)
+
+
+def test_auto_is_one_device_a_run(params: Params) -> None:
+    assert params.train.devices == "auto"
+    assert placement(params.train) == ("cpu", 1)
+
+
+def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(params: Params) -> None:
+    recipe = params.recipe_of("ivsa")
+    assert batch_share(recipe, 2) == recipe.batch_size // 2
+    with pytest.raises(InputError, match="a batch of 4 cannot be shared out over 3 devices"):
+        batch_share(recipe, 3)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import albumentations as A
 import cv2
@@ -20,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ferbench.data.crops import face_of, split_at_crop, ten_crops
-from ferbench.data.mosaic import four_in_one, mosaic_partners
+from ferbench.data.draws import seed_transforms
+from ferbench.data.mosaic import PAD_VALUE, four_in_one, mosaic_partners
 from ferbench.data.pack import Pack
 from ferbench.data.sampler import EpochSampler, Key
 from ferbench.data.units import Units
@@ -29,15 +29,26 @@ from ferbench.plugins import load
 
 __all__ = ["FaceDataset", "SceneDataset", "loader"]
 
+_BOXES = {
+    "format": "yolo",
+    "label_fields": ["cls"],
+    "clip": True,
+    "filter_invalid_bboxes": True,
+}
+# As in the YOLO trainers: a face is left out if less than a tenth of its box is left by all
+# transforms together, or a side is below two pixels.
+_LEARNT = {"min_visibility": 0.1, "min_width": 2, "min_height": 2, "check_each_transform": False}
+
 # A process is one thread; OpenCV's own pool would fight with its neighbours for the cores.
 cv2.setNumThreads(0)
 
 
 class _Images(Dataset[Any]):
-    """What both datasets share: decoded images, channels and seeded transforms."""
+    """What both data sets share: decoded images, channels and seeded transforms."""
 
-    def __init__(self, pack: Path, recipe: Recipe, seed: int) -> None:
+    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
         self.pack = Pack(pack)
+        self.faces = faces
         self.recipe = recipe
         self.seed = seed
 
@@ -51,52 +62,63 @@ class _Images(Dataset[Any]):
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None]
 
     def transformed(self, transform: A.Compose, key: Key, **data: Any) -> dict[str, Any]:
-        """A transform's result; its draws depend on (seed, epoch, index) alone."""
-        epoch, index = key
-        transform.set_random_seed(crc32(f"{self.seed}/{epoch}/{index}".encode()))
+        """A transform's result; its draws depend on (seed, epoch, index) and its position alone."""
+        if key[0] >= 0:  # without augmentation there is nothing to draw
+            seed_transforms(transform, (self.seed, *key))
         return transform(**data)
 
 
 class FaceDataset(_Images):
     """One aligned face a sample, for classifiers.
 
-    An item is (image (C, H, W) uint8, class index, index of the unit). With ten crops each face is
-    ten samples in training, and a plain item's image is all of them, (10, C, H, W).
+    A face is cut out of its image and resized to a square of `resize_px`, in training and in
+    evaluation alike; the augmentation or a centre crop follows.
+
+    An item is (image (C, H, W) uint8, class index, index of the face). With ten crops its image is
+    all of them, (10, C, H, W).
     """
 
     def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
-        super().__init__(pack, recipe, seed)
+        super().__init__(pack, faces, recipe, seed)
         # Plain arrays: a data frame's rows cost more than the transforms do.
         self.image_ids = faces.frame["image_id"].tolist()
         self.targets = faces.frame["cls"].tolist()
         self.boxes = faces.frame[["cx", "cy", "w", "h"]].to_numpy(float)
+        side = recipe.resize_px
+        self.prepare = A.Compose([A.Resize(side, side)])
+        self.centre = A.Compose([A.CenterCrop(recipe.input_px, recipe.input_px)])
         augment = load("ferbench.data.augmentations", recipe.augment)
-        plan: list[A.BasicTransform] = augment(recipe.input_px, recipe.resize_px)
-        resize = A.Resize(recipe.resize_px, recipe.resize_px)
+        plan: list[A.BasicTransform] = augment(recipe, side)
         if recipe.crops == 10:
-            plan, self.after = split_at_crop(plan, recipe.augment)
-            self.plain_transform = A.Compose([resize])
-        else:
-            crop = A.CenterCrop(recipe.input_px, recipe.input_px)
-            self.plain_transform = A.Compose([resize, crop])
-        self.train_transform = A.Compose(plan)
+            plan, self.after_crop = split_at_crop(plan, recipe.augment)
+        self.augment = A.Compose(plan)
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
-        plain, crops = key[0] < 0, self.recipe.crops
-        index, crop = (key[1], 0) if plain else divmod(key[1], crops)
+        index, plain = key[1], key[0] < 0
         image = face_of(self.image(self.image_ids[index]), self.boxes[index])
-        transform = self.plain_transform if plain else self.train_transform
-        image = self.transformed(transform, (key[0], index), image=image)["image"]
-        if crops == 1:
-            return _tensor(image), self.targets[index], index
-        views = ten_crops(image, self.recipe.input_px)
+        image = self.prepare(image=image)["image"]
+        if not plain:
+            image = self.transformed(self.augment, key, image=image)["image"]
+        if self.recipe.crops == 10:
+            views = ten_crops(image, self.recipe.input_px)
+            if not plain:
+                views = self._after_crop(views, key)
+            return torch.stack([_tensor(v) for v in views]), self.targets[index], index
         if plain:
-            return torch.stack([_tensor(view) for view in views]), self.targets[index], index
-        view = self.transformed(self.after, key, image=np.ascontiguousarray(views[crop]))["image"]
-        return _tensor(view), self.targets[index], index
+            image = self.centre(image=image)["image"]
+        return _tensor(image), self.targets[index], index
+
+    def _after_crop(self, views: list[NDArray[np.uint8]], key: Key) -> list[NDArray[np.uint8]]:
+        """What the augmentation does to crops, drawn anew for each of them."""
+        done = []
+        behind = len(self.augment.transforms) + 1  # positions of the transforms all crops share
+        for number, view in enumerate(views, start=1):
+            seed_transforms(self.after_crop, (self.seed, *key, behind, number))
+            done.append(self.after_crop(image=view)["image"])
+        return done
 
 
 class SceneDataset(_Images):
@@ -106,38 +128,33 @@ class SceneDataset(_Images):
     """
 
     def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
-        super().__init__(pack, recipe, seed)
+        super().__init__(pack, faces, recipe, seed)
         self.scenes = [(str(i), rows) for i, rows in faces.frame.groupby("image_id", sort=True)]
         # Plain arrays: a data frame's columns cost more than the transforms do.
         self.boxes = [rows[["cx", "cy", "w", "h"]].to_numpy(float) for _, rows in self.scenes]
         self.targets = [rows["cls"].to_numpy(float) for _, rows in self.scenes]
-        boxes = A.BboxParams(
-            format="yolo",
-            label_fields=["cls"],
-            clip=True,
-            filter_invalid_bboxes=True,
-            min_visibility=0.1,
-        )
         augment = load("ferbench.data.augmentations", recipe.augment)
-        plain = [
+        side = max(recipe.resize_px, recipe.input_px)
+        fit = [
             A.LongestMaxSize(recipe.resize_px),
-            A.PadIfNeeded(recipe.input_px, recipe.input_px, fill=114),
+            A.PadIfNeeded(recipe.input_px, recipe.input_px, fill=PAD_VALUE),
         ]
-        self.train_transform = A.Compose(augment(recipe.input_px, recipe.resize_px), boxes)
-        self.mosaic = A.Compose([four_in_one(recipe.resize_px)], boxes)
-        self.plain_transform = A.Compose(plain, boxes)
+        self.plain = A.Compose(fit, A.BboxParams(**_BOXES))
+        learnt = A.BboxParams(**_BOXES, **_LEARNT)
+        self.augment = A.Compose([*fit, *augment(recipe, side)], learnt)
+        self.augment_mosaic = A.Compose(augment(recipe, 2 * recipe.resize_px), learnt)
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
         index = key[1]
-        transform = self.plain_transform if key[0] < 0 else self.train_transform
         scene = self._scene(index)
+        transform = self.plain if key[0] < 0 else self.augment
         if others := mosaic_partners(key, self.seed, len(self), self.recipe):
-            more = [self._scene(other) for other in others]
-            whole = self.transformed(self.mosaic, key, **scene, mosaic_metadata=more)
-            scene = {name: whole[name] for name in scene}
+            scenes = [scene, *(self._scene(other) for other in others)]
+            scene = four_in_one(scenes, self.recipe.resize_px, self.seed, key)
+            transform = self.augment_mosaic
         out = self.transformed(transform, key, **scene)
         boxes = torch.as_tensor(np.asarray(out["bboxes"], np.float32)).reshape(-1, 4)
         return _tensor(out["image"]), boxes, torch.as_tensor(np.asarray(out["cls"])), index

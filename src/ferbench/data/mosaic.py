@@ -1,57 +1,110 @@
-"""Four training scenes in one picture.
+"""Mosaics: four training scenes around one point of a canvas of twice the input's side.
 
-Source: Bochkovskiy et al., "YOLOv4", arXiv:2004.10934, section 3.3, by albumentations' `Mosaic`.
-Differs: from ultralytics' mosaic, which first makes a picture of twice the side and then scales by
-chance; the scale is drawn here by the augmentation that follows.
+Source: Bochkovskiy et al., "YOLOv4", arXiv:2004.10934, section 3.3; geometry of the trainer of
+Ultralytics YOLOv5 and its successors: the point is drawn from the middle half of the canvas, each
+scene keeps its aspect ratio, touches the point with a corner and is cut at the canvas's border.
+The augmentation that follows scales the canvas about its centre and crops the input from it.
+Differs: nothing.
 """
 
 from __future__ import annotations
 
-from zlib import crc32
+from collections.abc import Sequence
+from typing import Any
 
-import albumentations as A
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from ferbench.data.draws import Purpose, generator
 from ferbench.data.sampler import Key
 from ferbench.params import Recipe
 
-__all__ = ["four_in_one", "mosaic_partners"]
+__all__ = ["PAD_VALUE", "four_in_one", "mosaic_partners"]
 
-_TILES = 4
+PAD_VALUE = 114  # grey of the YOLO trainers
+_SCENES = 4
 
-
-def four_in_one(px: int) -> A.Mosaic:
-    """The transform; it takes three more scenes as `mosaic_metadata`.
-
-    Args:
-        px: side of the picture that is made.
-    """
-    return A.Mosaic(
-        grid_yx=(2, 2),
-        target_size=(px, px),
-        cell_shape=(px, px),
-        center_range=(0.25, 0.75),
-        fit_mode="contain",
-        fill=114,
-        p=1.0,
-    )
+Scene = dict[str, Any]
 
 
 def mosaic_partners(key: Key, seed: int, scenes: int, recipe: Recipe) -> list[int]:
-    """Which scenes join a training scene; none if this one stays alone.
-
-    The choice depends on (seed, epoch, scene) alone.
+    """Indices of the three scenes that join a training scene; none if it is shown alone.
 
     Args:
         key: epoch and scene; a negative epoch means no augmentation.
-        seed: of the cell.
+        seed: of the run.
         scenes: number of training scenes.
         recipe: gives the share of mosaics and the last epochs that are without.
     """
     epoch, index = key
     if epoch < 0 or epoch >= recipe.epochs - recipe.plain_epochs or recipe.mosaic == 0:
         return []
-    rng = np.random.default_rng(crc32(f"mosaic/{seed}/{epoch}/{index}".encode()))
+    rng = generator(Purpose.MOSAIC, seed, epoch, index, 1)
     if rng.random() >= recipe.mosaic:
         return []
-    return [int(i) for i in rng.integers(scenes, size=_TILES - 1)]
+    return [int(i) for i in rng.integers(scenes, size=_SCENES - 1)]
+
+
+def four_in_one(scenes: Sequence[Scene], px: int, seed: int, key: Key) -> Scene:
+    """A mosaic of four scenes on a canvas of side 2 `px`.
+
+    Args:
+        scenes: four; each has `image` (H, W, C), `bboxes` (M, 4) as cx cy w h fractions, and `cls`
+            (M,). The first is placed top left, the others follow row by row.
+        px: length of each scene's longer side on the canvas.
+        seed: of the run.
+        key: epoch and index of the first scene; the common corner is drawn from it and the seed.
+
+    Returns:
+        A scene of the same form. Boxes are clipped to the canvas; those outside it are left out.
+    """
+    rng = generator(Purpose.MOSAIC, seed, *key, 2)
+    x, y = (int(value) for value in rng.uniform(0.5 * px, 1.5 * px, size=2))
+    canvas = np.full((2 * px, 2 * px, scenes[0]["image"].shape[2]), PAD_VALUE, dtype=np.uint8)
+    corners, classes = [], []
+    for place, scene in enumerate(scenes):
+        image = _at_side(scene["image"], px)
+        height, width = image.shape[:2]
+        left = x - width if place % 2 == 0 else x
+        top = y - height if place < _SCENES // 2 else y
+        _paste(canvas, image, left, top)
+        corners.append(_corners(scene["bboxes"], width, height) + np.tile([left, top], 2))
+        classes.append(np.asarray(scene["cls"]))
+    return _clipped(canvas, np.concatenate(corners), np.concatenate(classes))
+
+
+def _at_side(image: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
+    """An image (H, W, C) scaled so that its longer side is `px`."""
+    height, width = image.shape[:2]
+    scale = px / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == (width, height):
+        return image
+    scaled: NDArray[np.uint8] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return scaled.reshape(size[1], size[0], -1)  # OpenCV drops a single channel
+
+
+def _paste(canvas: NDArray[np.uint8], image: NDArray[np.uint8], left: int, top: int) -> None:
+    """Copy the part of an image that lies on the canvas."""
+    side, (height, width) = len(canvas), image.shape[:2]
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + width, side), min(top + height, side)
+    canvas[y0:y1, x0:x1] = image[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def _corners(boxes: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    """Boxes (M, 4), cx cy w h fractions of an image, as corners in its pixels."""
+    centre, size = np.hsplit(np.asarray(boxes, np.float64).reshape(-1, 4), 2)
+    return np.hstack([centre - size / 2, centre + size / 2]) * [width, height, width, height]
+
+
+def _clipped(
+    canvas: NDArray[np.uint8], corners: NDArray[np.float64], classes: NDArray[Any]
+) -> Scene:
+    """A scene of a canvas and boxes (M, 4) in its pixels, which are clipped to it."""
+    side = len(canvas)
+    near, far = np.hsplit(corners.clip(0, side), 2)
+    seen = (far > near).all(axis=1)
+    boxes = np.hstack([(near + far) / 2, far - near])[seen] / side
+    return {"image": canvas, "bboxes": boxes, "cls": classes[seen]}

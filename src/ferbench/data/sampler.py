@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from ferbench.data.draws import Purpose, generator
+
 __all__ = ["EpochSampler", "Key"]
 
 Key = tuple[int, int]  # (epoch, index); epoch -1 means "no augmentation"
@@ -36,6 +38,6 @@ class EpochSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         if self.seed is None:
             return iter([(-1, i) for i in range(self.size)])
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        order = generator(Purpose.ORDER, self.seed, self.epoch).permutation(self.size)
         filled = np.resize(order, len(self) * self.world)  # repeats from the start of the order
         return iter([(self.epoch, i) for i in filled[self.rank :: self.world].tolist()])

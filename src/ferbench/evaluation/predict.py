@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
@@ -25,7 +24,7 @@ from ferbench.models.build import task_of
 from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.weights import Trained
 
-__all__ = ["Predicted", "predict_faces", "predict_side"]
+__all__ = ["Predicted", "Reader", "predict_faces", "predict_side", "reader_of"]
 
 # One face has at most one right box a class; 300 are kept where it is the COCO definition that
 # counts.
@@ -66,58 +65,116 @@ def predict_faces(
         batch: images a call; fewer where they are large.
     """
     network = trained.network.to(device).eval()
-    predict = _classify if task_of(trained.variant) == "classify" else _detect
     with torch.inference_mode():
-        return predict(network, trained, pictures, faces, batch)
+        return _predict(network, trained, pictures, faces, batch)
 
 
-def _batches(dataset: FaceDataset | SceneDataset, batch: int) -> Iterator[Any]:
-    batches = loader(dataset, EpochSampler(len(dataset), None), batch)
-    yield from tqdm(batches, desc="evaluate", unit="batch")
+def reader_of(dataset: FaceDataset | SceneDataset, classes: tuple[str, ...]) -> Reader:
+    """What turns a network's outputs on a data set into tables, batch by batch.
+
+    Evaluation and the validation of a training read outputs by it, so that a checkpoint is picked
+    by the number that is reported.
+    """
+    if isinstance(dataset, SceneDataset):
+        return SceneReader(dataset, classes)
+    return FaceReader(dataset, classes)
 
 
-def _classify(
+class FaceReader:
+    """Reads a classifier's outputs.
+
+    Args:
+        dataset: whose items, in their natural order, the network is shown.
+        classes: in model order.
+    """
+
+    def __init__(self, dataset: FaceDataset, classes: tuple[str, ...]) -> None:
+        self._faces, self._classes = dataset.faces, classes
+        self._prob: list[NDArray[np.float64]] = []
+
+    def add(self, output: Tensor, index: Tensor) -> None:
+        """Read a batch.
+
+        Args:
+            output: logits (N, K), averaged over crops.
+            index: not used: faces come in their order.
+        """
+        del index
+        self._prob.append(torch.softmax(output.double(), dim=1).cpu().numpy())
+
+    def tables(self) -> Predicted:
+        """All that was read."""
+        table = _predictions(self._faces, np.concatenate(self._prob), self._classes)
+        return Predicted(table, no_boxes(self._classes))
+
+
+class SceneReader:
+    """Reads a detector's outputs.
+
+    Args:
+        dataset: whose items, in their natural order, the network is shown.
+        classes: in model order.
+    """
+
+    def __init__(self, dataset: SceneDataset, classes: tuple[str, ...]) -> None:
+        self._dataset, self._classes = dataset, classes
+        self._prob: list[NDArray[np.float64]] = []
+        self._rows: list[dict[str, NDArray[Any]]] = []
+
+    def add(self, output: Tensor, index: Tensor) -> None:
+        """Read a batch.
+
+        Args:
+            output: decoded boxes (N, 4 + K, A): cx cy w h in pixels of the input, scores.
+            index: of the images in the data set, (N,).
+        """
+        found = kept_boxes(output.cpu(), len(self._classes), MAX_BOXES)
+        for number, boxes in zip(index.tolist(), found, strict=True):
+            image_id, faces = self._dataset.scenes[number]
+            corners = self._dataset.to_fractions(boxes.xyxy.double().numpy(), image_id)
+            scene = _Scene(image_id, faces, self._classes)
+            prob, rows = scene.read(boxes, corners)
+            self._prob.append(prob)
+            self._rows += rows
+
+    def tables(self) -> Predicted:
+        """All that was read."""
+        empty = no_boxes(self._classes)
+        columns = {name: np.concatenate([r[name] for r in self._rows]) for name in empty.columns}
+        return Predicted(
+            _predictions(self._dataset.faces, np.concatenate(self._prob), self._classes),
+            pd.DataFrame(columns).astype(empty.dtypes.to_dict()),
+        )
+
+
+Reader = FaceReader | SceneReader
+
+
+def _predict(
     network: nn.Module, trained: Trained, pictures: Pack, faces: Units, batch: int
 ) -> Predicted:
-    dataset = FaceDataset(pictures.folder, faces, trained.recipe, seed=0)
-    dataset.pack = pictures
     device = next(network.parameters()).device
-    prob = [
-        torch.softmax(logits_of(network, as_fractions(image, device)).double(), dim=1).cpu().numpy()
-        for image, _, _ in _batches(dataset, batch)
-    ]
-    table = _predictions(faces, np.concatenate(prob), trained.classes)
-    return Predicted(table, no_boxes(trained.classes))
+    classify = task_of(trained.variant) == "classify"
+    kind = FaceDataset if classify else SceneDataset
+    dataset = kind(pictures.folder, faces, trained.recipe, seed=0)
+    dataset.pack = pictures
+    reader = reader_of(dataset, trained.classes)
+    batches = loader(dataset, EpochSampler(len(dataset), None), batch)
+    for content in tqdm(batches, desc="evaluate", unit="batch"):
+        if classify:
+            image, _, index = content
+            output = logits_of(network, as_fractions(image, device))
+        else:
+            index = content["index"]
+            output = network(as_fractions(content["img"], device))[0]
+        reader.add(output, index)
+    return reader.tables()
 
 
 def _predictions(faces: Units, prob: NDArray[np.float64], classes: tuple[str, ...]) -> pd.DataFrame:
     target = [classes[c] for c in faces.frame["cls"]]
     head = pd.DataFrame({"image_id": faces.frame["unit_id"], "target": target})
     return pd.concat([head, pd.DataFrame(prob, columns=list(classes))], axis=1)
-
-
-def _detect(
-    network: nn.Module, trained: Trained, pictures: Pack, faces: Units, batch: int
-) -> Predicted:
-    dataset = SceneDataset(pictures.folder, faces, trained.recipe, seed=0)
-    dataset.pack = pictures
-    device = next(network.parameters()).device
-    prob, tables = [], []
-    for scenes in _batches(dataset, batch):
-        decoded = network(as_fractions(scenes["img"], device))[0].cpu()
-        found = kept_boxes(decoded, len(trained.classes), MAX_BOXES)
-        for index, boxes in zip(scenes["index"].tolist(), found, strict=True):
-            image_id, rows = dataset.scenes[index]
-            scene = _Scene(image_id, rows, trained.classes)
-            corners = dataset.to_fractions(boxes.xyxy.double().numpy(), image_id)
-            face_prob, table = scene.read(boxes, corners)
-            prob.append(face_prob)
-            tables.append(table)
-    boxes_table = pd.concat([no_boxes(trained.classes), *tables], ignore_index=True)
-    return Predicted(
-        _predictions(faces, np.concatenate(prob), trained.classes),
-        boxes_table.astype(no_boxes(trained.classes).dtypes.to_dict()),
-    )
 
 
 @dataclass(frozen=True)
@@ -130,8 +187,8 @@ class _Scene:
 
     def read(
         self, boxes: Boxes, corners: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], pd.DataFrame]:
-        """Probabilities (F, K) of the faces, and the rows of annotated and predicted boxes."""
+    ) -> tuple[NDArray[np.float64], list[dict[str, NDArray[Any]]]]:
+        """Probabilities (F, K) of the faces, and columns of annotated and of predicted boxes."""
         centre, size = self.faces[["cx", "cy"]].to_numpy(), self.faces[["w", "h"]].to_numpy()
         truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
         iou = overlaps(corners, truth)
@@ -140,35 +197,25 @@ class _Scene:
         prob = np.zeros((len(truth), len(self.classes)))
         hit = np.flatnonzero(chosen >= 0)
         prob[chosen[hit]] = scores[hit] / scores[hit].sum(axis=1, keepdims=True)
-        own = np.eye(len(self.classes))[self.faces["cls"]]
-        rows = pd.concat(
-            [
-                self._rows(truth, np.arange(len(truth)), np.ones(len(truth)), own, truth=True),
-                self._rows(corners, chosen, score, scores, truth=False).assign(
-                    iou=np.where(chosen >= 0, iou[np.arange(len(iou)), chosen], 0.0),
-                    emotion=[self.classes[c] for c in boxes.cls],
-                ),
-            ]
-        )
-        return prob, rows
+        cls = self.faces["cls"].to_numpy()
+        annotated = self._columns(truth, cls, np.eye(len(self.classes))[cls])
+        predicted = self._columns(corners, boxes.cls.numpy(), scores)
+        own = np.where(chosen >= 0, iou[np.arange(len(iou)), chosen], 0.0)
+        predicted |= {"truth": np.zeros(len(score), bool), "face": chosen, "iou": own}
+        return prob, [annotated, predicted | {"score": score}]
 
-    def _rows(
-        self,
-        corners: NDArray[np.float64],
-        face: NDArray[np.int64],
-        score: NDArray[np.float64],
-        scores: NDArray[np.float64],
-        *,
-        truth: bool,
-    ) -> pd.DataFrame:
-        columns = {
-            "image_id": self.image_id,
-            "truth": truth,
-            "face": face,
-            "iou": 1.0,
+    def _columns(
+        self, corners: NDArray[np.float64], cls: NDArray[Any], scores: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
+        """The columns of boxes; as annotated ones have them where nothing else is known."""
+        count = len(corners)
+        return {
+            "image_id": np.full(count, self.image_id, dtype=object),
+            "truth": np.ones(count, bool),
+            "face": np.arange(count),
+            "iou": np.ones(count),
             **dict(zip(("left", "top", "right", "bottom"), corners.T, strict=True)),
-            "emotion": [self.classes[c] for c in scores.argmax(axis=1)],
-            "score": score,
+            "emotion": np.array([self.classes[c] for c in cls], dtype=object),
+            "score": np.ones(count),
             **dict(zip(self.classes, scores.T, strict=True)),
         }
-        return pd.DataFrame(columns)

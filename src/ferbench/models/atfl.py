@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ferbench.errors import InputError
+from ferbench.models.normaliser import process_mean
 from ferbench.models.options import check_option
 
 __all__ = ["ATFL", "focal_weight"]
@@ -100,9 +101,11 @@ class ATFL(nn.Module):
     def _level(self, p_t: Tensor, y: Tensor) -> Tensor:
         """What p_t is on average, now and before."""
         chosen = p_t if self.mean_over == "all" else p_t[y.amax(dim=-1) > 0]
-        if chosen.numel() == 0:  # no face in the batch: nothing new is known
+        count = process_mean(torch.tensor(float(chosen.numel()), device=p_t.device))
+        total = process_mean(chosen.sum())  # of all processes that share the batch
+        if count == 0:  # no face in the batch: nothing new is known
             return self.past.clone() if self.steps > 0 else torch.ones_like(self.past)
-        now = chosen.mean()
+        now = total / count
         level = _OLD * self.past + _NEW * now if self.running and self.steps > 0 else now
         if self.training:
             self.steps += 1

@@ -1,7 +1,8 @@
-"""What happens at the end of each epoch: history, checkpoints, stopping."""
+"""What happens at the end of each epoch: history, selection, checkpoints, early stopping."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ferbench.files import whole_file
 from ferbench.params import Recipe
+from ferbench.selection import Candidate, best_index, improvement
 from ferbench.training.averaging import RampedAverage
 
-__all__ = ["History", "WholeCheckpoints", "cell_callbacks", "resume_point"]
+__all__ = ["History", "Selection", "WholeCheckpoints", "resume_point", "run_callbacks"]
 
 _LAST = "last"
 
@@ -71,25 +73,69 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def cell_callbacks(folder: Path, recipe: Recipe, history: History) -> list[Callback]:
-    """All callbacks of a cell.
+class Selection(Callback):
+    """Keeps the checkpoint that is best on val, and stops when no better one comes.
 
-    Two checkpoints, since Lightning's own "last" follows the best: `best` by `val_score` and `last`
-    every epoch.
+    The rule is `ferbench.selection`: the best `val_score`, ties broken by the lower `val_loss`.
+    Patience counts from the last epoch that reached the best score, ties included.
+
+    Args:
+        folder: for `best.ckpt`.
+        higher_is_better: direction of `val_score`.
+        patience: epochs below the best score before training stops.
+    """
+
+    def __init__(self, folder: Path, higher_is_better: bool, patience: int) -> None:
+        self._path, self._higher_is_better = folder / "best.ckpt", higher_is_better
+        self._patience = patience
+        self._best: Candidate | None = None
+        self._wait = 0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the epoch with the best one so far."""
+        values = trainer.callback_metrics
+        epoch = Candidate(float(values["val_score"]), float(values["val_loss"]))
+        self._wait = 0 if self._reaches_best(epoch) else self._wait + 1
+        if self._is_better(epoch):
+            self._best = epoch
+            trainer.save_checkpoint(self._path)
+        if self._wait >= self._patience:
+            trainer.should_stop = True
+
+    def _reaches_best(self, epoch: Candidate) -> bool:
+        if self._best is None or math.isnan(self._best.value):
+            return True
+        return improvement(epoch.value, self._best.value, self._higher_is_better) >= 0
+
+    def _is_better(self, epoch: Candidate) -> bool:
+        if self._best is None or math.isnan(self._best.value):
+            return True
+        return best_index([self._best, epoch], self._higher_is_better) == 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far, and how long ago its score was last reached."""
+        best = None if self._best is None else [self._best.value, self._best.val_loss]
+        return {"best": best, "wait": self._wait, "patience": self._patience}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the state of a killed run."""
+        self._best = None if state_dict["best"] is None else Candidate(*state_dict["best"])
+        self._wait = int(state_dict["wait"])
+
+
+def run_callbacks(
+    folder: Path, recipe: Recipe, history: History, higher_is_better: bool
+) -> list[Callback]:
+    """All callbacks of a run.
+
+    Two checkpoints: `best` by `Selection`, and `last` every epoch, to resume from.
 
     Args:
         folder: for checkpoints.
         recipe: gives patience and moving average.
         history: that is written.
+        higher_is_better: direction of `val_score`.
     """
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="val_score",
-        mode="max",
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
     last = ModelCheckpoint(
         folder,
         filename=_LAST,
@@ -97,9 +143,8 @@ def cell_callbacks(folder: Path, recipe: Recipe, history: History) -> list[Callb
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    stop = EarlyStopping("val_score", mode="max", patience=recipe.patience)
     average = [RampedAverage(recipe.ema_decay, recipe.ema_steps)] if recipe.ema_decay else []
-    return [history, *average, stop, best, last]
+    return [history, *average, Selection(folder, higher_is_better, recipe.patience), last]
 
 
 def resume_point(folder: Path) -> tuple[Path | None, bool]:
@@ -108,5 +153,5 @@ def resume_point(folder: Path) -> tuple[Path | None, bool]:
     if not path.is_file():
         return None, False
     content = torch.load(path, map_location="cpu", weights_only=True)
-    stops = [s for k, s in content["callbacks"].items() if k.startswith("EarlyStopping")]
-    return path, any(s["wait_count"] >= s["patience"] for s in stops)
+    state = content["callbacks"][Selection.__qualname__]
+    return path, state["wait"] >= state["patience"]

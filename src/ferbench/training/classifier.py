@@ -5,32 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy
 
 from ferbench.models.pixels import logits_of
-from ferbench.training.modules import CellModule
+from ferbench.training.modules import RunModule
 
 __all__ = ["ClassifierModule"]
 
 
-class ClassifierModule(CellModule):
-    """Learns from (images, classes, indices); `val_score` is accuracy."""
+class ClassifierModule(RunModule):
+    """Learns from images (N, C, H, W), or ten crops of each (N, 10, C, H, W), and classes (N,).
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.accuracy = MulticlassAccuracy(self.classes, average="micro")
+    Source of the ten crops: P1's reference code makes one batch of all crops of its images.
+    """
 
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
-        """Loss and number of images of a training batch."""
+        """Loss and number of samples of a training batch; ten crops of an image are ten samples."""
         image, target, _ = batch
+        if image.ndim == 5:
+            target = target.repeat_interleave(image.shape[1])
+            image = image.flatten(0, 1)
         return self.loss(logits_of(self.network, self.pixels(image)), target), len(target)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Add a batch to validation loss and accuracy."""
+        """Add a batch to validation loss and predictions."""
         del batch_idx
-        image, target, _ = batch
+        image, target, index = batch
         logits = logits_of(self.network, self.pixels(image))
-        self.accuracy(logits, target)
-        size = len(target)
-        self.log("val_loss", self.loss(logits, target), batch_size=size, sync_dist=True)
-        self.log("val_score", self.accuracy, batch_size=size, prog_bar=True)
+        self.validated(self.loss(logits, target), logits, index)

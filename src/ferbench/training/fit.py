@@ -19,18 +19,19 @@ from ferbench.data.sampler import EpochSampler
 from ferbench.data.units import Units
 from ferbench.models.build import task_of
 from ferbench.params import Recipe, Train, Variant
-from ferbench.training.callbacks import History, WholeCheckpoints, cell_callbacks, resume_point
+from ferbench.selection import Candidate, best_index
+from ferbench.training.callbacks import History, WholeCheckpoints, resume_point, run_callbacks
 from ferbench.training.classifier import ClassifierModule
 from ferbench.training.detector import DetectorModule
 from ferbench.training.freezing import train_classifier_alone
-from ferbench.training.modules import CellModule
+from ferbench.training.modules import RunModule
 from ferbench.training.optimizers import batches_a_step
-from ferbench.training.outcome import Fitted, Sides
-from ferbench.training.provenance import precision_for
+from ferbench.training.outcome import Fitted, Rule, Sides
+from ferbench.training.placement import batch_share, devices_of, placement
 
 __all__ = ["fit"]
 
-_MODULES: dict[str, type[CellModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
+_MODULES: dict[str, type[RunModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
 _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
     "classify": FaceDataset,
     "detect": SceneDataset,
@@ -82,7 +83,8 @@ def _two_stages(
     again = (replace(variant, weights="none"), recipe, seed)  # it begins with the first's state
     whole = _one_stage(again, sides, train, place, follow_on, start=head.state)
     after = [r | {"epoch": r["epoch"] + len(head.history)} for r in whole.history]
-    better = whole if whole.val_score > head.val_score else head
+    ends = [Candidate(part.val_score, part.val_loss) for part in (head, whole)]
+    better = (head, whole)[best_index(ends, sides.rule.higher_is_better)]
     best_epoch = better.best_epoch + (len(head.history) if better is whole else 0)
     return replace(
         better,
@@ -107,13 +109,13 @@ def _one_stage(
     """One training, from given weights or the variant's own, of all or of the classifier alone."""
     variant, recipe, seed = row
     history = History(follow)
-    module = _MODULES[task_of(variant)](variant, recipe, _counts(sides.train), seed)
+    module = _MODULES[task_of(variant)](variant, recipe, _counts(sides.train), seed, sides.rule)
     if start is not None:
         module.network.load_state_dict(start)
     if head_only:
         train_classifier_alone(module.network)
     resume, finished = resume_point(checkpoints)
-    trainer = _trainer(train, recipe, checkpoints, history)
+    trainer = _trainer(train, recipe, checkpoints, history, sides.rule)
     if not finished:
         _run(trainer, module, _loaders(row, sides, trainer), resume)
     fitted = _fitted(module, trainer, checkpoints, history, resume)
@@ -122,19 +124,22 @@ def _one_stage(
 
 
 def _fitted(
-    module: CellModule, trainer: Trainer, checkpoints: Path, history: History, resume: Path | None
+    module: RunModule, trainer: Trainer, checkpoints: Path, history: History, resume: Path | None
 ) -> Fitted:
     best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
     rows = history.rows or _rows_of(best, resume)
-    chosen = max(rows, key=lambda r: (r["val_score"], -r["epoch"]))
+    epochs = [Candidate(row["val_score"], row["val_loss"]) for row in rows]
+    chosen = rows[best_index(epochs, module.rule.higher_is_better)]
     return Fitted(
         state={k[8:]: v for k, v in best["state_dict"].items() if k.startswith("network.")},
         history=rows,
         best_epoch=int(chosen["epoch"]),
         val_score=chosen["val_score"],
+        val_loss=chosen["val_loss"],
         seconds=round(sum(r["seconds"] for r in rows), 2),
         parameters=sum(p.numel() for p in module.network.parameters()),
         precision=str(trainer.precision),
+        devices=devices_of(trainer.strategy.root_device.type, trainer.world_size),
         resumed=resume is not None,
         initial=module.initial,
     )
@@ -152,20 +157,23 @@ def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]
     return list(content["callbacks"]["History"]["rows"])
 
 
-def _trainer(train: Train, recipe: Recipe, checkpoints: Path, history: History) -> Trainer:
+def _trainer(
+    train: Train, recipe: Recipe, checkpoints: Path, history: History, rule: Rule
+) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    accelerator = train.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    accelerator, devices = placement(train)
     bar = [RichProgressBar(leave=True)] if train.progress else []
     return Trainer(
         accelerator=accelerator,
-        devices=1 if accelerator == "cpu" and train.devices == "auto" else train.devices,
-        precision=precision_for(accelerator, train.precision),
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        # Norms see the whole batch, as on one device. PyTorch has this for GPUs alone.
+        sync_batchnorm=devices > 1 and accelerator != "cpu",
+        precision=recipe.precision,
         max_epochs=recipe.epochs,
         gradient_clip_val=recipe.clip_norm or None,
         accumulate_grad_batches=batches_a_step(recipe),
-        callbacks=[*cell_callbacks(checkpoints, recipe, history), *bar],
+        callbacks=[*run_callbacks(checkpoints, recipe, history, rule.higher_is_better), *bar],
         plugins=[WholeCheckpoints()],
         logger=False,
         default_root_dir=checkpoints,
@@ -184,17 +192,18 @@ def _loaders(
     kind = _DATASETS[task_of(variant)]
     learn = kind(sides.pack, sides.train, recipe, seed)
     select = kind(sides.pack, sides.val, recipe, seed)
-    order = EpochSampler(len(learn) * recipe.crops, seed, trainer.global_rank, trainer.world_size)
+    order = EpochSampler(len(learn), seed, trainer.global_rank, trainer.world_size)
+    share = batch_share(recipe, trainer.world_size)
     # Workers pay where a GPU waits for them; on a CPU they take the cores that compute.
     workers = 4 if trainer.accelerator.__class__.__name__ == "CUDAAccelerator" else 0
     return (
-        loader(learn, order, recipe.batch_size, workers),
+        loader(learn, order, share, workers),
         loader(select, EpochSampler(len(select), None), recipe.batch_size, workers),
     )
 
 
 def _run(
-    trainer: Trainer, module: CellModule, loaders: tuple[Any, Any], resume: Path | None
+    trainer: Trainer, module: RunModule, loaders: tuple[Any, Any], resume: Path | None
 ) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -12,7 +12,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from ferbench.models.build import build_loss, build_network
+from ferbench.evaluation.predict import Reader, reader_of
+from ferbench.models.build import build_loss, build_network, task_of
 from ferbench.models.pixels import as_fractions
 from ferbench.models.pretrained import load_initial
 from ferbench.params import Recipe, Variant
@@ -22,26 +23,32 @@ from ferbench.training.optimizers import (
     build_schedule,
     momentum_at,
 )
+from ferbench.training.outcome import Rule
 
-__all__ = ["CellModule"]
+__all__ = ["RunModule"]
 
 
-class CellModule(LightningModule):
+class RunModule(LightningModule):
     """A network, its loss and its recipe.
 
-    A subclass gives `batch_loss` and the validation steps, which must log `val_score`, larger is
-    better.
+    A subclass gives `batch_loss`, and a `validation_step` that calls `validated`. `val_score` is
+    the metric that the rule of selection names, computed from the predictions on val as
+    evaluation computes it.
 
     Args:
         variant: the row.
         recipe: how it is trained.
         counts: number of training faces of each class, (K,).
         seed: of the initial weights and of every draw in training.
+        rule: gives `val_score`.
     """
 
-    def __init__(self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int) -> None:
+    def __init__(
+        self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int, rule: Rule
+    ) -> None:
         super().__init__()
-        self.variant, self.recipe, self.seed = variant, recipe, seed
+        self.variant, self.recipe, self.seed, self.rule = variant, recipe, seed, rule
+        self._reader: Reader | None = None
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
         self.initial = load_initial(network, variant)
@@ -84,6 +91,31 @@ class CellModule(LightningModule):
         """Loss and number of images of a training batch."""
         raise NotImplementedError
 
+    def on_validation_epoch_start(self) -> None:
+        """Begin with no predictions."""
+        dataset = self.trainer.val_dataloaders.dataset
+        self._reader = reader_of(dataset, dataset.faces.classes)
+
+    def validated(self, loss: Tensor, output: Tensor, index: Tensor) -> None:
+        """Add a batch to validation loss and predictions.
+
+        Args:
+            loss: mean over the batch.
+            output: logits (N, K) or decoded boxes (N, 4 + K, A).
+            index: of the samples, (N,).
+        """
+        assert self._reader is not None
+        self.log("val_loss", loss, batch_size=len(index), sync_dist=True)
+        self._reader.add(output, index)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the selection metric; every process sees all of val."""
+        assert self._reader is not None
+        detects = task_of(self.variant) == "detect"
+        score = self.rule.value(self._reader.tables(), detects=detects)
+        self._reader = None
+        self.log("val_score", score, prog_bar=True)
+
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the recipe.
 
@@ -92,7 +124,7 @@ class CellModule(LightningModule):
         """
         optimizer = build_optimizer(self.network, self.recipe)
         if self.recipe.schedule == "plateau":
-            self._plateau = build_plateau(optimizer, self.recipe)
+            self._plateau = build_plateau(optimizer, self.recipe, self.rule.higher_is_better)
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) // max(self.recipe.epochs, 1)
         schedule = build_schedule(optimizer, self.recipe, max(1, steps))

@@ -73,10 +73,15 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -
     return LambdaLR(optimizer, [biases if group == _BIASES else weights for group in groups])
 
 
-def build_plateau(optimizer: Optimizer, recipe: Recipe) -> ReduceLROnPlateau:
+def build_plateau(
+    optimizer: Optimizer, recipe: Recipe, higher_is_better: bool
+) -> ReduceLROnPlateau:
     """The plateau schedule of a recipe, to be stepped by each epoch's validation score."""
     return ReduceLROnPlateau(
-        optimizer, "max", factor=recipe.plateau_factor, patience=recipe.plateau_patience
+        optimizer,
+        "max" if higher_is_better else "min",
+        factor=recipe.plateau_factor,
+        patience=recipe.plateau_patience,
     )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from ferbench.files import digest, md5_file
 
-__all__ = ["code_digest", "commit", "hardware", "precision_for", "versions"]
+__all__ = ["code_digest", "commit", "hardware", "versions"]
 
 _LIBRARIES = (
     "torch",
@@ -67,23 +67,3 @@ def code_digest(*roots: Path) -> str:
         for file in ([root] if root.is_file() else sorted(root.rglob("*.py")))
     }
     return digest(found)
-
-
-def precision_for(accelerator: str, wanted: str) -> str:
-    """Lightning's word for the precision.
-
-    Args:
-        accelerator: what is really used: `cpu`, `cuda`, ...
-        wanted: a word of Lightning's, or `auto`: bf16 or fp16 where the device is fast at it, else
-            32 bit.
-    """
-    if wanted != "auto":
-        return wanted
-    if accelerator in ("cuda", "gpu"):
-        return (
-            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-        )
-    if accelerator == "cpu":
-        can = torch.cpu.get_capabilities()
-        return "bf16-mixed" if can.get("avx512_bf16") or can.get("amx_bf16") else "32-true"
-    return "32-true"

@@ -19,7 +19,8 @@ from ferbench.files import digest, read_json, whole_file, write_json
 from ferbench.models.weights import save_trained
 from ferbench.params import Params
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Fitted, Sides
+from ferbench.training.outcome import Fitted, Rule, Sides
+from ferbench.training.placement import devices_of, placement
 from ferbench.training.provenance import code_digest, commit, hardware, versions
 from ferbench.training.tracking import Run, open_run, run_tags
 
@@ -40,8 +41,8 @@ def run_key(cell: Cell, description: dict[str, Any], data: Stored, params: Param
             "cell": asdict(cell),
             "description": description,
             "data": data.digest,
-            "precision": params.train.precision,
-            "select": dict(params.train.select),
+            "devices": devices_of(*placement(params.train)),
+            "select": [params.train.select[description["task"]], params.score.score_threshold],
             "code": code_digest(*_CODE),
         }
     )
@@ -63,7 +64,8 @@ def train_cell(cell: Cell, params: Params) -> None:
         run.log_params({k: description[k] for k in ("row", "recipe")})
     checkpoints = CACHE / "checkpoints" / key[:32]
     variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
-    sides = Sides(data.pack, data.side("train"), data.side("val"))
+    rule = Rule(params.train.select[description["task"]], params.score.score_threshold)
+    sides = Sides(data.pack, data.side("train"), data.side("val"), rule)
     follow = run.log_epoch if run else None
     fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
     if run is None:
@@ -107,11 +109,13 @@ def _outcome(fitted: Fitted, sides: Sides, run: Run) -> dict[str, Any]:
         "best_epoch": fitted.best_epoch,
         "epochs": len(fitted.history),
         "val_score": fitted.val_score,
+        "val_loss": fitted.val_loss,
         "train_seconds": fitted.seconds,
         "train_images": len(set(sides.train.frame["image_id"])),
         "val_images": len(set(sides.val.frame["image_id"])),
         "parameters": fitted.parameters,
         "precision": fitted.precision,
+        "devices": fitted.devices,
         "resumed": fitted.resumed,
         "initial_weights": fitted.initial,
     }

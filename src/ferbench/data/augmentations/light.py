@@ -1,4 +1,4 @@
-"""A little shift, turn and scale, and the mirror: for short runs that must learn something.
+"""Small changes for short trainings: scale, shift, rotation, mirror image.
 
 Source: none; the demo's own.
 Differs: from every paper's.
@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import albumentations as A
 
+from ferbench.params import Recipe
+
 __all__ = ["light"]
 
 
-def light(input_px: int, resize_px: int) -> list[A.BasicTransform]:
-    """Transforms of one training image.
+def light(recipe: Recipe, canvas_px: int) -> list[A.BasicTransform]:
+    """Transforms of one prepared training image.
 
     Args:
-        input_px: side of the crop.
-        resize_px: side the image's longer side is brought to before.
+        recipe: gives the side of the crop.
+        canvas_px: side of the prepared image.
     """
+    shift = 0.06 * recipe.resize_px / canvas_px
     return [
-        A.LongestMaxSize(resize_px),
-        A.PadIfNeeded(resize_px, resize_px, fill=114),
-        A.Affine(scale=(0.9, 1.1), translate_percent=(-0.06, 0.06), rotate=(-8, 8), fill=114),
+        A.Affine(
+            scale=(0.9, 1.1),
+            keep_ratio=True,
+            translate_percent=(-shift, shift),
+            rotate=(-8, 8),
+            fill=114,
+            p=0.5,
+        ),
         A.HorizontalFlip(p=0.5),
-        A.RandomCrop(input_px, input_px),
+        A.RandomCrop(recipe.input_px, recipe.input_px),
     ]

@@ -1,4 +1,4 @@
-"""The mirror alone: for comparing trainers, which agree on it to the pixel.
+"""The mirror image alone: for comparing trainers, which agree on it to the pixel.
 
 Source: none.
 Differs: from every paper's.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import albumentations as A
 
+from ferbench.params import Recipe
+
 __all__ = ["mirror"]
 
 
-def mirror(input_px: int, resize_px: int) -> list[A.BasicTransform]:
-    """Transforms of one training image.
+def mirror(recipe: Recipe, canvas_px: int) -> list[A.BasicTransform]:
+    """Transforms of one prepared training image.
 
     Args:
-        input_px: side of the network's input.
-        resize_px: side the image's longer side is brought to; the rest is padded with grey.
+        recipe: gives the side of the crop.
+        canvas_px: not used.
     """
-    return [
-        A.LongestMaxSize(resize_px),
-        A.PadIfNeeded(input_px, input_px, fill=114),
-        A.HorizontalFlip(p=0.5),
-        A.RandomCrop(input_px, input_px),
-    ]
+    del canvas_px
+    return [A.HorizontalFlip(p=0.5), A.RandomCrop(recipe.input_px, recipe.input_px)]

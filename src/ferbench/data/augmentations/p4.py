@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import albumentations as A
 
+from ferbench.params import Recipe
+
 __all__ = ["p4"]
 
 
-def p4(input_px: int, resize_px: int) -> list[A.BasicTransform]:
-    """Transforms of one training image.
+def p4(recipe: Recipe, canvas_px: int) -> list[A.BasicTransform]:
+    """Transforms of one prepared training image.
 
     Args:
-        input_px: side of the network's input.
-        resize_px: not used: there is no crop.
+        recipe: gives the side of the network's input, which is the image's own.
+        canvas_px: not used.
     """
-    del resize_px
+    del canvas_px
     return [
-        A.Resize(input_px, input_px),
         A.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.0, hue=0.0, p=1.0),
         A.HorizontalFlip(p=0.5),
         A.Rotate(limit=(-10, 10), p=1.0),
+        A.CenterCrop(recipe.input_px, recipe.input_px),
     ]

@@ -11,6 +11,7 @@ loss is divided by stays what it is. A one-to-one branch has a running mean of i
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from ferbench.models.atfl import ATFL
 from ferbench.models.class_weights import class_weights, column_factor
+from ferbench.models.normaliser import normaliser
 from ferbench.models.options import check_option
 
 __all__ = ["YOLOLoss"]
@@ -70,6 +72,9 @@ class YOLOLoss:
         self.network.args = SimpleNamespace(**_GAINS)  # type: ignore[assignment]
         top = _TOP if hasattr(self._head, "one2one_cv2") else {"one2many": _TOP["one2many"]}
         self._terms = {b: v8DetectionLoss(self.network, tal_topk=k) for b, k in top.items()}
+        self._assigned: dict[str, Tensor] = {}
+        for branch, terms in self._terms.items():
+            terms.assigner.register_forward_hook(partial(self._keep_assigned, branch))
         self._scores = nn.ModuleDict()
         weights = class_weights(self.counts, self.class_weight)
         if self.cls == "bce" and weights is None:
@@ -98,9 +103,19 @@ class YOLOLoss:
         """
         self._scores.train(self.network.training)
         branches = raw if "one2many" in raw else {"one2many": raw}
-        sums = [terms(branches[branch], batch)[0].sum() for branch, terms in self._terms.items()]
+        sums = []
+        for branch, terms in self._terms.items():
+            loss = terms(branches[branch], batch)[0].sum()
+            # The library divides by this process's assigned scores; see `normaliser`.
+            own = self._assigned[branch]
+            sums.append(loss * (own.clamp_min(1) / normaliser(own)))
         total: Tensor = sum(sums[1:], start=sums[0])
         return total / batch["img"].shape[0]
+
+    def _keep_assigned(self, branch: str, assigner: nn.Module, args: Any, found: Any) -> None:
+        """Remember the sum of assigned scores, by which the library divides."""
+        del assigner, args
+        self._assigned[branch] = found[2].sum()
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the loss remembers of earlier steps, for a checkpoint; empty without ATFL."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ferbench.errors import InputError
 from ferbench.models.class_weights import class_weights, column_factor
+from ferbench.models.normaliser import normaliser
 from ferbench.models.yolov6.assigner import Assigned, Assigner, Faces, faces_of
 from ferbench.models.yolov6.places import corners, grid
 
@@ -96,7 +97,7 @@ class YOLOv6Loss:
         taken = quality > 0
         loss = 1 - _giou(boxes[taken], assigned.xyxy[taken])
         total = _CLS * score.sum() + _IOU * (loss * quality[taken]).sum()
-        return total / quality.sum().clamp_min(1)
+        return total / normaliser(quality.sum())
 
     def _distances(
         self, boxes: Tensor, points: Tensor, strides: Tensor, assigned: Assigned
@@ -110,7 +111,7 @@ class YOLOv6Loss:
         target = torch.cat((points - near, far - points), dim=2) / strides
         said = boxes.float().transpose(1, 2)[taken].view(-1, self._bins)
         loss = DFLoss(self._bins)(said, target[taken]).squeeze(-1)
-        return (loss * quality[taken]).sum() / quality.sum().clamp_min(1)
+        return (loss * quality[taken]).sum() / normaliser(quality.sum())
 
 
 def varifocal(logits: Tensor, assigned: Assigned) -> Tensor:

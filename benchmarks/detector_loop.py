@@ -1,9 +1,9 @@
-"""Is our training loop right? One detector, by our LightningModule and by ultralytics' trainer.
+"""One detector, trained by our LightningModule and by ultralytics' trainer.
 
 Both train the same graph from scratch on the same synthetic faces with the same recipe (SGD 0.01,
 warm-up, moving average, mirror only) and the same seeds; each one's best epoch on val is read by
-the same code: mAP@0.5 by the COCO definition on test. Ours is right if the difference of means is
-within two standard errors.
+the same code: mAP@0.5 by the COCO definition on test. A difference of means beyond two standard
+errors is a fault of ours; a smaller one shows no more than that no larger difference was found.
 
     python benchmarks/detector_loop.py run --folder /tmp/loop --seeds 5 --epochs 40 --jobs 2
     python benchmarks/detector_loop.py report --folder /tmp/loop

@@ -118,6 +118,7 @@ def fabricate_reports(root: Path, params: Params) -> None:
     floor = {
         "protocol": "person_70_10_20",
         "split": {"nearest_neighbour": 0.51, "majority_class": 0.39, "n_train": 300, "n_test": 90},
+        "val": {"nearest_neighbour": 0.5, "majority_class": 0.36, "n_train": 300, "n_val": 45},
         "redraws": {
             name: {"mean": 0.5, **spread} for name in ("nearest_neighbour", "majority_class")
         },

@@ -189,3 +189,35 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_an_absent_file_is_answered_with_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ferbench study use demo"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("weights", "normalize", "fits"),
+    [
+        ("imagenet", "imagenet", True),
+        ("imagenet", "none", False),
+        ("coco", "none", True),
+        ("coco", "imagenet", False),
+        ("none", "imagenet", True),
+        ("weights.pt", "none", True),
+    ],
+)
+def test_published_weights_are_refused_with_a_recipe_that_scales_inputs_otherwise(
+    tmp_path: Path, weights: str, normalize: str, fits: bool
+) -> None:
+    name = _first("variants")
+    recipe = TREE["variants"][name]["recipe"]
+
+    def edit(tree: Any) -> None:
+        tree["variants"][name]["weights"] = weights
+        tree["recipes"][recipe]["normalize"] = normalize
+
+    if fits:
+        tree = copy.deepcopy(TREE)
+        edit(tree)
+        assert load_params(_written(tmp_path, tree)).variants[name].weights == weights
+        return
+    message = _refusal(tmp_path, edit)
+    assert f"variants: {name}: weights: weights: {weights} were trained with" in message
+    assert f"recipe {recipe} says normalize: {normalize}" in message
+    assert "give the row a recipe with normalize:" in message

@@ -39,6 +39,9 @@ __all__ = [
 
 # Names become DVC stage names (joined by `-`), folders and tags.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+# How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
+# timm), or as fractions in [0, 1] (ultralytics).
+_SCALING_OF_WEIGHTS = {"imagenet": "imagenet", "coco": "none"}
 
 
 @dataclass(frozen=True)
@@ -388,6 +391,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     tree = expand(read_yaml(path), path)
     params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
+    _check_weights(params, path)
     return params
 
 
@@ -422,6 +426,20 @@ def _check_names(params: Params, path: Path) -> None:
             "variant", params.study.baseline, params.variants, where=f"{path}: study: baseline"
         )
     _check_unique(params, path)
+
+
+def _check_weights(params: Params, path: Path) -> None:
+    """Refuse published weights whose inputs were scaled in another way than the recipe's."""
+    for name, variant in params.variants.items():
+        expected = _SCALING_OF_WEIGHTS.get(variant.weights)
+        normalize = params.recipes[variant.recipe].normalize
+        if expected not in (None, normalize):
+            raise InputError(
+                f"weights: {variant.weights} were trained with normalize: {expected}, recipe "
+                f"{variant.recipe} says normalize: {normalize}",
+                where=f"{path}: variants: {name}: weights",
+                remedy=f"give the row a recipe with normalize: {expected}, or weights: none",
+            )
 
 
 def _check_unique(params: Params, path: Path) -> None:

@@ -83,6 +83,40 @@ def test_floor_is_the_same_whatever_the_order_of_rows(tmp_path: Path) -> None:
     assert measure_floor(mixed, split, description, pack) == expected
 
 
+def test_baselines_on_val_are_those_of_test_with_the_two_splits_exchanged(tmp_path: Path) -> None:
+    index, pack = twins(tmp_path)
+    split, description = draw_split(index, "person_70_10_20", 3)
+    other = split.assign(split=split["split"].replace({"val": "test", "test": "val"}))
+    got = measure_floor(index, split, description, pack)
+    exchanged = measure_floor(index, other, description, pack)
+    assert got["val_faces"] == exchanged["test_faces"] == got["val"]["n_val"]
+    for name in ("nearest_neighbour", "nearest_neighbour_standardised", "majority_class"):
+        assert got["val"][name] == exchanged["split"][name]
+        assert got["split"][name] == exchanged["val"][name]
+
+
+def test_baselines_of_a_split_without_val_are_measured_on_test_alone(tmp_path: Path) -> None:
+    index, pack = twins(tmp_path, persons=6, frames=2)
+    split, description = draw_split(index, "person_70_10_20", 0)
+    no_val = split.assign(split=split["split"].replace({"val": "train"}))
+    got = measure_floor(index, no_val, description, pack)
+    assert got["val"] is None and got["split"]["n_test"] > 0
+
+
+def test_majority_class_counts_all_faces_of_a_large_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, pack = twins(tmp_path, persons=6, frames=2)
+    split, description = draw_split(index, "stratified_70_10_20", 0)
+    whole = measure_floor(index, split, description, pack)
+    monkeypatch.setattr(floor, "MAX_FACES", 35)
+    monkeypatch.setattr(floor, "MAX_TEST", 1)
+    got = measure_floor(index, split, description, pack)
+    assert (got["split"]["n_test"], got["val"]["n_val"]) == (1, 1)
+    for entry in ("split", "val"):
+        assert got[entry]["majority_class"] == whole[entry]["majority_class"]
+
+
 def test_large_sets_are_sampled_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index, pack = twins(tmp_path, persons=6, frames=2)
     split, description = draw_split(index, "stratified_70_10_20", 0)

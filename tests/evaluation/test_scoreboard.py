@@ -10,9 +10,9 @@ from tests.fabricated_study import CLASSES, fabricate
 from ferbench import plugins
 from ferbench.errors import InputError
 from ferbench.evaluation import noise
-from ferbench.evaluation.answers import best_seeds
 from ferbench.evaluation.predictions import read_boxes, read_predictions
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.evaluation.selection import best_seeds, val_losses
 
 COLUMNS = ["study", "dataset", "protocol", "variant", "seed", "subset", "metric", "value"]
 
@@ -316,8 +316,13 @@ def test_equal_seeds_give_the_lower_and_errors_are_best_when_small():
         for seed, value in enumerate(values)
     ]
     results = pd.DataFrame(rows)
-    expected = {("d", "p", "tie", 1), ("d", "p", "low", 2), ("d", "p", "other", 0)}
-    assert best_seeds(results, ["accuracy", "ece"]) == expected
+    expected = {("d", "p", "tie"): 1, ("d", "p", "low"): 2, ("d", "p", "other"): 0}
+    metrics = ["accuracy", "ece", "accuracy_any"]
+    assert best_seeds(results, metrics, {}) == expected
+    run = {"name": "d", "protocol": "p", "variant": "tie", "val_loss": 0.5}
+    losses = val_losses([{**run, "seed": 1}, {**run, "seed": 2, "val_loss": 0.4}])
+    assert best_seeds(results, metrics, losses) == expected | {("d", "p", "tie"): 2}
+    assert best_seeds(results, ["nll"], {}) == {}
 
 
 def test_labels_are_judged_by_all_cells_of_a_data_set_together(study, monkeypatch):

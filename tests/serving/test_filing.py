@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from ferbench.params import Params
 from ferbench.serving import filing
 from ferbench.serving.filing import promote_study, register_study
 from ferbench.serving.registry import champion
+from ferbench.serving.standing import best_cell, study_results
 
 DATASET = "synthetic"
 RUN = Path("runs", "demo", "ivsa", DATASET)
@@ -113,11 +115,54 @@ def test_persons_who_are_not_known_shut_nothing(study: Params) -> None:
     assert failed(study) == []
 
 
-@pytest.mark.parametrize("floor", ["nearest_neighbour", "majority_class", "another"])
-def test_the_highest_floor_is_the_one_to_pass(study: Params, floor: str) -> None:
+@pytest.mark.parametrize("name", ["nearest_neighbour", "majority_class", "another"])
+def test_promotion_compares_with_the_highest_baseline_on_val(study: Params, name: str) -> None:
     register(study)
-    change(".floor.json", lambda tree: tree["split"].update({floor: 0.99}))
-    assert failed(study) == ["floor"]
+    change(".floor.json", lambda tree: tree["val"].update({name: 0.99}))
+    assert failed(study) == ["baseline"]
+
+
+def test_promotion_does_not_read_the_baselines_on_test(study: Params) -> None:
+    register(study)
+    change(".floor.json", lambda tree: tree["split"].update(majority_class=0.99))
+    assert failed(study) == []
+
+
+def test_promotion_without_baselines_on_val_is_refused(study: Params) -> None:
+    register(study)
+    change(".floor.json", lambda tree: tree.pop("val"))
+    with pytest.raises(InputError, match="run stage floor again: `dvc repro -f floor@synthetic`"):
+        promote_study(study)
+
+
+def test_promotion_stops_a_model_that_always_predicts_the_majority_class(study: Params) -> None:
+    seed = register(study)["seed"]
+    path = RUN / str(seed) / "val" / "predictions.parquet"
+    said = pd.read_parquet(path)
+    classes = list(said.columns.drop(["image_id", "target"]))
+    commonest = said["target"].mode()[0]
+    said[classes] = [[float(name == commonest) for name in classes]] * len(said)
+    said.to_parquet(path)
+    share = float((said["target"] == commonest).mean())
+    change(".floor.json", lambda tree: tree.update(val={"majority_class": share, "n_val": 20}))
+    assert failed(study) == ["baseline"]
+
+
+def test_a_champion_whose_stored_value_was_rounded_is_equal_to_itself(study: Params) -> None:
+    filed = register(study)
+    now = SimpleNamespace(tags={"run_key": "other", "data_digest": "d", "val_accuracy": "0.333333"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filing, "champion", lambda name: now)
+        value, comparable = filing._champion_value("accuracy", filed, faces=3)
+    assert (value, comparable) == (1 / 3, True)
+
+
+def test_registry_of_a_falling_metric_files_the_lowest_mean(study: Params) -> None:
+    params = dataclasses.replace(study, promote=dataclasses.replace(study.promote, metric="brier"))
+    table = study_results(params).query("subset == 'val' and metric == 'brier'")
+    means = table.groupby("variant")["value"].mean()
+    assert best_cell(params, study_results(params), DATASET).cell.variant == means.idxmin()
+    assert means.idxmin() != means.idxmax()
 
 
 def test_a_class_that_is_never_found_shuts_the_gate(study: Params) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from ferbench.cells import Cell
 from ferbench.errors import InputError
+from ferbench.files import write_json
 from ferbench.params import Params
-from ferbench.serving.standing import best_cell, best_seeds, read_results
+from ferbench.results import read_results
+from ferbench.serving.standing import best_cell, best_runs
 
 DATASET = "synthetic"
 # Of `ivsa` one run is lucky, `yolov5s` is the better one on the whole.
@@ -21,6 +23,16 @@ VAL = {
     "yolov5s": (0.60, 0.70),
     "yolov5s_osam": (0.40, 0.65),
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the runs of the project that it is started in."""
+    monkeypatch.chdir(tmp_path)
+
+
+def by_metric(params: Params, metric: str) -> Params:
+    return dataclasses.replace(params, promote=dataclasses.replace(params.promote, metric=metric))
 
 
 def results(params: Params, val: dict[str, tuple[float, float]], test: float = 0.5) -> pd.DataFrame:
@@ -68,7 +80,7 @@ def test_of_equal_seeds_it_is_the_lower_and_of_equal_variants_the_first(params: 
 
 
 def test_every_variant_has_its_best_seed(params: Params) -> None:
-    seeds = best_seeds(params, results(params, VAL), DATASET)
+    seeds = best_runs(params, results(params, VAL), DATASET)
     assert {name: s.cell.seed for name, s in seeds.items()} == {
         "vgg_improved": 0,
         "ivsa": 0,
@@ -87,10 +99,7 @@ def test_results_of_other_data_sets_and_protocols_do_not_count(params: Params) -
 
 def test_absent_results_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results"):
-        read_results("demo", tmp_path)
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "results.csv").write_text("study,value\ndemo,0.5\n")
-    assert read_results("demo", tmp_path)["value"].tolist() == [0.5]
+        read_results(tmp_path / "results.csv")
 
 
 def test_a_metric_that_a_variant_lacks_cannot_pick_its_seed(params: Params) -> None:
@@ -100,4 +109,37 @@ def test_a_metric_that_a_variant_lacks_cannot_pick_its_seed(params: Params) -> N
         params, promote=dataclasses.replace(params.promote, metric="f1_macro")
     )
     with pytest.raises(InputError, match="ivsa has no f1_macro on val"):
-        best_seeds(other, table, DATASET)
+        best_runs(other, table, DATASET)
+
+
+def test_selection_by_a_falling_metric_takes_the_lowest_mean_and_the_lowest_seed(
+    params: Params,
+) -> None:
+    table = results(params, VAL).replace({"metric": {"accuracy": "ece"}})
+    standing = best_cell(by_metric(params, "ece"), table, DATASET)
+    assert standing.cell == Cell("demo", "vgg_improved", DATASET, 0)  # mean 0.50, first of equals
+    runs = best_runs(by_metric(params, "ece"), table, DATASET)
+    assert {name: run.cell.seed for name, run in runs.items()} == {
+        "vgg_improved": 0,
+        "ivsa": 1,
+        "yolov5s": 0,
+        "yolov5s_osam": 0,
+    }
+
+
+def test_selection_breaks_ties_between_seeds_by_the_loss_on_val(params: Params) -> None:
+    row = params.datasets[DATASET]
+    table = results(params, dict.fromkeys(VAL, (0.5, 0.5)))
+    for seed, loss in ((0, 1.5), (1, 1.2)):
+        cell = Cell("demo", "ivsa", DATASET, seed)
+        about = {"name": row.name, "protocol": row.protocol, "variant": "ivsa", "seed": seed}
+        write_json(cell.folder / "run.json", about | {"val_loss": loss})
+    runs = best_runs(params, table, DATASET)
+    assert runs["ivsa"].cell.seed == 1
+    assert runs["vgg_improved"].cell.seed == 0  # without records the lower seed
+
+
+def test_selection_takes_equal_means_of_other_seeds_for_a_tie(params: Params) -> None:
+    # (0.1 + 0.2) / 2 is above 0.15 in floats.
+    val = dict.fromkeys(VAL, (0.05, 0.05)) | {"ivsa": (0.15, 0.15), "yolov5s": (0.1, 0.2)}
+    assert best_cell(params, results(params, val), DATASET).cell.variant == "ivsa"

@@ -165,7 +165,7 @@ def test_evidence_is_read_where_stages_left_it(tmp_path):
     params = load_params()
     key, row = next(iter(params.datasets.items()))
     folder = tmp_path / "reports" / params.study.name
-    with pytest.raises(InputError, match=r"results\.csv.*missing"):
+    with pytest.raises(InputError, match=r"results\.csv.*no results"):
         read_evidence(params, tmp_path)
     write_tables({"results": results().assign(dataset=row.name, protocol=row.protocol)}, folder)
     bare = read_evidence(params, tmp_path)

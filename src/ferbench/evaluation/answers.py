@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import pandas as pd
 
 from ferbench.evaluation.labels import predicted
 from ferbench.evaluation.leaks import Images
-from ferbench.evaluation.scoring import ANY, Answers, higher_is_better
+from ferbench.evaluation.scoring import Answers
 
-__all__ = ["MISSED", "answer_table", "best_seeds", "labels"]
+__all__ = ["MISSED", "answer_table", "labels"]
 
 MISSED = "none"  # predicted label of a missed face
 
@@ -56,24 +55,3 @@ def answer_table(answers: Answers, images: Images, place: dict[str, Any]) -> pd.
             "prob": answers.raw[np.arange(len(unit)), answers.target],
         }
     )
-
-
-def best_seeds(results: pd.DataFrame, metrics: Sequence[str]) -> set[tuple[Any, ...]]:
-    """Dataset, protocol, variant and seed of each variant's best cell on val.
-
-    Best by the first of `metrics` that the variant has, else by `accuracy_any`; of equal seeds the
-    lower one.
-
-    Args:
-        results: rows of `results.csv`.
-        metrics: that the study compares.
-    """
-    place = ["dataset", "protocol", "variant"]
-    known = results[results["subset"].eq("val") & results["value"].notna()]
-    best = set()
-    for names, rows in known.groupby(place, sort=False):
-        metric = next(name for name in (*metrics, ANY) if name in set(rows["metric"]))
-        own = rows[rows["metric"] == metric].sort_values("seed")
-        value = own["value"].to_numpy() * (1 if higher_is_better(metric) else -1)
-        best.add((*names, int(own["seed"].to_numpy()[value.argmax()])))
-    return best

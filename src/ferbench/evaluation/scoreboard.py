@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ferbench.evaluation.answers import MISSED, answer_table, best_seeds, labels
+from ferbench.evaluation.answers import MISSED, answer_table, labels
 from ferbench.evaluation.classes import class_rows
 from ferbench.evaluation.finished import SUBSETS, Finished, finished_cells
 from ferbench.evaluation.leaks import Images, read_images
 from ferbench.evaluation.noise import Noise, study_noise
 from ferbench.evaluation.reliability import reliability
-from ferbench.evaluation.scoring import Answers, score_answers
+from ferbench.evaluation.scoring import ANY, Answers, score_answers
+from ferbench.evaluation.selection import best_seeds, val_losses
 from ferbench.evaluation.subsets import mean_name, probe_name, subsets_of
 from ferbench.files import fresh_folder, whole_file, write_json
 from ferbench.params import Params
+from ferbench.results import DECIMALS
 
 __all__ = ["Scoreboard", "score_study", "write_scoreboard"]
 
@@ -85,14 +87,15 @@ def score_study(params: Params, root: Path) -> Scoreboard:
     for finished in cells:
         _score_cell(tables, params, finished, images[finished.cell.dataset])
     results, answers = pd.DataFrame(tables.results), pd.concat(tables.answers, ignore_index=True)
-    best = best_seeds(results, params.compare.metrics)
+    losses = val_losses(finished.run for finished in cells)
+    best = best_seeds(results, (*params.compare.metrics, ANY), losses)
     place = answers[["dataset", "protocol", "variant", "seed"]].itertuples(index=False, name=None)
     return Scoreboard(
         results=results,
         classes=pd.DataFrame(tables.classes),
         confusion=pd.DataFrame(tables.confusion),
         reliability=pd.concat(tables.reliability, ignore_index=True),
-        answers=answers.assign(best=[names in best for names in place]),
+        answers=answers.assign(best=[best.get(names[:3]) == names[3] for names in place]),
         noise=study_noise(params, cells),
         means=_means(results, params),
         labels={name: pd.concat(parts) for name, parts in tables.labels.items()},
@@ -194,4 +197,4 @@ def _placed(table: pd.DataFrame, place: dict[str, Any]) -> pd.DataFrame:
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with whole_file(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+        table.to_csv(temporary, index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")

@@ -17,10 +17,10 @@ from ferbench import plugins
 from ferbench.evaluation.detections import Detections
 from ferbench.evaluation.labels import confusion, predicted, sure_enough
 from ferbench.evaluation.predictions import arrays, classes_of
+from ferbench.results import FACES
 
 __all__ = [
     "ANY",
-    "FACES",
     "Answers",
     "class_recall",
     "higher_is_better",
@@ -31,8 +31,6 @@ __all__ = [
 _METRICS = "ferbench.evaluation.metrics"
 # Accuracy without a score threshold; for a classifier it is the accuracy.
 ANY = "accuracy_any"
-# Number of labelled faces; no metric, but the size that all others are read with.
-FACES = "faces"
 
 
 @dataclass(frozen=True, eq=False)

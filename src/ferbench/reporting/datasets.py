@@ -76,9 +76,11 @@ def audit_pairs(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def floor_table(key: str, floor: Mapping[str, Any]) -> Table:
-    """What a nearest neighbour in pixels gets, on this split and others of the same images."""
+    """Naive baselines on this split and on others of the same images."""
     redraws, folds = floor.get("redraws"), floor.get("ten_folds")
-    rows = [_floor("this split", floor["split"])]
+    rows = [_floor("this split, test", floor["split"])]
+    if floor.get("val"):
+        rows.append(_floor("this split, val", floor["val"]))
     if redraws:
         raw = redraws["nearest_neighbour"]
         bounds = interval(raw["low"], raw["high"])

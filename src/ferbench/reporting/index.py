@@ -16,6 +16,7 @@ from ferbench.files import read_json, whole_file
 from ferbench.reporting.numbers import interval, percent
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
+from ferbench.reporting.withdrawn import Withdrawal, read_withdrawn
 
 __all__ = ["StudyCard", "read_cards", "write_index"]
 
@@ -47,6 +48,7 @@ class StudyCard:
         runs: how many; None likewise.
         leaders: one a data set row.
         verdicts: number of printed values by verdict, of those measured; empty if there are none.
+        withdrawal: why its numbers do not count; None if they do.
     """
 
     name: str
@@ -57,6 +59,7 @@ class StudyCard:
     runs: int | None
     leaders: tuple[Leader, ...]
     verdicts: dict[str, int]
+    withdrawal: Withdrawal | None
 
 
 def read_cards(reports: Path) -> list[StudyCard]:
@@ -65,10 +68,12 @@ def read_cards(reports: Path) -> list[StudyCard]:
     Args:
         reports: the folder of all reports.
     """
-    return [_card(page.parent) for page in sorted(reports.glob("*/index.html"))]
+    withdrawn = read_withdrawn(reports)
+    folders = [page.parent for page in sorted(reports.glob("*/index.html"))]
+    return [_card(folder, withdrawn.get(folder.name)) for folder in folders]
 
 
-def _card(folder: Path) -> StudyCard:
+def _card(folder: Path, withdrawal: Withdrawal | None) -> StudyCard:
     path = folder / "summary.json"
     about: dict[str, Any] = read_json(path) if path.is_file() else {}
     return StudyCard(
@@ -80,6 +85,7 @@ def _card(folder: Path) -> StudyCard:
         runs=about.get("runs"),
         leaders=tuple(_leader(leader) for leader in about.get("leaders", ())),
         verdicts=_verdicts(folder / "papers.csv"),
+        withdrawal=withdrawal,
     )
 
 

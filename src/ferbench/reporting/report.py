@@ -23,6 +23,7 @@ from ferbench.reporting.ranks import ALL, rank_block
 from ferbench.reporting.rendering import render
 from ferbench.reporting.sections import Section, section_of
 from ferbench.reporting.study_files import StudyFiles
+from ferbench.reporting.withdrawn import Withdrawal, marked
 
 __all__ = ["Report", "make_report", "write_report"]
 
@@ -124,8 +125,8 @@ def _cost(files: StudyFiles) -> Block:
     )
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write all files of the report of a study.
+def write_report(report: Report, folder: Path, withdrawal: Withdrawal | None = None) -> None:
+    """Write all files of the report of a study, with a banner if it is withdrawn.
 
     `index.html`, `report.md`, `papers.csv`, `summary.json`, `figures/*.svg`, `tables/*.csv`,
     `pictures/`, and `people/` if there are pictures of people.
@@ -142,7 +143,8 @@ def write_report(report: Report, folder: Path) -> None:
     write_pictures(report.files.pictures, folder, render("people.html", context))
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         with whole_file(folder / name) as temporary:
-            temporary.write_text(render(template, context), encoding="utf-8")
+            text = marked(render(template, context), name, withdrawal)
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -19,6 +19,7 @@ from ferbench.reporting.numbers import NOTHING, percent
 from ferbench.reporting.printed import printed_deltas
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
+from ferbench.results import exceeds
 
 __all__ = ["conditions_of", "robustness_blocks"]
 
@@ -93,9 +94,10 @@ def _words(
     if best != worst:
         text = f"{text}, which is best; {worst} by {_signed(losses[worst])}"
     whole = files.on("test", key, metric)[best].mean
-    if whole > max(files.floor(key).values()):
+    if exceeds(whole, max(files.floor(key).values())):
         return f"{text}."
-    return f"{text}. With {percent(whole)} % on all of test {best} is not above the floor."
+    score = f"{percent(whole)} % on all of test"
+    return f"{text}. With {score} {best} is not better than the naive baseline."
 
 
 def _signed(of: float) -> str:

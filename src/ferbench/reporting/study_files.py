@@ -17,6 +17,7 @@ from ferbench.findings.result import Finding, read_findings
 from ferbench.params import Params
 from ferbench.reporting.pictures import Picture, explained, sampled
 from ferbench.reporting.summary import Comparison, Mean, comparisons_of, summarise
+from ferbench.results import read_results
 
 __all__ = ["StudyFiles", "read_study"]
 
@@ -121,10 +122,8 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         InputError: a file is absent.
     """
     folder, data = root / "reports" / params.study.name, root / "reports" / "data"
-    findings, results = (
-        root / "reports" / "findings.json",
-        _read(folder / "results.csv", pd.read_csv),
-    )
+    findings = root / "reports" / "findings.json"
+    results = read_results(folder / "results.csv")
     tables = ("classes", "reliability", "omnibus", "ranks", "power")
     return StudyFiles(
         params=params,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ferbench import plugins
 from ferbench.reporting.numbers import count
+from ferbench.reporting.scores import falls
 from ferbench.stats.result import Interval
 from ferbench.stats.samples import load_test
 
@@ -102,7 +103,7 @@ def _mean(place: tuple[str, str, str, str], values: list[float], bounds: Interva
 def at(means: list[Mean], place: tuple[str, str], metric: str) -> list[Mean]:
     """One metric at one (data set, protocol), best first; of equals the earlier row is first."""
     here = [m for m in means if (m.dataset, m.protocol) == place and m.metric == metric]
-    return sorted(here, key=lambda m: -m.mean)
+    return sorted(here, key=lambda m: m.mean if falls(metric) else -m.mean)
 
 
 def sample_words(number: int, test: str) -> str:

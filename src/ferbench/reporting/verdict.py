@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ferbench.reporting.numbers import interval, p_value, percent
+from ferbench.reporting.scores import falls
 from ferbench.reporting.summary import Comparison, Mean, sample_words, seeds_words
+from ferbench.results import exceeds
 
 __all__ = ["Verdict", "judge"]
 
@@ -59,10 +62,10 @@ def _lead(ranked: Sequence[Mean]) -> str:
 
 def _floor(ranked: Sequence[Mean], floors: Mapping[str, float]) -> str:
     word, height = max(floors.items(), key=lambda item: item[1])
-    sure = [m.variant for m in ranked if m.low > height]
-    likely = [m.variant for m in ranked if m.mean > height and not m.low > height]
-    below = [m.variant for m in ranked if m.mean <= height]
-    parts = [f"The floor to beat is {percent(height)} % ({word})."]
+    sure = [m.variant for m in ranked if exceeds(m.low, height)]
+    likely = [m.variant for m in ranked if exceeds(m.mean, height) and m.variant not in sure]
+    below = [m.variant for m in ranked if m.variant not in (*sure, *likely)]
+    parts = [f"The naive baseline to beat is {percent(height)} % ({word})."]
     if sure:
         who = "All variants" if len(sure) == len(ranked) else _names(sure)
         parts.append(f"{who} {_be(sure)} above it with the whole interval.")
@@ -71,8 +74,19 @@ def _floor(ranked: Sequence[Mean], floors: Mapping[str, float]) -> str:
             f"{_names(likely)} {_be(likely)} above it on average only: the interval reaches it."
         )
     if below:
-        parts.append(f"{_names(below)} {_be(below)} not above it: nothing learnt shows.")
-    return " ".join(parts)
+        parts.append(f"{_names(below)} {_be(below)} not better than the naive baseline.")
+    return " ".join([*parts, *_ties(ranked, floors)])
+
+
+def _ties(ranked: Sequence[Mean], floors: Mapping[str, float]) -> list[str]:
+    """A sentence for every baseline that variants equal to the face."""
+    found = []
+    for word, height in floors.items():
+        equal = [m.variant for m in ranked if math.isclose(m.mean, height, abs_tol=1e-9)]
+        if equal:
+            verb = "scores" if len(equal) == 1 else "score"
+            found.append(f"{_names(equal)} {verb} exactly as the {word} does.")
+    return found
 
 
 def _significance(comparisons: Sequence[Comparison], alpha: float) -> str:
@@ -99,7 +113,7 @@ def _significance(comparisons: Sequence[Comparison], alpha: float) -> str:
 
 def _difference(pair: Comparison) -> str:
     better, worse = pair.variant_b, pair.variant_a
-    if pair.estimate < 0:
+    if (pair.estimate < 0) != falls(pair.metric):
         better, worse = worse, better
     gain = percent(abs(pair.estimate))
     return f"{better} over {worse} by {gain} points (p {_equals(pair.p_corrected)})"

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from ferbench.errors import InputError
+from ferbench.evaluation.labels import predicted
 from ferbench.evaluation.predictions import read_boxes, read_predictions
-from ferbench.evaluation.scoring import class_recall
+from ferbench.evaluation.scoring import Answers, class_recall, higher_is_better
 from ferbench.files import read_json
 from ferbench.models.build import task_of
 from ferbench.models.weights import load_trained
 from ferbench.params import Params
+from ferbench.results import exact_share
 from ferbench.serving.card import model_card
 from ferbench.serving.gates import Candidate, as_rows, check_gates
 from ferbench.serving.registry import (
@@ -23,14 +25,14 @@ from ferbench.serving.registry import (
     model_name,
     register_version,
 )
-from ferbench.serving.standing import Standing, best_cell, read_results
+from ferbench.serving.standing import Standing, best_cell, study_results
 
 __all__ = ["promote_study", "register_study"]
 
 
 def register_study(params: Params) -> dict[str, Any]:
     """File the best model, on val, of each data set of the study; what was filed, by data set."""
-    results = read_results(params.study.name)
+    results = study_results(params)
     return {dataset: _register(params, results, dataset) for dataset in params.datasets}
 
 
@@ -71,7 +73,7 @@ def promote_study(params: Params) -> dict[str, Any]:
             raise InputError(
                 f"no model of {dataset} is registered", where=path, remedy="`dvc repro` registers"
             )
-    results = read_results(params.study.name)
+    results = study_results(params)
     return {name: _promote(params, results, name, filed[name]) for name in params.datasets}
 
 
@@ -97,13 +99,18 @@ def _promote(
 def _candidate(
     params: Params, standing: Standing, dataset: str, filed: dict[str, Any]
 ) -> Candidate:
-    reports = Path("reports", "data")
-    floor = read_json(reports / f"{dataset}.floor.json")["split"]
-    champion_value, comparable = _champion_value(params.promote.metric, filed)
+    reports, metric = Path("reports", "data"), params.promote.metric
+    answers = _answers(params, standing)
+    baseline, accuracy = _naive_baseline(reports / f"{dataset}.floor.json")
+    champion_value, comparable = _champion_value(metric, filed, faces=len(answers.target))
     return Candidate(
-        value=standing.val[params.promote.metric],
-        class_recall=_class_recall(params, standing),
-        floor=max(value for name, value in floor.items() if not name.startswith("n_")),
+        value=standing.val[metric],
+        higher_is_better=higher_is_better(metric),
+        class_recall=class_recall(answers.predictions, answers.boxes, answers.threshold),
+        correct=int((predicted(answers.sure) == answers.target).sum()),
+        faces=len(answers.target),
+        baseline=baseline,
+        baseline_accuracy=accuracy,
         person_disjoint=_person_disjoint(Path("data", "splits", f"{dataset}.parquet")),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
         champion=champion_value,
@@ -117,22 +124,44 @@ def _person_disjoint(path: Path) -> bool:
     return bool((known.groupby("person")["split"].nunique() <= 1).all())
 
 
-def _class_recall(params: Params, standing: Standing) -> dict[str, float]:
-    """Recall of each class on val at the score threshold of accuracy; a missed face is wrong."""
+def _answers(params: Params, standing: Standing) -> Answers:
+    """Predictions on val at the score threshold of accuracy; a missed face is wrong."""
     detects = task_of(params.variants[standing.cell.variant]) == "detect"
-    threshold = params.score.score_threshold if detects else None
     folder = standing.cell.folder / "val"
-    said = read_predictions(folder / "predictions.parquet")
-    return class_recall(said, read_boxes(folder / "boxes.parquet"), threshold)
+    return Answers(
+        read_predictions(folder / "predictions.parquet"),
+        read_boxes(folder / "boxes.parquet"),
+        params.score.score_threshold if detects else None,
+    )
 
 
-def _champion_value(metric: str, filed: dict[str, Any]) -> tuple[float | None, bool]:
+def _naive_baseline(path: Path) -> tuple[str, float]:
+    """Name and accuracy on val of the best naive baseline.
+
+    Raises:
+        InputError: the file was written before baselines were measured on val.
+    """
+    on_val = read_json(path).get("val")
+    if not on_val:
+        raise InputError(
+            "has no naive baselines on val, which the promotion gate compares with",
+            where=path,
+            remedy=f"run stage floor again: `dvc repro -f floor@{path.name.split('.')[0]}`",
+        )
+    names = [name for name in on_val if not name.startswith("n_")]
+    best = max(names, key=lambda name: float(on_val[name]))
+    return best, float(on_val[best])
+
+
+def _champion_value(metric: str, filed: dict[str, Any], faces: int) -> tuple[float | None, bool]:
     """The champion's metric on val, and whether it was measured on the very same images.
 
-    None and True if this is the champion itself, or there is none.
+    None and True if this is the champion itself, or there is none. Versions registered earlier
+    carry the value as `results.csv` stores it, which the number of faces makes exact again.
     """
     now = champion(filed["model"])
     if now is None or now.tags.get("run_key") == filed["run_key"]:
         return None, True
     same = now.tags.get("data_digest") == filed["data_digest"]
-    return float(now.tags.get(f"val_{metric}", "nan")), same
+    stored = float(now.tags.get(f"val_{metric}", "nan"))
+    return float(exact_share(stored, faces)), same

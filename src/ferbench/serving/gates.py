@@ -1,4 +1,8 @@
-"""What a model must pass before it is called champion. Every gate reads val, never test."""
+"""Promotion gates: what a model must pass before it gets the alias `champion`.
+
+No gate reads a score on test. The candidate, the naive baselines and the present champion are all
+compared by their scores on val.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferbench.params import Promote
+from ferbench.results import exceeds
+from ferbench.selection import improvement
 
 __all__ = ["Candidate", "Gate", "as_rows", "check_gates"]
 
@@ -17,8 +23,12 @@ class Candidate:
 
     Args:
         value: its metric of promotion on val.
+        higher_is_better: the direction of that metric.
         class_recall: recall of each class on val.
-        floor: the best of the raw-pixel and majority baselines under the same protocol.
+        correct: number of faces of val that it recognises.
+        faces: number of faces of val.
+        baseline: name of the naive baseline with the highest accuracy on the same val.
+        baseline_accuracy: its accuracy there.
         person_disjoint: whether its protocol keeps each person on one side, or the data set knows
             no persons and its authors split it.
         data_passed: whether its data set kept every promise.
@@ -27,8 +37,12 @@ class Candidate:
     """
 
     value: float
+    higher_is_better: bool
     class_recall: Mapping[str, float]
-    floor: float
+    correct: int
+    faces: int
+    baseline: str
+    baseline_accuracy: float
     person_disjoint: bool
     data_passed: bool
     champion: float | None
@@ -46,7 +60,7 @@ class Gate:
 
 def check_gates(candidate: Candidate, limits: Promote) -> list[Gate]:
     """All gates, in a fixed order."""
-    checks: list[Callable[[Candidate, Promote], Gate]] = [_data, _leaks, _floor, _recall, _gain]
+    checks: list[Callable[[Candidate, Promote], Gate]] = [_data, _leaks, _baseline, _recall, _gain]
     return [check(candidate, limits) for check in checks]
 
 
@@ -62,9 +76,14 @@ def _leaks(candidate: Candidate, limits: Promote) -> Gate:
     return Gate("leaks", candidate.person_disjoint, f"{words} on two sides of the split")
 
 
-def _floor(candidate: Candidate, limits: Promote) -> Gate:
-    reason = f"{limits.metric} {candidate.value:.3f} against a floor of {candidate.floor:.3f}"
-    return Gate("floor", candidate.value > candidate.floor, reason)
+def _baseline(candidate: Candidate, limits: Promote) -> Gate:
+    del limits
+    accuracy = candidate.correct / candidate.faces
+    reason = (
+        f"accuracy {accuracy:.3f} on val ({candidate.correct} of {candidate.faces} faces) against "
+        f"{candidate.baseline_accuracy:.3f} of the naive baseline {candidate.baseline}"
+    )
+    return Gate("baseline", exceeds(accuracy, candidate.baseline_accuracy), reason)
 
 
 def _recall(candidate: Candidate, limits: Promote) -> Gate:
@@ -80,9 +99,12 @@ def _gain(candidate: Candidate, limits: Promote) -> Gate:
     if not candidate.comparable:
         reason = "the champion was measured on other images or another split: run it in this study"
         return Gate("gain", False, reason)
-    gain = candidate.value - candidate.champion
-    reason = f"{limits.metric} is {gain:+.3f} against the champion; {limits.min_gain:+.3f} is asked"
-    return Gate("gain", gain > limits.min_gain, reason)
+    gain = improvement(candidate.value, candidate.champion, candidate.higher_is_better)
+    reason = (
+        f"{limits.metric} improves by {gain:+.3f} on the champion's; more than "
+        f"{limits.min_gain:+.3f} is required"
+    )
+    return Gate("gain", exceeds(gain, limits.min_gain), reason)
 
 
 def as_rows(gates: list[Gate]) -> list[dict[str, Any]]:

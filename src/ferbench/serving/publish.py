@@ -28,7 +28,7 @@ from ferbench.serving.figures import (
 )
 from ferbench.serving.registry import logged_model
 from ferbench.serving.run_metrics import Point, run_points
-from ferbench.serving.standing import best_seeds, read_results
+from ferbench.serving.standing import best_runs, study_results
 from ferbench.training.tracking import Run, describe_study, open_run_of, run_tags
 
 __all__ = ["publish_study"]
@@ -40,11 +40,11 @@ def publish_study(params: Params) -> dict[str, str]:
     The model of each variant's best seed, on val, is logged with its signature; the others stay
     files.
     """
-    results = read_results(params.study.name)
+    results = study_results(params)
     best = {
         standing.cell
         for dataset in params.datasets
-        for standing in best_seeds(params, results, dataset).values()
+        for standing in best_runs(params, results, dataset).values()
     }
     tables = {name: _table(params, name) for name in ("classes", "reliability")}
     runs = {}

@@ -1,4 +1,4 @@
-"""How the cells of a study stand, from its tables: which is best on val."""
+"""Selection of a study's models: each variant's best seed and the best variant, on val."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferbench.cells import Cell
+from ferbench.cells import Cell, all_cells
 from ferbench.errors import InputError
+from ferbench.evaluation.scoring import higher_is_better
+from ferbench.evaluation.selection import best_seeds, val_losses
+from ferbench.files import read_json
 from ferbench.params import Params
+from ferbench.results import DECIMALS, read_results
+from ferbench.selection import Candidate, best_index
 
-__all__ = ["Standing", "best_cell", "best_seeds", "read_results"]
+__all__ = ["Standing", "best_cell", "best_runs", "study_results"]
 
 
 @dataclass(frozen=True)
@@ -29,54 +34,50 @@ class Standing:
     test: dict[str, float]
 
 
-def read_results(study: str, root: Path = Path("reports")) -> pd.DataFrame:
-    """The study's `results.csv`.
+def study_results(params: Params) -> pd.DataFrame:
+    """The active study's `results.csv`."""
+    return read_results(Path("reports", params.study.name, "results.csv"))
+
+
+def best_runs(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Standing]:
+    """The best run of each variant on val, by the metric of promotion.
 
     Raises:
-        InputError: it is not there.
+        InputError: a variant has no value of the metric.
     """
-    path = root / study / "results.csv"
-    if not path.is_file():
-        raise InputError("no results", where=path, remedy="`dvc repro` computes them")
-    return pd.read_csv(path)
-
-
-def best_seeds(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Standing]:
-    """Of each variant, the seed that is best on val by the metric of promotion.
-
-    Of equals it is the lower seed.
-    """
-    here = _rows_of(params, results, dataset)
+    here, row = _rows_of(params, results, dataset), params.datasets[dataset]
+    best = best_seeds(here, [params.promote.metric], _losses(params))
     chosen = {}
     for variant in params.variants:
-        mine = here[here["variant"] == variant]
-        val = _on_val(params, mine)
-        if val.empty:
+        place = (row.name, row.protocol, variant)
+        if place not in best:
             raise InputError(
                 f"{variant} has no {params.promote.metric} on val, which picks the best seed",
                 where="params.yaml: promote: metric",
                 remedy="take a metric that every variant has, such as accuracy",
             )
-        ordered = val.sort_values(["value", "seed"], ascending=[False, True])
-        seed = int(ordered.iloc[0]["seed"])
-        of_seed = mine[mine["seed"] == seed]
-        sides = {
-            side: dict(zip(rows["metric"], rows["value"].astype(float), strict=True))
-            for side, rows in of_seed.groupby("subset")
+        of_seed = here[(here["variant"] == variant) & (here["seed"] == best[place])]
+        splits = {
+            split: dict(zip(rows["metric"], rows["value"].astype(float), strict=True))
+            for split, rows in of_seed.groupby("subset")
         }
-        cell = Cell(params.study.name, variant, dataset, seed)
-        chosen[variant] = Standing(cell, sides["val"], sides["test"])
+        cell = Cell(params.study.name, variant, dataset, best[place])
+        chosen[variant] = Standing(cell, splits["val"], splits["test"])
     return chosen
 
 
 def best_cell(params: Params, results: pd.DataFrame, dataset: str) -> Standing:
-    """The best seed, on val, of the variant whose mean over seeds is best on val.
+    """The best run, on val, of the variant whose mean over seeds is best on val.
 
-    The variant is chosen by its mean, so that one lucky run does not decide.
+    The variant is selected by its mean, so that one lucky run does not decide. Of variants with
+    equal means it is the earlier row: losses of different variants cannot be compared.
     """
-    here = _on_val(params, _rows_of(params, results, dataset))
+    runs, metric = best_runs(params, results, dataset), params.promote.metric
+    here = _rows_of(params, results, dataset)
+    here = here[(here["subset"] == "val") & (here["metric"] == metric)]
     means = here.groupby("variant")["value"].mean().reindex(list(params.variants))
-    return best_seeds(params, results, dataset)[str(means.idxmax())]
+    candidates = [Candidate(round(float(mean), DECIMALS)) for mean in means]
+    return runs[str(means.index[best_index(candidates, higher_is_better(metric))])]
 
 
 def _rows_of(params: Params, results: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -84,6 +85,7 @@ def _rows_of(params: Params, results: pd.DataFrame, dataset: str) -> pd.DataFram
     return results[(results["dataset"] == row.name) & (results["protocol"] == row.protocol)]
 
 
-def _on_val(params: Params, results: pd.DataFrame) -> pd.DataFrame:
-    """The rows that select: the metric of promotion, on val."""
-    return results[(results["subset"] == "val") & (results["metric"] == params.promote.metric)]
+def _losses(params: Params) -> dict[tuple[tuple[str, str, str], int], float]:
+    """Loss on val of every run whose record is here."""
+    records = [cell.folder / "run.json" for cell in all_cells(params)]
+    return val_losses(read_json(path) for path in records if path.is_file())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferbench.errors import InputError
 from ferbench.files import read_json
 from ferbench.params import Params
+from ferbench.results import read_results
 
 __all__ = ["Evidence", "Part", "read_evidence"]
 
@@ -74,10 +74,7 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
         InputError: there are no results.
     """
     folder = root / "reports" / params.study.name
-    if not (folder / "results.csv").is_file():
-        raise InputError(
-            "missing", where=folder / "results.csv", remedy="`dvc repro score` makes it"
-        )
+    results = read_results(folder / "results.csv")
     shares = {}
     for key, row in params.datasets.items():
         path = root / "data" / "splits" / f"{key}.json"
@@ -87,7 +84,7 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
     answers = folder / "answers.parquet"
     columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
     return Evidence(
-        results=pd.read_csv(folder / "results.csv"),
+        results=results,
         answers=pd.read_parquet(answers, columns=columns) if answers.is_file() else None,
         test_shares=shares,
     )

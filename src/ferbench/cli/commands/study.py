@@ -1,4 +1,4 @@
-"""`ferbench study list|use|status`."""
+"""`ferbench study list|use|status|withdraw`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ferbench.cells import all_cells
 from ferbench.cli import lock, studies
+from ferbench.errors import InputError
 from ferbench.params import load_params
 
 __all__ = ["add_study"]
@@ -22,6 +23,13 @@ def add_study(commands: Any) -> None:
     use.add_argument("name", metavar="NAME")
     use.set_defaults(run=_use)
     actions.add_parser("status", help="what is active and how far it is").set_defaults(run=_status)
+    withdraw = actions.add_parser("withdraw", help="mark a study's published numbers as withdrawn")
+    withdraw.add_argument("name", metavar="NAME")
+    how = withdraw.add_mutually_exclusive_group(required=True)
+    how.add_argument("--before", metavar="COMMIT", help="the fix that its runs do not contain")
+    how.add_argument("--undo", action="store_true", help="the numbers count again")
+    withdraw.add_argument("--reason", metavar="TEXT", help="what was at fault, one sentence")
+    withdraw.set_defaults(run=_withdraw)
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -73,6 +81,33 @@ def _status(_: argparse.Namespace) -> int:
     print(f"file     {_file_state(name)}")
     print(f"cells    {done} of {len(folders)} done, {trained} trained")
     print(f"report   {page if page.is_file() else 'not yet made'}")
+    return 0
+
+
+def _withdraw(args: argparse.Namespace) -> int:
+    from ferbench.reporting.index import write_index
+    from ferbench.reporting.withdrawn import (
+        Withdrawal,
+        mark_report,
+        read_withdrawn,
+        write_withdrawn,
+    )
+
+    reports = Path("reports")
+    withdrawn = read_withdrawn(reports)
+    known = withdrawn.pop(args.name, None)
+    reason = args.reason or (known.reason if known else "")
+    if not args.undo and not reason:
+        raise InputError(
+            f"study {args.name} is withdrawn without a reason",
+            where="--reason",
+            remedy='say what was at fault: --reason "One sentence."',
+        )
+    now = None if args.undo else Withdrawal(args.before, reason)
+    mark_report(reports / args.name, now)
+    write_withdrawn(reports, withdrawn | ({args.name: now} if now else {}))
+    write_index(Path())
+    print(f"study {args.name}: {now.words if now else 'not withdrawn'}")
     return 0
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ferbench.models.build import build_network
 from ferbench.models.deploy import deployed
-from ferbench.models.describe import describe, gflops
+from ferbench.models.describe import code_modules, describe, gflops
 from ferbench.params import Params, load_params
 
 DEMO = Path(__file__).parents[2] / "studies" / "demo.yaml"
@@ -84,3 +84,17 @@ def test_describe_names_only_the_code_that_a_row_runs(params: Params) -> None:
     assert "ferbench.models.graph" in plain["code"]
     assert not any("vgg" in module for module in plain["code"])
     assert plain["params_train"] == 9_124_901
+
+
+def test_digest_covers_model_files_of_every_row_and_decoding_of_detectors_only(
+    params: Params,
+) -> None:
+    detector, classifier = (
+        code_modules(params.variants[v], params.recipe_of(v)) for v in ("yolov5s", "vgg_improved")
+    )
+    assert "ferbench.models.weights" in detector
+    assert "ferbench.models.weights" in classifier
+    assert "ferbench.models.boxes" in detector
+    assert "ferbench.models.boxes" not in classifier
+    written = describe("yolov5s", params.variants["yolov5s"], params.recipe_of("yolov5s"))["code"]
+    assert sorted(written) == detector

@@ -2,7 +2,8 @@
 
 Training depends on `models/` through this description alone. It holds a digest of the code that
 this row runs and of no other, so a new attention file, or a change in one, repeats only the rows
-that name it. Comments and docstrings do not count.
+that name it. Comments and docstrings do not count. A test compares `code_modules` with what the
+stages that train and run a network import.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ferbench.models.deploy import deployed
 from ferbench.params import Recipe, Variant
 from ferbench.plugins import names
 
-__all__ = ["describe", "gflops"]
+__all__ = ["code_modules", "describe", "gflops"]
 
 _LIBRARIES = ("torch", "torchvision", "timm", "ultralytics", "lightning", "albumentations")
 _ROOT = "ferbench.models"
@@ -44,10 +45,7 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
     """
     network = build_network(variant, recipe, classes, seed=0).eval()
     deployed_network = deployed(network)
-    parts = [*part_modules(variant), _BUILD, _augmentation(recipe)]
-    if variant.weights != "none":
-        parts.append(_PRETRAINED)
-    code = {module: _code(module) for module in _reachable(parts)}
+    code = {module: _code(module) for module in code_modules(variant, recipe)}
     return {
         "variant": name,
         "paper": variant.paper,
@@ -63,6 +61,24 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "code": {module: digest(text)[:16] for module, text in code.items()},
     }
+
+
+def code_modules(variant: Variant, recipe: Recipe) -> list[str]:
+    """The modules whose code is in a row's digest, sorted.
+
+    They are the parts that its cells name, its recipe's augmentation, what builds, saves and loads
+    every network, the decoding of boxes for detectors, the initial weights for rows that have some,
+    and all modules of `ferbench.models` that these import.
+
+    Raises:
+        InputError: a word of the row or its recipe is unknown.
+    """
+    parts = [*part_modules(variant), *_EVERY_ROW, _augmentation(recipe)]
+    if task_of(variant) == "detect":
+        parts.append(_BOXES)
+    if variant.weights != "none":
+        parts.append(_PRETRAINED)
+    return _reachable(parts)
 
 
 def gflops(network: nn.Module, channels: int, input_px: int) -> float:
@@ -88,7 +104,8 @@ def _parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-_BUILD = f"{_ROOT}.build"
+_EVERY_ROW = (f"{_ROOT}.build", f"{_ROOT}.weights")
+_BOXES = f"{_ROOT}.boxes"
 _PRETRAINED = f"{_ROOT}.pretrained"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from ferbench.errors import InputError, unknown
 from ferbench.records import build_record
 
 __all__ = [
+    "PAPER_KEYS",
     "Audit",
     "Compare",
     "Dataset",
@@ -37,6 +38,10 @@ __all__ = [
     "load_params",
 ]
 
+# What a recipe's `paper` has besides settings of the recipe itself: the paper's name, where its
+# settings are from, those that it leaves to the code it builds on, the ranges of its augmentation,
+# the weights of the start, and what our training does not offer.
+PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup")
 # Names become DVC stage names (joined by `-`), folders and tags.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -123,6 +128,11 @@ class Variant:
     options: Mapping[str, Mapping[str, Any]]
     weights: str
 
+    @property
+    def has_paper(self) -> bool:
+        """Whether the row is one of a paper's."""
+        return re.fullmatch(r"p\d+", self.paper) is not None
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -134,6 +144,8 @@ class Recipe:
         channels: 1 for grey, 3 for colour.
         normalize: `none` feeds fractions in [0, 1]; `imagenet` takes ImageNet's mean and deviation.
         augment: the file of `ferbench.data.augmentations`.
+        scale_gain: YOLO's isotropic scale gain g: a factor drawn from 1 - g to 1 + g; used by
+            augmentations `p0` and `p3`.
         mosaic: share of a detector's training images that are put together of four.
         plain_epochs: so many last epochs are without mosaic.
         crops: 10 trains on all ten crops of an image and averages them in prediction; 1 does not.
@@ -159,7 +171,8 @@ class Recipe:
         ema_steps: time constant, in steps, of the ramp of that decay.
         clip_norm: bound of the gradient's norm; 0 for none.
         bn_momentum: of every BatchNorm.
-        deviations: what differs from the paper's own recipe, for the report.
+        paper: the paper's own settings, with which `ferbench.deviations.derive` compares those
+            above; empty for a recipe of no paper.
     """
 
     input_px: int
@@ -167,6 +180,7 @@ class Recipe:
     channels: Literal[1, 3]
     normalize: Literal["none", "imagenet"]
     augment: str
+    scale_gain: float
     mosaic: float
     plain_epochs: int
     crops: Literal[1, 10]
@@ -192,7 +206,11 @@ class Recipe:
     ema_steps: int
     clip_norm: float
     bn_momentum: float
-    deviations: tuple[str, ...]
+    paper: Mapping[str, Any]
+
+    def settings(self) -> dict[str, Any]:
+        """Every key that decides how a network is trained, which is all but `paper`."""
+        return {key: value for key, value in asdict(self).items() if key != "paper"}
 
 
 @dataclass(frozen=True)
@@ -380,9 +398,28 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
         )
     tree = expand(read_yaml(path), path)
+    _check_papers(tree, path)
     params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
     return params
+
+
+def _check_papers(tree: Any, path: Path) -> None:
+    """Refuse typed deviations, and words that are no setting in a recipe's `paper`."""
+    recipes = tree.get("recipes") if isinstance(tree, dict) else None
+    rows = recipes.items() if isinstance(recipes, dict) else ()
+    known = {*PAPER_KEYS, *(field.name for field in fields(Recipe))} - {"paper"}
+    for name, row in [(name, row) for name, row in rows if isinstance(row, dict)]:
+        if "deviations" in row:
+            raise InputError(
+                "deviations are not typed; they are what sets a recipe apart from its `paper`",
+                where=f"{path}: recipes: {name}: deviations",
+                remedy="delete the key; `like` inherits the `paper` of the other recipe",
+            )
+        block = row.get("paper")
+        for key in block if isinstance(block, dict) else ():
+            if key not in known:
+                raise unknown("setting", key, known, where=f"{path}: recipes: {name}: paper")
 
 
 def _check_names(params: Params, path: Path) -> None:

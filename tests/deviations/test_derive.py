@@ -21,6 +21,16 @@ TEXT = {"name", "source", "assumed", "augmentation"}
 HALF = ("precision 32-true instead of 16-mixed",) if "precision" in FIELDS else ()
 
 
+YOLOV5 = (
+    "head: anchor-free instead of anchor-based (YOLOv5 v7)",
+    "activation: SiLU instead of LeakyReLU (released code)",
+)
+OSAM = (
+    "OSAM: softmax over positions instead of over its one channel, which is the identity "
+    "(released code)"
+)
+
+
 def variant(name: str) -> Variant:
     return build_record(Variant, REAL.variants[name], name)
 
@@ -34,9 +44,15 @@ def recipe(row: str | dict[str, Any]) -> Recipe:
 @pytest.mark.parametrize(
     ("row", "name", "expected"),
     [
-        ("yolov5s_osam", "p0_paper", ("weights: none instead of coco", *HALF)),
-        ("yolov5s4h_osam_coco", "p0_paper", HALF),
-        ("ivsa", "p1_paper", ()),
+        ("yolov5s_osam", "p0_paper", ("weights: none instead of coco", *HALF, *YOLOV5, OSAM)),
+        ("yolov5s4h_osam_coco", "p0_paper", (*HALF, *YOLOV5, OSAM)),
+        ("yolov5s_osam_released", "p0_paper", ("weights: none instead of coco", *HALF, YOLOV5[0])),
+        ("yolov3", "p0_paper", (*HALF, "YOLOv3-tiny instead of YOLOv3")),
+        ("yolov8s", "p0_paper", HALF),
+        ("alexnet_osam", "p0_classify_paper", (OSAM,)),
+        ("vgg_improved", "p1_paper", ()),
+        ("ivsa_literal", "p1_paper", ()),
+        ("ivsa", "p1_paper", ("SAB: channel weights of mean 1 instead of sum 1 (equation 5)",)),
         ("yolo_fer", "p2_paper", ()),
         ("yolov6s", "p3_paper", ()),
         ("yolov6m", "p3_large_paper", ("mixup 0.1 not implemented",)),
@@ -58,10 +74,11 @@ def test_deviations_of_a_papers_own_recipe(row: str, name: str, expected: tuple[
                 "10 epochs instead of 500",
                 "batch size 16 instead of 32",
                 *HALF,
+                *YOLOV5,
             ),
         ),
         (
-            "ivsa",
+            "vgg_improved",
             "p1_cpu",
             (
                 "10 epochs instead of 100",
@@ -70,7 +87,7 @@ def test_deviations_of_a_papers_own_recipe(row: str, name: str, expected: tuple[
             ),
         ),
         (
-            "ivsa_48",
+            "vgg_improved_48",
             "p1_48_paper",
             ("input 48 px instead of 40", "the whole image instead of ten crops"),
         ),
@@ -144,7 +161,7 @@ def test_a_setting_of_the_papers_value_is_no_deviation_any_more() -> None:
 def test_settings_without_effect_are_not_compared() -> None:
     row = {"like": "p1_paper", "optimizer": "adam", "nesterov": False, "schedule": "constant"}
     row |= {"lr_final": 0.5, "plateau_patience": 9, "warmup_momentum": 0.1, "ema_steps": 7}
-    assert deviations(variant("ivsa"), recipe(row)) == (
+    assert deviations(variant("vgg_improved"), recipe(row)) == (
         "Adam instead of SGD",
         "constant schedule instead of plateau",
     )
@@ -174,6 +191,8 @@ def test_unstated_settings_are_a_condition_and_no_deviation() -> None:
     assert "epochs" in unstated_settings(variant("yolo_fer"), changed)
     assert deviations(variant("yolo_fer"), changed) == ()
     assert unstated_settings(variant("yolov5s"), recipe("p0_paper")) == ()
+    said = unstated_settings(variant("yolov8s"), recipe("p0_paper"))
+    assert said == ("size of the network", "weights")
 
 
 @pytest.mark.parametrize("name", REAL.recipes)

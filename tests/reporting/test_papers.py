@@ -98,7 +98,7 @@ def test_another_split_or_recipe_is_not_comparable_and_says_why(tmp_path):
     assert set(rows["verdict"]) == {"not comparable"}
     reason = rows["reason"].iloc[0]
     assert "person_70_10_20, the paper's p1_60_20_20" in reason
-    assert "recipe: 1000 epochs instead of 2000" in reason
+    assert "differs from the paper: 1000 epochs instead of 2000" in reason
     assert "not stated by the paper: learning rate" in reason
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ferbench.deviations.readings import Reading, readings_of
 from ferbench.deviations.words import PHRASES, is_absent, name_of, phrase, value_of
 from ferbench.params import Recipe, Variant
 
@@ -22,20 +23,21 @@ _NOT_IMPLEMENTED = ("mixup",)
 
 
 def deviations(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
-    """What differs from the paper's own training, one plain sentence a setting.
+    """What differs from the paper's own network and training, one plain sentence each.
 
     Empty for a variant or a recipe of no paper.
     """
     if not (variant.has_paper and recipe.paper):
         return ()
-    ours, theirs = _ours(variant, recipe), recipe.paper
+    ours, theirs = _ours(variant, recipe), _theirs(variant, recipe)
     found = [said for key in _compared(ours, theirs) if (said := _difference(key, ours, theirs))]
     missing = [
         f"{name} {theirs[name]:g} not implemented"
         for name in _NOT_IMPLEMENTED
         if theirs.get(name, 0) not in (0, _UNSTATED)
     ]
-    return (*found, *missing)
+    read = [reading.deviation for reading in _readings(variant, recipe) if reading.deviation]
+    return (*found, *missing, *read)
 
 
 def unstated_settings(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
@@ -45,14 +47,15 @@ def unstated_settings(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
     """
     if not (variant.has_paper and recipe.paper):
         return ()
-    ours, theirs = _ours(variant, recipe), recipe.paper
+    ours, theirs = _ours(variant, recipe), _theirs(variant, recipe)
     idle, assumed = idle_settings(ours), theirs.get("assumed", ())
 
     def open_(key: str, settings: Mapping[str, Any]) -> bool:
         return settings.get(key, _UNSTATED) == _UNSTATED or key in assumed
 
     keys = [key for key in _ordered(ours) if open_(key, theirs) and key not in idle]
-    names = [name_of(key) for key in keys if not is_absent(key, ours)]
+    names = [one.unstated for one in _readings(variant, recipe) if one.unstated]
+    names += [name_of(key) for key in keys if not is_absent(key, ours)]
     if open_("augment", theirs):
         return tuple(names)
     ranges = theirs.get("augmentation", {})
@@ -81,6 +84,18 @@ def idle_settings(settings: Mapping[str, Any]) -> frozenset[str]:
 def _ours(variant: Variant, recipe: Recipe) -> dict[str, Any]:
     """All settings of a training, those of the variant's row included."""
     return {"weights": variant.weights, **recipe.settings()}
+
+
+def _theirs(variant: Variant, recipe: Recipe) -> dict[str, Any]:
+    """The paper's settings as far as they hold for the variant's network."""
+    theirs = dict(recipe.paper)
+    for reading in _readings(variant, recipe):
+        theirs |= reading.settings
+    return theirs
+
+
+def _readings(variant: Variant, recipe: Recipe) -> list[Reading]:
+    return list(readings_of(variant, recipe.paper.get("name", "")))
 
 
 def _ordered(ours: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -87,7 +88,8 @@ def phrase(key: str, settings: Mapping[str, Any]) -> str:
     """A setting and its value: `batch size 64`, `no warm-up`."""
     if is_absent(key, settings):
         return _ABSENT[key]
-    return PHRASES.get(key, f"{name_of(key)} {{}}").format(value_of(key, settings))
+    said = PHRASES.get(key, f"{name_of(key)} {{}}").format(value_of(key, settings))
+    return re.sub(r"\b1 epochs", "1 epoch", said)
 
 
 def is_absent(key: str, settings: Mapping[str, Any]) -> bool:

@@ -79,7 +79,7 @@ def metric_words(metric: str) -> str:
 def _cells(row: Against) -> dict[str, Value]:
     mean = row.mean
     assert mean is not None  # only measured rows come here
-    recipe = ("the recipe differs, see below",) if row.deviations else ()
+    recipe = ("the training differs, see below",) if row.deviations else ()
     return {
         "paper": word(f"{row.value.paper}-{row.value.table}"),
         "row": word(row.value.row),
@@ -106,7 +106,7 @@ def _recipes(rows: Sequence[Against]) -> Table:
         }
         for variant, row in found.items()
     ]
-    return Table("papers_recipes", tuple(cells), title="recipes")
+    return Table("papers_recipes", tuple(cells), title="network and training")
 
 
 def _absent(row: Against) -> dict[str, Value]:

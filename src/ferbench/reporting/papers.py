@@ -50,8 +50,8 @@ class Against:
         mean: ours; None if there is none.
         verdict: one of `VERDICTS`.
         reasons: why it is not comparable, or what still sets the two apart.
-        deviations: of the training from the paper's.
-        unstated: settings of the training that the paper does not state.
+        deviations: of network and training from the paper's.
+        unstated: what the paper does not state of them.
     """
 
     value: PrintedValue
@@ -65,9 +65,12 @@ class Against:
     @property
     def reason(self) -> str:
         """All in one line."""
-        recipe = ("recipe: " + ", ".join(self.deviations),) if self.deviations else ()
-        condition = ("not stated by the paper: " + ", ".join(self.unstated),)
-        return "; ".join((*self.reasons, *recipe, *(condition if self.unstated else ())))
+        listed = {
+            "differs from the paper": self.deviations,
+            "not stated by the paper": self.unstated,
+        }
+        said = (f"{what}: {', '.join(items)}" for what, items in listed.items() if items)
+        return "; ".join((*self.reasons, *said))
 
 
 def against_papers(files: StudyFiles) -> list[Against]:

@@ -218,7 +218,9 @@ def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Pa
     }
     tree["seeds"] = list(seeds)
     recipe = dataclasses.asdict(next(iter(shipped.recipes.values())))
-    recipe["deviations"] = []
+    # The paper's own settings, so that nothing deviates.
+    stated = {key: value for key, value in recipe.items() if key != "paper"}
+    recipe["paper"] = {"name": "p1", "weights": "none", **stated}
     tree["recipes"] = {"made_up": recipe}
     head = {"paper": "p1", "conv": "native", "attention": "none", "location": "none"}
     tail = {"head": "pooled", "loss": "cross_entropy", "recipe": "made_up"}

@@ -31,8 +31,9 @@ gated_twice: {like: gated, options: {gate: {repeat: 2}, body: {deep: true}}}
 other: {like: gated_twice, gate: sam}
 """
 RECIPES = """
-small_paper: {epochs: 500, batch: 32, deviations: []}
-small_cpu: {like: small_paper, epochs: 10, deviations: [10 epochs instead of 500]}
+small_paper: {epochs: 500, batch: 32, paper: {epochs: 500, batch: unstated}}
+small_cpu: {like: small_paper, epochs: 10}
+small_wide_cpu: {like: small_cpu, paper: {batch: 64}}
 """
 
 
@@ -62,7 +63,8 @@ def test_a_name_stands_for_its_whole_row(study: Path) -> None:
     row = {"body": "vgg", "gate": "osam", "recipe": "small", "options": {"gate": gate}}
     assert tree["variants"] == {"gated": row, "plain": yaml.safe_load(VARIANTS)["plain"]}
     assert list(tree["variants"]) == ["gated", "plain"]
-    assert tree["recipes"] == {"small": {"epochs": 500, "batch": 32, "deviations": []}}
+    paper = {"epochs": 500, "batch": "unstated"}
+    assert tree["recipes"] == {"small": {"epochs": 500, "batch": 32, "paper": paper}}
     assert tree["seeds"] == [0]
 
 
@@ -93,6 +95,30 @@ def test_a_family_is_bound_by_a_word_by_a_name_or_by_a_changed_recipe(study: Pat
     assert epochs("{small: small_paper}") == 500
     assert epochs("{small: {like: small_cpu, epochs: 1}}") == 1
     assert epochs("{small: {epochs: 7}}") == 7
+
+
+def test_a_recipe_inherits_the_papers_settings_key_by_key(study: Path) -> None:
+    text = (
+        "recipes: {a: {like: small_cpu, epochs: 1}, b: {like: small_wide_cpu, paper: {epochs: 9}}}"
+    )
+    recipes = _whole(study, text)["recipes"]
+    assert recipes["a"]["paper"] == {"epochs": 500, "batch": "unstated"}
+    assert recipes["b"]["paper"] == {"epochs": 9, "batch": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "paper"),
+    [
+        ("attention: se, location: stage_end", "none"),
+        ("options: {head: {activation: relu}}", "none"),
+        ("attention: se, location: stage_end, paper: p1", "p1"),
+        ("recipe: other", "p1"),
+        ("weights: imagenet", "p1"),
+    ],
+)
+def test_a_study_row_with_another_part_is_credited_to_no_paper(changes: str, paper: str) -> None:
+    tree = {"variants": yaml.safe_load(f"{{mine: {{like: vgg_improved, {changes}}}}}")}
+    assert expand(tree, PROJECT / "params.yaml")["variants"]["mine"]["paper"] == paper
 
 
 def test_all_stands_for_every_row_and_gives_way_to_rows_behind_it(study: Path) -> None:
@@ -179,18 +205,6 @@ def test_options_are_given_to_columns_that_have_parts() -> None:
 def test_every_family_has_a_recipe_of_its_paper_and_one_for_a_cpu() -> None:
     families = {row["recipe"] for row in REAL.variants.values()}
     assert {f"{f}_{word}" for f in families for word in ("paper", "cpu")} <= REAL.recipes.keys()
-
-
-def test_a_recipe_in_small_says_in_what_it_differs() -> None:
-    for name, recipe in REAL.recipes.items():
-        if not name.endswith("_cpu"):
-            continue
-        paper = REAL.recipes[f"{name.removesuffix('_cpu')}_paper"]
-        said = " ".join(recipe["deviations"])
-        assert f"{recipe['epochs']} epochs instead of" in said or "+" in said, name
-        for key in ("batch_size", "input_px"):
-            if recipe[key] != paper[key]:
-                assert f"{recipe[key]} px" in said or f"batch {recipe[key]}" in said, (name, key)
 
 
 def test_no_row_stands_under_two_names() -> None:

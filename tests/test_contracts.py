@@ -23,6 +23,7 @@ RECIPE = Recipe(
     channels=3,
     normalize="none",
     augment="light",
+    scale_gain=0.0,
     mosaic=0.0,
     plain_epochs=0,
     crops=1,
@@ -48,7 +49,7 @@ RECIPE = Recipe(
     ema_steps=1,
     clip_norm=0.0,
     bn_momentum=0.1,
-    deviations=(),
+    paper={},
 )
 
 

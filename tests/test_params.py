@@ -82,7 +82,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("recipes", "epochs", True, "of type int"),
         ("recipes", "lr", "fast", "of type float"),
         ("recipes", "nesterov", 1, "of type bool"),
-        ("recipes", "deviations", "none", "a list"),
+        ("recipes", "paper", "none", "a mapping"),
         ("datasets", "options", [], "a mapping"),
         ("datasets", "limit", "many", "of type int or null"),
         ("datasets", "name", None, "of type str"),
@@ -95,6 +95,23 @@ def test_a_value_of_the_wrong_type_is_refused(
     message = _refusal(tmp_path, lambda tree: tree[table][row].update({key: value}))
     assert f"must be {expected}, is {value!r}" in message
     assert f"{table}: {row}: {key}" in message
+
+
+def test_typed_deviations_are_refused_with_the_way_they_are_derived(tmp_path: Path) -> None:
+    recipe = _first("recipes")
+    typed = {"deviations": ["10 epochs instead of 100"]}
+    message = _refusal(tmp_path, lambda tree: tree["recipes"][recipe].update(typed))
+    assert f"recipes: {recipe}: deviations" in message
+    assert "deviations are not typed" in message
+    assert "delete the key" in message
+
+
+def test_an_unknown_setting_of_a_paper_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    recipe = _first("recipes")
+    message = _refusal(tmp_path, lambda tree: tree["recipes"][recipe]["paper"].update(epohcs=3))
+    assert "unknown setting 'epohcs'" in message
+    assert "did you mean 'epochs'" in message
+    assert f"recipes: {recipe}: paper" in message
 
 
 def test_a_number_that_yaml_takes_for_a_word_gets_its_own_remedy(tmp_path: Path) -> None:

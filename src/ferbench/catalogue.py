@@ -4,7 +4,8 @@
 study names rows of it; what stages and users read in `params.yaml` are whole rows. A row may be
 written as `{like: <row>, <what differs>}`: in a study the other row is one of the catalogue, in
 the catalogue one of the same file. Options are merged by column and key, and a column whose part
-differs begins without options.
+differs begins without options; a recipe's `paper` is merged by key. A study's row in which a part
+differs is no longer its paper's, unless it says so itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from ferbench.errors import InputError, unknown
 __all__ = ["Catalogue", "expand", "read_yaml"]
 
 Table = dict[str, Any]
+
+# A variant in which one of these is changed is another network than the paper's.
+_PARTS = ("backbone", "conv", "attention", "location", "head", "loss", "options")
 
 
 def expand(tree: Any, path: Path) -> Any:
@@ -119,13 +123,14 @@ def _variants(value: Any, catalogue: Catalogue) -> Any:
     where = f"{catalogue.path}: variants"
     if isinstance(value, list):
         value = _listed(value, catalogue, where)
-    return _named(value, "variant", lambda: catalogue.variants, where)
+    return _named(value, "variant", lambda: catalogue.variants, where, _credited)
 
 
 def _recipes(value: Any, variants: Any, catalogue: Catalogue) -> Any:
     if isinstance(value, str):
         value = {family: f"{family}_{value}" for family in _families(variants)}
-    return _named(value, "recipe", lambda: catalogue.recipes, f"{catalogue.path}: recipes")
+    where = f"{catalogue.path}: recipes"
+    return _named(value, "recipe", lambda: catalogue.recipes, where, _changed)
 
 
 def _families(variants: Any) -> list[str]:
@@ -156,15 +161,21 @@ def _listed(items: list[Any], catalogue: Catalogue, where: str) -> Table:
     return table
 
 
-def _named(table: Any, kind: str, known: Callable[[], Table], where: str) -> Any:
-    """A study's table with rows of the catalogue in the place of names."""
+def _named(
+    table: Any,
+    kind: str,
+    known: Callable[[], Table],
+    where: str,
+    change: Callable[[Table, Table], Table],
+) -> Any:
+    """A study's table with rows of the catalogue in the place of names, changed by `change`."""
     if not isinstance(table, dict):
         return table
     whole = {}
     for name, row in table.items():
         row = {"like": row} if isinstance(row, str) else row
         if isinstance(row, dict) and "like" in row:
-            row = _changed(_find(known(), row["like"], kind, f"{where}: {name}"), row)
+            row = change(_find(known(), row["like"], kind, f"{where}: {name}"), row)
         whole[name] = row
     return whole
 
@@ -175,10 +186,21 @@ def _find(table: Table, name: Any, kind: str, where: str) -> Any:
     return table[name]
 
 
+def _credited(row: Table, changes: Table) -> Table:
+    """A paper's variant with some cells changed; of no paper if one of them is a part."""
+    new = _changed(row, changes)
+    differs = any(new.get(column) != row.get(column) for column in _PARTS)
+    if differs and "paper" in row and "paper" not in changes:
+        new["paper"] = "none"
+    return new
+
+
 def _changed(row: Table, changes: Table) -> Table:
     """A row with some cells changed; options of a part that stays are kept, key by key."""
     new = {**copy.deepcopy(row), **copy.deepcopy(changes)}
     del new["like"]
+    if isinstance(row.get("paper"), dict) and isinstance(changes.get("paper"), dict):
+        new["paper"] = {**copy.deepcopy(row["paper"]), **copy.deepcopy(changes["paper"])}
     added = changes.get("options", {})
     if "options" in row and isinstance(added, dict):
         stays = [column for column in row["options"] if new.get(column) == row.get(column)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from ferbench.errors import InputError, unknown
 from ferbench.records import build_record
 
 __all__ = [
+    "PAPER_KEYS",
     "Audit",
     "Compare",
     "Dataset",
@@ -37,6 +38,10 @@ __all__ = [
     "load_params",
 ]
 
+# What a recipe's `paper` has besides settings of the recipe itself: the paper's name, where its
+# settings are from, those that it leaves to the code it builds on, the ranges of its augmentation,
+# the weights of the start, and what our training does not offer.
+PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup")
 # Names become DVC stage names (joined by `-`), folders and tags.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
@@ -126,6 +131,11 @@ class Variant:
     options: Mapping[str, Mapping[str, Any]]
     weights: str
 
+    @property
+    def has_paper(self) -> bool:
+        """Whether the row is one of a paper's."""
+        return re.fullmatch(r"p\d+", self.paper) is not None
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -166,7 +176,8 @@ class Recipe:
         bn_momentum: of every BatchNorm.
         precision: Lightning's word for the precision that is trained in; a hyper-parameter like any
             other, since a network learns something else in bfloat16 than in float32.
-        deviations: what differs from the paper's own recipe, for the report.
+        paper: the paper's own settings, with which `ferbench.deviations.derive` compares those
+            above; empty for a recipe of no paper.
     """
 
     input_px: int
@@ -201,7 +212,11 @@ class Recipe:
     clip_norm: float
     bn_momentum: float
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
-    deviations: tuple[str, ...]
+    paper: Mapping[str, Any]
+
+    def settings(self) -> dict[str, Any]:
+        """Every key that decides how a network is trained, which is all but `paper`."""
+        return {key: value for key, value in asdict(self).items() if key != "paper"}
 
 
 @dataclass(frozen=True)
@@ -389,10 +404,29 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             remedy="run from the project's folder; `ferbench study use demo` puts a study in place",
         )
     tree = expand(read_yaml(path), path)
+    _check_papers(tree, path)
     params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
     _check_weights(params, path)
     return params
+
+
+def _check_papers(tree: Any, path: Path) -> None:
+    """Refuse typed deviations, and words that are no setting in a recipe's `paper`."""
+    recipes = tree.get("recipes") if isinstance(tree, dict) else None
+    rows = recipes.items() if isinstance(recipes, dict) else ()
+    known = {*PAPER_KEYS, *(field.name for field in fields(Recipe))} - {"paper"}
+    for name, row in [(name, row) for name, row in rows if isinstance(row, dict)]:
+        if "deviations" in row:
+            raise InputError(
+                "deviations are not typed; they are what sets a recipe apart from its `paper`",
+                where=f"{path}: recipes: {name}: deviations",
+                remedy="delete the key; `like` inherits the `paper` of the other recipe",
+            )
+        block = row.get("paper")
+        for key in block if isinstance(block, dict) else ():
+            if key not in known:
+                raise unknown("setting", key, known, where=f"{path}: recipes: {name}: paper")
 
 
 def _check_names(params: Params, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def test_deployed_networks_say_the_same(params: Params, variant: str) -> None:
     before, after = network.eval()(x), deployed(network)(x)
     first = (before[0], after[0]) if isinstance(before, tuple) else (before, after)
     assert torch.allclose(*first, atol=1e-3, rtol=1e-4)
+
+
+def test_a_description_does_not_depend_on_what_the_paper_states(params: Params) -> None:
+    variant, recipe = params.variants["ivsa"], params.recipe_of("ivsa")
+    before = describe("ivsa", variant, recipe)
+    after = describe("ivsa", variant, replace(recipe, paper={"name": "p1", "epochs": 7}))
+    assert recipe.paper
+    assert after == before
+    assert "paper" not in before["recipe"]
 
 
 def test_describe_names_only_the_code_that_a_row_runs(params: Params) -> None:

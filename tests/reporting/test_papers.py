@@ -18,6 +18,8 @@ from ferbench.reporting.summary import Mean
 
 PROJECT = Path(__file__).parents[2]
 STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
+# Whose recipe a study on a data set is made to run.
+PAPER = {"ckplus": "p1", "synthetic": "p1", "fer2013": "p3", "rafdb_basic": "p1"}
 DESCRIPTIONS = {
     name: {"task": "detect" if name.startswith("yolo") else "classify"}
     for name in ("vgg_improved", "ivsa", "yolov5s", "yolov5s_osam")
@@ -34,13 +36,15 @@ def printed_models():
     return {table: found - {None} for table, found in models.items()}
 
 
-def files(tmp_path, source, protocol, means, answers=(), deviations=()):
+def files(tmp_path, source, protocol, means, answers=(), paper=None):
     """A study's files as far as papers need them: one data set row, own recipe."""
     params = fabricate(tmp_path, (0, 1), faces=5)
     row = replace(
         params.datasets["synthetic"], name=source, source=source, protocol=protocol, limit=None
     )
-    recipe = replace(params.recipes["made_up"], epochs=1000, deviations=tuple(deviations))
+    recipe = params.recipes["made_up"]
+    stated = {**recipe.paper, "name": PAPER[source], "epochs": 1000, **(paper or {})}
+    recipe = replace(recipe, epochs=1000, paper=stated)
     params = replace(
         params,
         study=replace(params.study, answers=tuple(answers)),
@@ -87,12 +91,30 @@ def test_a_printed_value_inside_the_interval_is_reproduced(tmp_path):
 def test_another_split_or_recipe_is_not_comparable_and_says_why(tmp_path):
     means = [("vgg_improved", "accuracy", 0.935)]
     rows = paper_rows(
-        files(tmp_path, "ckplus", "person_70_10_20", means, deviations=["half the epochs"])
+        files(
+            tmp_path, "ckplus", "person_70_10_20", means, paper={"epochs": 2000, "lr": "unstated"}
+        )
     )
     assert set(rows["verdict"]) == {"not comparable"}
     reason = rows["reason"].iloc[0]
     assert "person_70_10_20, the paper's p1_60_20_20" in reason
-    assert "half the epochs" in reason
+    assert "differs from the paper: 1000 epochs instead of 2000" in reason
+    assert "not stated by the paper: learning rate" in reason
+
+
+def test_a_changed_network_or_another_papers_recipe_is_not_comparable(tmp_path):
+    means = [("vgg_improved", "accuracy", 0.935)]
+    found = files(tmp_path, "ckplus", "p1_60_20_20", means)
+    assert set(paper_rows(found)["verdict"]) == {"reproduced"}
+    changed = replace(found.params.variants["vgg_improved"], paper="none")
+    params = replace(found.params, variants={"vgg_improved": changed})
+    (reason,) = set(paper_rows(replace(found, params=params))["reason"])
+    assert reason == "the study's row has another part than the paper's model"
+    for paper, words in (({"name": "p4"}, "the recipe of P4"), ({}, "the recipe of no paper")):
+        recipe = replace(found.params.recipes["made_up"], paper=paper)
+        params = replace(found.params, recipes={"made_up": recipe})
+        (reason,) = set(paper_rows(replace(found, params=params))["reason"])
+        assert f"trained by {words}" in reason
 
 
 def test_a_table_that_the_study_answers_is_listed_whole(tmp_path):
@@ -104,7 +126,8 @@ def test_a_table_that_the_study_answers_is_listed_whole(tmp_path):
 
 def test_box_means_of_a_detector_are_not_held_against_face_means(tmp_path):
     means = [("yolov5s", "f1_macro", 0.95), ("yolov5s", "map50", 0.99)]
-    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means))
+    own = {"name": "p0"}
+    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means, paper=own))
     by_metric = rows[rows["table"] == "T1"].set_index("metric")
     assert "over boxes" in by_metric.loc["f1_macro", "reason"]
     assert by_metric.loc["map50", "verdict"] == "reproduced"
@@ -243,6 +266,7 @@ def test_classes_pairs_and_degraded_values_are_printed_ones_too():
 
 def test_boxes_of_a_detector_are_held_against_boxes(tmp_path):
     means = [("yolov5s", "f1_macro", 0.99), ("yolov5s", "f1_box", 0.935)]
-    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means))
+    own = {"name": "p0"}
+    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means, paper=own))
     row = rows[rows["table"] == "T1"].set_index("metric").loc["f1_box"]
     assert (row["printed"], row["verdict"]) == (pytest.approx(0.9373), "reproduced")

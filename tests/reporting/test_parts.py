@@ -20,6 +20,7 @@ from ferbench.reporting.index import read_cards, write_index
 from ferbench.reporting.leaks import leak_block, noise_words
 from ferbench.reporting.power import power_words
 from ferbench.reporting.protocols import protocol_blocks
+from ferbench.reporting.provenance import environment_table, source_line
 from ferbench.reporting.ranks import cliques, rank_block
 from ferbench.reporting.reliability import calibration_error, pooled
 from ferbench.reporting.robustness import conditions_of, robustness_blocks
@@ -33,6 +34,24 @@ def cell(table, row, column):
     """The raw value of a table's row, named by its first column."""
     (found,) = [entry for entry in table.rows if next(iter(entry.values())).raw == row]
     return found[column].raw
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("0123456789abcdef", "0123456789"),
+        ("0123456789abcdef-dirty", "0123456789-dirty"),
+        ("0123456789abcdef+", "0123456789-dirty"),  # records of before
+        ("none", "none"),
+    ],
+)
+def test_a_commit_is_shown_short_and_dirty_if_its_code_was_changed(
+    files: StudyFiles, stored: str, shown: str
+) -> None:
+    changed = replace(files, runs=[{**run, "commit": stored} for run in files.runs])
+    assert source_line(changed, "synthetic").endswith(f"commit {shown}")
+    (row,) = environment_table(changed).rows
+    assert row["commit"].text == stored.replace("+", "-dirty")
 
 
 def test_scores_on_clean_and_leaked_images_are_those_of_the_results(files: StudyFiles) -> None:

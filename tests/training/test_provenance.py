@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -31,23 +32,44 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
     assert commit() == "none"
 
 
-def test_changed_code_is_told_and_changed_params_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one file a folder, committed."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("src", "pipeline"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.py").write_text("1\n")
-    (tmp_path / "params.yaml").write_text("1\n")
+    for name in ("src/part/a.py", "pipeline/a.py", "studies/a.yaml", "reports/a.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("1\n")
+    for name in ("params.yaml", "dvc.lock"):
+        (tmp_path / name).write_text("1\n")
     _git("init")
     _git("add", ".")
     _git("commit", "-m", "first")
+    return tmp_path
+
+
+def test_commit_of_unchanged_code_is_the_full_hash(repository: Path) -> None:
+    assert re.fullmatch("[0-9a-f]{40}", commit())
+
+
+@pytest.mark.parametrize("name", ["src/part/a.py", "pipeline/a.py", "studies/a.yaml"])
+def test_commit_is_dirty_with_changed_code_or_studies(repository: Path, name: str) -> None:
     clean = commit()
-    assert len(clean) == 40
-    (tmp_path / "params.yaml").write_text("2\n")
+    (repository / name).write_text("2\n")
+    assert commit() == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize("name", ["src/part/new.py", "src/new.py", "pipeline/new.py"])
+def test_commit_is_dirty_with_an_untracked_python_file(repository: Path, name: str) -> None:
+    clean = commit()
+    (repository / name).write_text("1\n")
+    assert commit() == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "reports/a.json", "src/notes.txt"])
+def test_commit_is_clean_beside_what_a_pipeline_writes(repository: Path, name: str) -> None:
+    clean = commit()
+    (repository / name).write_text("2\n")
     assert commit() == clean
-    (tmp_path / "src" / "a.py").write_text("2\n")
-    assert commit() == clean + "+"
 
 
 def test_the_digest_of_code_follows_its_bytes_alone(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
         "paper": variant.paper,
         "task": task_of(variant),
         "row": asdict(variant),
-        "recipe": asdict(recipe),
+        "recipe": recipe.settings(),
         "classes": classes,
         "params_train": _parameters(network),
         "params_deployed": _parameters(deployed_network),

@@ -28,7 +28,8 @@ class Trained:
     Args:
         network: in evaluation mode.
         variant: its row.
-        recipe: how it was trained; gives the image's size and channels.
+        recipe: how it was trained, without the paper's settings; gives the image's size and
+            channels.
         classes: names of its outputs, in order.
     """
 
@@ -49,7 +50,7 @@ def save_trained(
     content = {
         "state": {name: value.cpu().contiguous() for name, value in state.items()},
         "variant": asdict(variant),
-        "recipe": {**asdict(recipe), "deviations": list(recipe.deviations)},
+        "recipe": recipe.settings(),
         "classes": list(classes),
     }
     with whole_file(path) as temporary:
@@ -65,7 +66,8 @@ def load_trained(path: Path) -> Trained:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        variant, recipe = Variant(**content["variant"]), Recipe(**content["recipe"])
+        variant = Variant(**content["variant"])
+        recipe = Recipe(**content["recipe"], paper={})
         classes = tuple(content["classes"])
         network = build_network(variant, recipe, len(classes), seed=0)
         network.load_state_dict(content["state"])

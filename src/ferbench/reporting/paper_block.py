@@ -79,7 +79,7 @@ def metric_words(metric: str) -> str:
 def _cells(row: Against) -> dict[str, Value]:
     mean = row.mean
     assert mean is not None  # only measured rows come here
-    recipe = ("the recipe differs, see below",) if row.deviations else ()
+    recipe = ("the training differs, see below",) if row.deviations else ()
     return {
         "paper": word(f"{row.value.paper}-{row.value.table}"),
         "row": word(row.value.row),
@@ -96,13 +96,17 @@ def _cells(row: Against) -> dict[str, Value]:
 
 
 def _recipes(rows: Sequence[Against]) -> Table:
-    """What the recipe of every variant changes of its paper's."""
-    found = {str(row.value.model): row.deviations for row in rows if row.deviations}
+    """What the training of every variant changes of its paper's, and what the paper leaves open."""
+    found = {str(row.value.model): row for row in rows if row.deviations or row.unstated}
     cells = [
-        {"variant": word(variant), "recipe differs from the paper's in": word("; ".join(what))}
-        for variant, what in found.items()
+        {
+            "variant": word(variant),
+            "differs from the paper": word("; ".join(row.deviations) or NOTHING),
+            "not stated by the paper": word(", ".join(row.unstated) or NOTHING),
+        }
+        for variant, row in found.items()
     ]
-    return Table("papers_recipes", tuple(cells), title="recipes")
+    return Table("papers_recipes", tuple(cells), title="network and training")
 
 
 def _absent(row: Against) -> dict[str, Value]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ferbench.params import Dataset
+from ferbench.deviations.derive import deviations, unstated_settings
+from ferbench.params import Dataset, Recipe, Variant
 from ferbench.reporting.measured import measured
 from ferbench.reporting.numbers import count
 from ferbench.reporting.printed import SOURCES, PrintedValue, printed_values
@@ -49,7 +50,8 @@ class Against:
         mean: ours; None if there is none.
         verdict: one of `VERDICTS`.
         reasons: why it is not comparable, or what still sets the two apart.
-        deviations: of the recipe from the paper's.
+        deviations: of network and training from the paper's.
+        unstated: what the paper does not state of them.
     """
 
     value: PrintedValue
@@ -58,12 +60,17 @@ class Against:
     verdict: str
     reasons: tuple[str, ...]
     deviations: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
         """All in one line."""
-        recipe = ("recipe: " + ", ".join(self.deviations),) if self.deviations else ()
-        return "; ".join((*self.reasons, *recipe))
+        listed = {
+            "differs from the paper": self.deviations,
+            "not stated by the paper": self.unstated,
+        }
+        said = (f"{what}: {', '.join(items)}" for what, items in listed.items() if items)
+        return "; ".join((*self.reasons, *said))
 
 
 def against_papers(files: StudyFiles) -> list[Against]:
@@ -106,12 +113,13 @@ def _against(value: PrintedValue, files: StudyFiles, key: str) -> Iterator[Again
         if mean is None:
             continue
         reasons = tuple(_differences(value, files, key, mean))
-        deviations = files.params.recipe_of(variant).deviations
-        if reasons or deviations:
-            yield Against(value, name, mean, VERDICTS[2], reasons, deviations)
+        training = files.params.variants[variant], files.params.recipe_of(variant)
+        differs, unstated = deviations(*training), unstated_settings(*training)
+        if reasons or differs:
+            yield Against(value, name, mean, VERDICTS[2], reasons, differs, unstated)
             continue
-        inside = mean.low <= value.value <= mean.high
-        yield Against(value, name, mean, VERDICTS[0 if inside else 1], _remarks(files, key))
+        verdict = VERDICTS[0 if mean.low <= value.value <= mean.high else 1]
+        yield Against(value, name, mean, verdict, _remarks(files, key), unstated=unstated)
 
 
 def _subsets(value: PrintedValue, files: StudyFiles) -> list[str]:
@@ -130,6 +138,7 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
     checks = [
         (value.quoted, "the paper quotes this value from another work"),
         (bool(value.setting), f"the row is about {value.setting}"),
+        *_other_training(value, files.params.variants[str(value.model)], recipe),
         (
             value.probe is not None and value.probe[0] == "degraded",
             "it does not say how it degraded",
@@ -147,6 +156,20 @@ def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -
         (mean.n < 2, "one seed has no interval"),
     ]
     return [reason for holds, reason in checks if holds]
+
+
+def _other_training(
+    value: PrintedValue, variant: Variant, recipe: Recipe
+) -> list[tuple[bool, str]]:
+    """Whether the network or its recipe is not this paper's at all."""
+    source = str(recipe.paper.get("name", "no paper"))
+    return [
+        (not variant.has_paper, "the study's row has another part than the paper's model"),
+        (
+            source != value.paper.lower(),
+            f"trained by the recipe of {source.upper() if recipe.paper else source}",
+        ),
+    ]
 
 
 def _other_data(value: PrintedValue, row: Dataset) -> list[tuple[bool, str]]:

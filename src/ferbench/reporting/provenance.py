@@ -20,7 +20,7 @@ def source_line(files: StudyFiles, key: str) -> str:
     words = ", ".join(str(seed) for seed in seeds)
     return (
         f"{name} under {protocol}, test; {seeds_words(len(seeds))} ({words}); "
-        f"{_distinct(runs, _hardware)}; commit {_distinct(runs, _commit)}"
+        f"{_distinct(runs, _hardware)}; commit {_distinct(runs, _short_commit)}"
     )
 
 
@@ -28,7 +28,7 @@ def environment_table(files: StudyFiles) -> Table:
     """Machines, versions and commits, with how many runs each made."""
     kinds: dict[tuple[str, str, str], int] = {}
     for run in files.runs:
-        kind = (_hardware(run), _versions(run), str(run["commit"]))
+        kind = (_hardware(run), _versions(run), "".join(_commit(run)))
         kinds[kind] = kinds.get(kind, 0) + 1
     rows = tuple(
         {
@@ -54,9 +54,16 @@ def _versions(run: Mapping[str, Any]) -> str:
     return _flat(run["versions"])
 
 
-def _commit(run: Mapping[str, Any]) -> str:
+def _commit(run: Mapping[str, Any]) -> tuple[str, str]:
+    """Hash and `-dirty` of a run's commit; older records mark changed code by `+`."""
     commit = str(run["commit"])
-    return commit[:10] + ("+" if commit.endswith("+") else "")
+    head = commit.removesuffix("-dirty").removesuffix("+")
+    return head, "" if head == commit else "-dirty"
+
+
+def _short_commit(run: Mapping[str, Any]) -> str:
+    head, dirty = _commit(run)
+    return head[:10] + dirty
 
 
 def _flat(value: Any) -> str:

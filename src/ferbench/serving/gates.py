@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ferbench.evaluation.selection import improvement
 from ferbench.params import Promote
 from ferbench.results import exceeds
-from ferbench.selection import improvement
 
 __all__ = ["Candidate", "Gate", "as_rows", "check_gates"]
 

@@ -10,11 +10,10 @@ import pandas as pd
 from ferbench.cells import Cell, all_cells
 from ferbench.errors import InputError
 from ferbench.evaluation.scoring import higher_is_better
-from ferbench.evaluation.selection import best_seeds, val_losses
+from ferbench.evaluation.selection import Candidate, best_index, best_seeds, val_losses
 from ferbench.files import read_json
 from ferbench.params import Params
 from ferbench.results import DECIMALS, read_results
-from ferbench.selection import Candidate, best_index
 
 __all__ = ["Standing", "best_cell", "best_runs", "study_results"]
 

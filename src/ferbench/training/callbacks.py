@@ -13,9 +13,9 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ferbench.evaluation.selection import Candidate, best_index, improvement
 from ferbench.files import whole_file
 from ferbench.params import Recipe
-from ferbench.selection import Candidate, best_index, improvement
 from ferbench.training.averaging import RampedAverage
 
 __all__ = ["History", "Selection", "WholeCheckpoints", "resume_point", "run_callbacks"]
@@ -76,7 +76,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 class Selection(Callback):
     """Keeps the checkpoint that is best on val, and stops when no better one comes.
 
-    The rule is `ferbench.selection`: the best `val_score`, ties broken by the lower `val_loss`.
+    The rule is that of `ferbench.evaluation.selection`: the best `val_score`, then the lower
+    `val_loss`.
     Patience counts from the last epoch that reached the best score, ties included.
 
     Args:

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.units import Units
+from ferbench.evaluation.selection import Candidate, best_index
 from ferbench.models.build import task_of
 from ferbench.params import Recipe, Train, Variant
-from ferbench.selection import Candidate, best_index
 from ferbench.training.callbacks import History, WholeCheckpoints, resume_point, run_callbacks
 from ferbench.training.classifier import ClassifierModule
 from ferbench.training.detector import DetectorModule

@@ -24,6 +24,7 @@ _LIBRARIES = (
     "numpy",
     "mlflow",
 )
+_CODE = ("src", "pipeline")
 
 
 def hardware() -> dict[str, Any]:
@@ -45,13 +46,21 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the working tree; `+` if its code was changed since, `none` outside git."""
+    """The commit of the working tree, as `git describe --dirty` puts it; `none` outside git.
+
+    `-dirty` follows the hash if code or studies differ from the commit, or if a Python file of the
+    code is not in it. What a running pipeline writes (`dvc.lock`, `reports`, `params.yaml`) is not
+    looked at: runs record their parameters themselves.
+    """
     try:
         head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "pipeline")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *_CODE, "studies")
+        new = _git(
+            "ls-files", "--others", "--exclude-standard", "--", *(f"{f}/*.py" for f in _CODE)
+        )
     except (OSError, subprocess.CalledProcessError):
         return "none"
-    return head + ("+" if changed else "")
+    return f"{head}-dirty" if changed or new else head
 
 
 def _git(*words: str) -> str:

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 import ferbench
 from ferbench.cells import Cell
 from ferbench.data.stored import Stored, open_stored
+from ferbench.deviations.derive import deviations
 from ferbench.environment import CACHE
 from ferbench.files import digest, read_json, whole_file, write_json
 from ferbench.models.weights import save_trained
@@ -56,14 +57,16 @@ def train_cell(cell: Cell, params: Params) -> None:
     description = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
     data = open_stored(cell.dataset, cell.seed)
     key = run_key(cell, description, data, params)
+    variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
     about = _about(cell, params, data, description, key)
+    about["deviations"] = list(deviations(variant, recipe))
     run = None
     if rank_zero_only.rank == 0:  # of several processes on one cell, one writes
         name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
         run = open_run(cell.study, name, key, run_tags(about))
         run.log_params({k: description[k] for k in ("row", "recipe")})
+        run.log_params({"deviations": "; ".join(about["deviations"]) or "none"})
     checkpoints = CACHE / "checkpoints" / key[:32]
-    variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
     rule = Rule(params.train.select[description["task"]], params.score.score_threshold)
     sides = Sides(data.pack, data.side("train"), data.side("val"), rule)
     follow = run.log_epoch if run else None

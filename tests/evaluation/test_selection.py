@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ferbench.errors import InputError
-from ferbench.selection import Candidate, best_index, improvement
+from ferbench.evaluation.selection import Candidate, best_index, improvement
 
 NAN = float("nan")
 

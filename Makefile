@@ -17,10 +17,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup check test test-all repro smoke status ui report hooks lock clean
+.PHONY: help setup check test test-avx2 test-all repro smoke status ui report hooks lock clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## make .venv from requirements.lock (minutes the first time, nothing after)
 
@@ -55,6 +55,10 @@ check: setup  ## formatting, lint, import layers, types
 
 test: setup  ## tests: minutes on a CPU, no network, no real data
 	$(BIN)/pytest -n auto
+
+# oneDNN reads the variable once, when the process starts.
+test-avx2: setup  ## the tests as on a processor with AVX2 and no more
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto
 
 test-all: setup  ## also the slow ones, those on a GPU, and those on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''

@@ -1,4 +1,4 @@
-"""Every row of the catalogue is built, answers, and has a loss that every weight can follow."""
+"""Every row of the catalogue predicts, deploys, and takes a step that reaches every weight."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import torch
 from tests.tiny_study import PROJECT
 from torch import Tensor
 
-from ferbench.models.build import build_loss, build_network, task_of
+from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
 from ferbench.params import load_params
+from ferbench.training.classifier import ClassifierModule
+from ferbench.training.detector import DetectorModule
+from ferbench.training.optimizers import build_optimizer
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 DETECTORS = [name for name, row in STUDY.variants.items() if task_of(row) == "detect"]
 CLASSES = 7
+MODULES = {"classify": ClassifierModule, "detect": DetectorModule}
 # Their purpose is to have no say: released gates whose softmax over one channel is 1 everywhere.
 WITHOUT_SAY = {name for name in STUDY.variants if "released" in name}
 
@@ -31,33 +35,43 @@ def batch_for(images: Tensor) -> dict[str, Tensor]:
     }
 
 
+def answer(network: Any, images: Tensor) -> Tensor:
+    """What a network gives in evaluation: logits, or decoded boxes."""
+    with torch.no_grad():
+        out = network(images)
+    return out[0] if isinstance(out, tuple) else out
+
+
 @pytest.mark.parametrize("name", STUDY.variants)
-def test_every_row_answers_and_learns(name: str) -> None:
+def test_every_row_predicts_deploys_and_takes_a_training_step(name: str) -> None:
     row, recipe = STUDY.variants[name], STUDY.recipe_of(name)
-    network: Any = build_network(row, recipe, CLASSES, seed=0)
+    task = task_of(row)
+    module = MODULES[task](row, recipe, torch.full((CLASSES,), 5.0), seed=0)
+    network: Any = module.network.eval()
     torch.manual_seed(0)
-    images = torch.rand(2, recipe.channels, recipe.input_px, recipe.input_px)
-    with torch.no_grad():
-        said = network.eval()(images)
-    first = said[0] if isinstance(said, tuple) else said
-    assert first.shape[:2] == (2, 4 + CLASSES if task_of(row) == "detect" else CLASSES)
+    size = (2, recipe.channels, recipe.input_px, recipe.input_px)
+    picture = torch.randint(256, size, dtype=torch.uint8)
+    images = module.pixels(picture)
+
+    first = answer(network, images)
+    assert first.shape[:2] == (2, 4 + CLASSES if task == "detect" else CLASSES)
     assert first.isfinite().all()
-    served = deployed(network)
-    with torch.no_grad():
-        after = served(images)
-    after = after[0] if isinstance(after, tuple) else after
     # Boxes are in pixels and scores below one: the same to a thousandth of a pixel.
-    assert torch.allclose(first, after, atol=1e-3, rtol=1e-3)
-    loss = build_loss(row, network, torch.full((CLASSES,), 5.0))
-    out = network.train()(images)
-    target = batch_for(images) if task_of(row) == "detect" else torch.tensor([1, 3])
-    value = loss(out, target)
-    assert value.isfinite()
-    value.backward()
+    assert torch.allclose(first, answer(deployed(network), images), atol=1e-3, rtol=1e-3)
+
+    module.train()
+    target = torch.tensor([1, 3])
+    loss, _ = module.batch_loss(
+        batch_for(picture) if task == "detect" else (picture, target, target)
+    )
+    assert loss.isfinite()
+    loss.backward()
     learning = [p for p in network.parameters() if p.requires_grad]
     reached = [p for p in learning if p.grad is not None]
     assert all(p.grad.isfinite().all() for p in reached)  # type: ignore[union-attr]
     assert len(reached) == len(learning) or name in WITHOUT_SAY
+    build_optimizer(network, recipe).step()
+    assert all(p.isfinite().all() for p in learning)
 
 
 @pytest.mark.slow

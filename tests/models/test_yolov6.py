@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -370,3 +373,46 @@ def _distribution_loss(
     at = [log_prob.gather(3, (below + k)[..., None]).squeeze(3) for k in (0, 1)]
     loss = -((below + 1 - y) * at[0] + (y - below) * at[1]).mean(dim=2)
     return (loss * found.quality.sum(dim=2)).sum()
+
+
+# Gradients of the stem in channels_last, as in training, beside those in float64, contiguous. The
+# norms use their running statistics: a convolution of one channel has no gradient before the other.
+STEM_STEP = """
+import copy, torch
+from torch import nn
+from ferbench.models.yolov6.convs import RepVGG
+torch.set_num_threads(1)
+for channels in (1, 3):
+    torch.manual_seed(0)
+    stem = RepVGG(channels, 32, 2, act=nn.ReLU()).eval()
+    exact, image = copy.deepcopy(stem).double(), torch.rand(8, channels, 64, 64)
+    exact(image.double()).square().mean().backward()
+    stem = stem.to(memory_format=torch.channels_last)
+    stem(image.to(memory_format=torch.channels_last)).square().mean().backward()
+    for one, other in zip(stem.parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-4, atol=1e-6)
+"""
+
+
+def test_stem_in_channels_last_on_avx2_has_the_gradients_of_float64() -> None:
+    """In a process of its own: a strided 1x1 convolution of 3 channels ends it with a signal."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    setting = {"ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": path}
+    run = subprocess.run(
+        [sys.executable, "-c", STEM_STEP],
+        check=False,
+        capture_output=True,
+        env=os.environ | setting,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
+def test_stem_subsamples_to_the_same_map_under_the_same_names() -> None:
+    stem = RepVGG(3, 32, 2, act=nn.ReLU())
+    assert stem.point is not None
+    image = torch.rand(2, 3, 9, 12)
+    expected = F.conv2d(image, stem.point.conv.weight, stride=2)
+    torch.testing.assert_close(stem.point.conv(image), expected)
+    assert "point.conv.weight" in stem.state_dict()
+    assert type(RepVGG(8, 32, 2, act=nn.ReLU()).point.conv) is nn.Conv2d  # type: ignore[union-attr]

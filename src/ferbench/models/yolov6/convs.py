@@ -13,6 +13,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 __all__ = ["ConvNorm", "RepVGG", "Units"]
 
 
+# Below so many input channels, oneDNN 3.12 (torch 2.14) on an AVX2 processor writes past its buffer
+# in the weight gradient of a strided 1x1 convolution in channels_last.
+_FEWEST_CHANNELS = 8
+
+
+class _SubsampledConv(nn.Conv2d):
+    """A 1x1 convolution that takes every `stride`-th position first and then has no stride.
+
+    It computes what `nn.Conv2d` does, by another oneDNN kernel: the stem, which reads 1 or 3
+    channels, crashes on AVX2 processors otherwise. With many channels `nn.Conv2d` is faster.
+
+    Shape:
+        (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride))
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Subsample, convolve."""
+        rows, columns = self.stride
+        return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias)
+
+
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm, activation; padding keeps the size.
 
@@ -29,7 +50,9 @@ class ConvNorm(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, *, act: nn.Module) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+        narrow = kernel == 1 and stride > 1 and c_in < _FEWEST_CHANNELS
+        kind = _SubsampledConv if narrow else nn.Conv2d
+        self.conv: nn.Conv2d = kind(c_in, c_out, kernel, stride, kernel // 2, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(c_out)
         self.act = act
 

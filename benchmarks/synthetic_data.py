@@ -1,0 +1,43 @@
+"""Embedded faces for benchmarks, as the data stages leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ferbench.data.dedup import deduplicate, list_images, write_cleaned
+from ferbench.data.fetch import fetch
+from ferbench.data.index import read_index
+from ferbench.data.pack import pack_images
+from ferbench.data.split import draw_split
+from ferbench.data.stored import Stored, open_stored
+from ferbench.data.yolo_labels import write_yolo
+from ferbench.files import write_json
+from ferbench.plugins import load
+
+__all__ = ["NAME", "make_data"]
+
+NAME = "synthetic"
+
+
+def make_data(root: Path, options: Mapping[str, Any]) -> Stored:
+    """Synthetic faces, split by person, in our form and in the library's; made once.
+
+    Args:
+        root: folder that they are put into.
+        options: of the source `synthetic`.
+    """
+    raw, clean, pack = root / "raw" / NAME, root / "interim" / NAME, root / "pack" / NAME
+    if not (root / "yolo" / NAME).is_dir():
+        source = load("ferbench.data.sources", "synthetic")({**options, "seed": 0})
+        fetch(source, "synthetic", None, raw)
+        write_cleaned(clean, deduplicate(list_images(source, raw), raw, NAME, "drop_all", 16))
+        index = read_index(clean / "index.parquet")
+        split, about = draw_split(index, "person_70_10_20", 0, None)
+        (root / "splits").mkdir(parents=True, exist_ok=True)
+        split.to_parquet(root / "splits" / f"{NAME}.parquet", index=False)
+        write_json(root / "splits" / f"{NAME}.json", about)
+        pack_images(index, raw, pack, None)
+        write_yolo(index, split, about["classes"], raw, root / "yolo" / NAME)
+    return open_stored(NAME, 0, root)

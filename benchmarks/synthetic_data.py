@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ __all__ = ["NAME", "make_data"]
 NAME = "synthetic"
 
 
-def make_data(root: Path, options: Mapping[str, Any]) -> Stored:
+def make_data(
+    root: Path, options: Mapping[str, Any], emotions: Sequence[str] | None = None
+) -> Stored:
     """Synthetic faces, split by person, in our form and in the library's; made once.
 
     Args:
         root: folder that they are put into.
         options: of the source `synthetic`.
+        emotions: that are kept; None keeps all.
     """
     raw, clean, pack = root / "raw" / NAME, root / "interim" / NAME, root / "pack" / NAME
     if not (root / "yolo" / NAME).is_dir():
@@ -34,6 +37,8 @@ def make_data(root: Path, options: Mapping[str, Any]) -> Stored:
         fetch(source, "synthetic", None, raw)
         write_cleaned(clean, deduplicate(list_images(source, raw), raw, NAME, "drop_all", 16))
         index = read_index(clean / "index.parquet")
+        if emotions is not None:
+            index = index[index["emotion"].isin(emotions)].reset_index(drop=True)
         split, about = draw_split(index, "person_70_10_20", 0, None)
         (root / "splits").mkdir(parents=True, exist_ok=True)
         split.to_parquet(root / "splits" / f"{NAME}.parquet", index=False)

@@ -1,8 +1,8 @@
 """Does our trainer learn what the library's does? One detector, by both, at the full P0 recipe.
 
 Both train YOLOv8n from scratch on the same synthetic faces by the recipe of P0's released code:
-mosaic, isotropic scale, translation, HSV, mirror, warm-up, moving average, gradients accumulated to
-64 images, Adam, linear schedule, clipping; only the number of epochs is smaller. The best epoch on
+mosaic, isotropic scale, translation, HSV, mirror, warm-up, moving average, gradient accumulation,
+Adam, linear schedule, clipping; only epochs and batches are smaller. The best epoch on
 val of each is read by the same code: mAP@0.5 by the COCO definition on test.
 
 Equivalence is tested by two one-sided Welch tests over seeds with a margin of 5 points, at 5 %: the
@@ -47,13 +47,21 @@ from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 MARGIN = 0.05
-OPTIONS = {"form": "crops", "persons": 120, "images_per_person": 10, "min_intensity": 1.0}
+# Three classes that both trainers tell apart within few epochs. With all seven, both stay near
+# chance for as long, and equivalence says nothing.
+EMOTIONS = ("happiness", "surprise", "anger")
+OPTIONS = {"form": "crops", "persons": 150, "images_per_person": 10, "min_intensity": 1.0}
 
 
 def recipe_of(epochs: int) -> Recipe:
-    """P0's recipe of the catalogue, for fewer epochs."""
+    """P0's recipe of the catalogue, for fewer epochs and smaller batches.
+
+    A quarter of the batch, of single ones and of those accumulated to a step, takes four times the
+    steps of the same images.
+    """
     rows = Catalogue(PROJECT / "params.yaml").recipes
     row = {**rows["p0_paper"], "epochs": epochs, "patience": epochs}
+    row |= {"batch_size": 8, "nominal_batch": 16}
     return build_record(Recipe, row, where="recipes: p0_paper")
 
 
@@ -162,7 +170,7 @@ def run_cell(args: argparse.Namespace) -> None:
 
 def run_all(args: argparse.Namespace) -> None:
     """Every cell that is not there yet, some at once."""
-    make_data(args.folder / "data", OPTIONS)
+    make_data(args.folder / "data", OPTIONS, EMOTIONS)
     todo = [(t, s) for s in range(args.seeds) for t in ("ours", "library")]
     todo = [(t, s) for t, s in todo if not (args.folder / f"{t}-{s}" / "score.json").is_file()]
     running: list[subprocess.Popen[bytes]] = []
@@ -225,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("do", choices=("run", "cell", "report"))
     parser.add_argument("--folder", type=lambda text: Path(text).absolute(), required=True)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--model", default="yolov8n")

@@ -10,6 +10,7 @@ from pathlib import Path
 from ferbench.cli.stage import run_stage
 from ferbench.errors import unknown
 from ferbench.files import write_json
+from ferbench.models.build import task_of
 from ferbench.models.describe import describe
 from ferbench.params import load_params
 
@@ -19,7 +20,9 @@ def main() -> None:
     params = load_params()
     if name not in params.variants:
         raise unknown("variant", name, params.variants, where="params.yaml")
-    description = describe(name, params.variants[name], params.recipe_of(name))
+    variant, recipe = params.variants[name], params.recipe_of(name)
+    metric = params.train.select[task_of(variant)]
+    description = describe(name, variant, recipe, metric=metric)
     write_json(Path("reports", params.study.name, "variants", f"{name}.json"), description)
 
 

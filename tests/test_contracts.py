@@ -49,6 +49,7 @@ RECIPE = Recipe(
     ema_steps=1,
     clip_norm=0.0,
     bn_momentum=0.1,
+    precision="32-true",
     paper={},
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,26 @@ def test_the_table_gives_mean_deviation_and_floor(
         assert any(floor in line and value in line for line in told.splitlines())
     assert "no report at reports/first/index.html" in told
     assert "make ui" in told
+
+
+def test_runs_in_another_precision_than_the_published_ones_are_told(project: Path) -> None:
+    folder = Path("reports/first")
+    folder.mkdir(parents=True)
+    made = {"precision": "bf16-mixed", "devices": "1 cpu", "cpu": "new", "gpus": ""}
+    write_json(folder / "summary.json", {"environments": [made]})
+    for words in (["init", "-q"], ["add", "-f", str(folder)], ["commit", "-qm", "published"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *words], check=True, capture_output=True)
+    assert results.environment_warning(folder) is None
+    write_json(folder / "summary.json", {"environments": [{**made, "precision": "32-true"}]})
+    warning = results.environment_warning(folder)
+    assert warning is not None
+    assert "these runs: 32-true" in warning
+    assert "published ones: bf16-mixed" in warning
+
+
+def test_without_a_published_report_nothing_is_compared(project: Path) -> None:
+    folder = Path("reports/first")
+    folder.mkdir(parents=True)
+    write_json(folder / "summary.json", {"environments": [{"precision": "32-true"}]})
+    assert results.environment_warning(folder) is None

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import pytest
@@ -230,3 +231,22 @@ def test_faces_are_numbered_where_an_image_shows_several() -> None:
     faces = units(boxes, split, "val", CLASSES).frame
     assert faces["unit_id"].tolist() == ["a", "b#0", "b#1"]
     assert faces["cls"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("augment", ["light", "p0", "mirror", "p1"])
+def test_a_face_that_is_not_square_has_one_geometry_in_training_and_evaluation(
+    tmp_path: Path, params: Params, augment: str
+) -> None:
+    """Classifiers see it squashed to a square, never padded in one and squashed in the other."""
+    picture = np.full((40, 20), 200, np.uint8)
+    picture[:20] = 50  # the upper half is dark
+    data = store(tmp_path, "one", {"a": picture}, {"a": [(0, 0.5, 0.5, 1, 1)]}, {"a": "train"})
+    recipe = dataclasses.replace(
+        params.recipes["p1"], augment=augment, input_px=32, resize_px=32, scale_gain=0.0
+    )
+    faces = FaceDataset(data.pack, data.side("train"), recipe, 0)
+    faces.augment = A.Compose([t for t in faces.augment if isinstance(t, A.HorizontalFlip)])
+    plain, trained = faces[-1, 0][0], faces[0, 0][0]
+    assert torch.equal(plain, trained)
+    assert (plain[0, :14] == 50).all()
+    assert (plain[0, 18:] == 200).all()

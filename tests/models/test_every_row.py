@@ -15,6 +15,7 @@ from ferbench.params import load_params
 from ferbench.training.classifier import ClassifierModule
 from ferbench.training.detector import DetectorModule
 from ferbench.training.optimizers import build_optimizer
+from ferbench.training.outcome import Rule
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 DETECTORS = [name for name, row in STUDY.variants.items() if task_of(row) == "detect"]
@@ -46,7 +47,7 @@ def answer(network: Any, images: Tensor) -> Tensor:
 def test_every_row_predicts_deploys_and_takes_a_training_step(name: str) -> None:
     row, recipe = STUDY.variants[name], STUDY.recipe_of(name)
     task = task_of(row)
-    module = MODULES[task](row, recipe, torch.full((CLASSES,), 5.0), seed=0)
+    module = MODULES[task](row, recipe, torch.full((CLASSES,), 5.0), 0, Rule("accuracy", 0.5))
     network: Any = module.network.eval()
     torch.manual_seed(0)
     size = (2, recipe.channels, recipe.input_px, recipe.input_px)

@@ -10,7 +10,8 @@ import torch
 
 from ferbench.models.build import build_network
 from ferbench.models.deploy import deployed
-from ferbench.models.describe import code_modules, describe, gflops
+from ferbench.models.describe import code_modules, describe
+from ferbench.models.flops import gflops
 from ferbench.params import Params, load_params
 
 DEMO = Path(__file__).parents[2] / "studies" / "demo.yaml"

@@ -21,7 +21,7 @@ from ferbench.models.backbones.yolov6 import yolov6
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.class_weights import class_weights
 from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.flops import gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.losses.yolo import YOLOLoss
 from ferbench.models.losses.yolov6 import YOLOv6Loss, varifocal

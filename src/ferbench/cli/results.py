@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import statistics
+import subprocess
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +17,7 @@ from rich.table import Table
 from ferbench.files import read_json
 from ferbench.params import Params
 
-__all__ = ["METRICS", "means", "show"]
+__all__ = ["METRICS", "environment_warning", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
 # What can be had without learning, of `reports/data/<dataset>.floor.json`: accuracies.
@@ -37,9 +40,47 @@ def show(params: Params) -> None:
             if variants := values.get((row.name, row.protocol)):
                 floors = _floors(Path("reports", "data", f"{key}.floor.json"))
                 console.print(_table(f"{row.name}, {row.protocol}, on test", variants, floors))
+    if warning := environment_warning(folder):
+        console.print(warning, style="yellow", highlight=False)
     page = folder / "index.html"
     console.print(f"report: {page}" if page.is_file() else f"no report at {page}", highlight=False)
     console.print("runs, curves and models: make ui", highlight=False)
+
+
+def environment_warning(folder: Path) -> str | None:
+    """What differs between the machines of these runs and of the published ones, if anything.
+
+    A precision, a processor or a number of devices of another kind gives other numbers.
+
+    Args:
+        folder: `reports/<study>`; the published report is that of the last commit.
+    """
+    published = _committed(folder / "summary.json").get("environments")
+    ours = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else {}
+    here = ours.get("environments")
+    if not published or not here or published == here:
+        return None
+    return (
+        f"these runs: {_environment_words(here)}; the published ones: "
+        f"{_environment_words(published)}: numbers may differ"
+    )
+
+
+def _environment_words(environments: list[dict[str, str]]) -> str:
+    return " and ".join(
+        ", ".join(filter(None, (e["precision"], e["devices"], e["gpus"] or e["cpu"])))
+        for e in environments
+    )
+
+
+def _committed(path: Path) -> dict[str, Any]:
+    """A JSON file as the last commit has it; empty if there is none."""
+    command = ["git", "show", f"HEAD:./{path.as_posix()}"]
+    try:
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+        return dict(json.loads(run.stdout))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return {}
 
 
 def means(path: Path) -> Values:

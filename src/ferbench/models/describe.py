@@ -16,36 +16,43 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ferbench.errors import unknown
 from ferbench.files import digest, md5_file
 from ferbench.models.build import build_network, part_modules, task_of
 from ferbench.models.deploy import deployed
+from ferbench.models.flops import gflops
 from ferbench.params import Recipe, Variant
 from ferbench.plugins import names
 
-__all__ = ["code_modules", "describe", "gflops"]
+__all__ = ["code_modules", "describe"]
 
 _LIBRARIES = ("torch", "torchvision", "timm", "ultralytics", "lightning", "albumentations")
 _ROOT = "ferbench.models"
-_COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)
 
 
-def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> dict[str, Any]:
+def describe(
+    name: str, variant: Variant, recipe: Recipe, classes: int = 7, metric: str | None = None
+) -> dict[str, Any]:
     """A row, its recipe, its size and a digest of its code, ready for JSON.
 
     Parameters are counted at `classes` classes. GFLOPs are 2 x multiply-adds of convolutions and
     linear layers of the deployed network at its real input, in 10^9.
+
+    Args:
+        name: of the row.
+        variant: the row.
+        recipe: how it is trained.
+        classes: K.
+        metric: that selects its checkpoint; None where nothing is trained.
 
     Raises:
         InputError: a word of the row is unknown, or its parts do not fit.
     """
     network = build_network(variant, recipe, classes, seed=0).eval()
     deployed_network = deployed(network)
-    code = {module: _code(module) for module in code_modules(variant, recipe)}
+    code = {module: _code(module) for module in code_modules(variant, recipe, metric)}
     return {
         "variant": name,
         "paper": variant.paper,
@@ -63,35 +70,28 @@ def describe(name: str, variant: Variant, recipe: Recipe, classes: int = 7) -> d
     }
 
 
-def code_modules(variant: Variant, recipe: Recipe) -> list[str]:
+def code_modules(variant: Variant, recipe: Recipe, metric: str | None = None) -> list[str]:
     """The modules whose code is in a row's digest, sorted.
 
     They are the parts that its cells name, its recipe's augmentation, what builds, saves and loads
     every network, the decoding of boxes for detectors, the initial weights for rows that have some,
-    and all modules of `ferbench.models` that these import.
+    all modules of `ferbench.models` that these import, and the metric that selects a checkpoint.
 
     Raises:
         InputError: a word of the row or its recipe is unknown.
     """
-    parts = [*part_modules(variant), *_EVERY_ROW, _augmentation(recipe)]
+    parts = [
+        *part_modules(variant),
+        *_EVERY_ROW,
+        _named_part(_AUGMENTATIONS, "augmentation", recipe.augment, "recipes"),
+    ]
     if task_of(variant) == "detect":
         parts.append(_BOXES)
     if variant.weights != "none":
         parts.append(_PRETRAINED)
+    if metric is not None:
+        parts.append(_named_part(_METRICS, "metric", metric, "train: select"))
     return _reachable(parts)
-
-
-def gflops(network: nn.Module, channels: int, input_px: int) -> float:
-    """2 x multiply-adds of one image of `input_px`, in 10^9.
-
-    Of convolutions and linear layers; the products of an attention's maps are not counted, as in
-    the papers.
-    """
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network(torch.zeros(1, channels, input_px, input_px))
-    counts = counter.get_flop_counts()["Global"]
-    return float(sum(counts.get(op, 0) for op in _COUNTED)) / 1e9
 
 
 def _weights_md5(variant: Variant) -> str | None:
@@ -107,14 +107,15 @@ def _parameters(network: nn.Module) -> int:
 _EVERY_ROW = (f"{_ROOT}.build", f"{_ROOT}.weights")
 _BOXES = f"{_ROOT}.boxes"
 _PRETRAINED = f"{_ROOT}.pretrained"
+_AUGMENTATIONS = "ferbench.data.augmentations"
+_METRICS = "ferbench.evaluation.metrics"
 
 
-def _augmentation(recipe: Recipe) -> str:
-    """The module of a recipe's augmentation, which is part of how a row is trained."""
-    package = "ferbench.data.augmentations"
-    if recipe.augment not in names(package):
-        raise unknown("augmentation", recipe.augment, names(package), where="params.yaml: recipes")
-    return f"{package}.{recipe.augment}"
+def _named_part(package: str, kind: str, name: str, key: str) -> str:
+    """The module of a part outside of `models` that decides how a row is trained."""
+    if name not in names(package):
+        raise unknown(kind, name, names(package), where=f"params.yaml: {key}")
+    return f"{package}.{name}"
 
 
 def _reachable(modules: list[str]) -> list[str]:

@@ -42,5 +42,23 @@ def study_digest(files: StudyFiles) -> dict[str, Any]:
         "variants": list(params.variants),
         "seeds": list(params.seeds),
         "runs": len(files.runs),
+        "environments": _environments(files),
         "leaders": leaders,
     }
+
+
+def _environments(files: StudyFiles) -> list[dict[str, Any]]:
+    """Precision, devices, processor and GPUs of the runs, each combination once, sorted."""
+    found = {
+        (
+            str(run["precision"]),
+            str(run.get("devices", "")),
+            str(run["hardware"]["cpu"]),
+            ", ".join(run["hardware"]["gpus"]),
+        )
+        for run in files.runs
+    }
+    return [
+        dict(zip(("precision", "devices", "cpu", "gpus"), row, strict=True))
+        for row in sorted(found)
+    ]

@@ -25,19 +25,22 @@ def source_line(files: StudyFiles, key: str) -> str:
 
 
 def environment_table(files: StudyFiles) -> Table:
-    """Machines, versions and commits, with how many runs each made."""
-    kinds: dict[tuple[str, str, str], int] = {}
+    """Precision, machines, versions and commits, with how many runs each made."""
+    kinds: dict[tuple[str, ...], int] = {}
     for run in files.runs:
-        kind = (_hardware(run), _versions(run), "".join(_commit(run)))
+        trained = (str(run["precision"]), str(run.get("devices", "")))
+        kind = (*trained, _hardware(run), _versions(run), "".join(_commit(run)))
         kinds[kind] = kinds.get(kind, 0) + 1
     rows = tuple(
         {
+            "precision": Value(precision, precision),
+            "devices": Value(devices, devices),
             "hardware": Value(hardware, hardware),
             "versions": Value(versions, versions),
             "commit": Value(commit, commit),
             "runs": Value(str(number), number),
         }
-        for (hardware, versions, commit), number in kinds.items()
+        for (precision, devices, hardware, versions, commit), number in kinds.items()
     )
     return Table("environment", rows)
 

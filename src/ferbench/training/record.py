@@ -28,11 +28,20 @@ from ferbench.training.tracking import Run, open_run, run_tags
 __all__ = ["run_key", "train_cell"]
 
 _PACKAGE = Path(ferbench.__file__).parent
-_DATA_CODE = ("crops.py", "loaders.py", "mosaic.py", "pack.py", "sampler.py", "units.py")
-_CODE = (
-    _PACKAGE / "training",
-    *(_PACKAGE / "data" / name for name in _DATA_CODE),
-)
+# All code that trains a run, but for that of its row, whose digest is in the description. The train
+# stage of dvc.yaml lists the same.
+_MODULES = {
+    "": ("deviations", "emotions.py", "results.py", "training"),
+    "data": (
+        *("crops.py", "draws.py", "loaders.py", "mosaic.py", "pack.py", "sampler.py"),
+        *("stored.py", "units.py"),
+    ),
+    "evaluation": (
+        *("coco.py", "detections.py", "labels.py", "matching.py", "operating_point.py"),
+        *("pairing.py", "predict.py", "predictions.py", "scoring.py", "selection.py"),
+    ),
+}
+_CODE = tuple(_PACKAGE / folder / name for folder, names in _MODULES.items() for name in names)
 
 
 def run_key(cell: Cell, description: dict[str, Any], data: Stored, params: Params) -> str:

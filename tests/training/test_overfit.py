@@ -1,0 +1,78 @@
+"""Every family learns 32 faces by heart, by the training and the evaluation of the pipeline.
+
+A network that cannot, has a fault in its model, its loss or the training loop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.tiny_study import PROJECT
+from tests.training.few_faces import few_faces
+
+from ferbench.data.stored import Stored
+from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.scoring import Answers, score_answers
+from ferbench.models.build import build_network, task_of
+from ferbench.models.weights import Trained
+from ferbench.params import load_params
+from ferbench.training.fit import fit
+from ferbench.training.outcome import Sides
+
+STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
+FACES, COPIES, BATCH = 32, 16, 8
+STEPS_PER_EPOCH = FACES * COPIES // BATCH
+PLAIN: dict[str, Any] = {
+    "augment": "none",
+    "mosaic": 0.0,
+    "crops": 1,
+    "batch_size": BATCH,
+    "nominal_batch": 0,
+    "head_epochs": 0,
+    "optimizer": "adam",
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "schedule": "linear",
+    "lr_final": 0.01,
+    "warmup_epochs": 0,
+    "ema_decay": 0.0,
+    "bn_momentum": 0.1,
+    "clip_norm": 10.0,
+}
+
+
+class Budget(NamedTuple):
+    """A family's smallest row and what it is given."""
+
+    row: str
+    input_px: int
+    epochs: int
+    lr: float
+
+
+BUDGETS: list[Budget] = []
+
+
+def overfitted(
+    stored: Stored, folder: Path, budget: Budget, follow: Any = None, **changes: Any
+) -> dict[str, float]:
+    """Metrics on the 32 faces that a row was trained on, at a score of 0.5 for a detector."""
+    size = {"input_px": budget.input_px, "resize_px": budget.input_px}
+    length = {"epochs": budget.epochs, "patience": budget.epochs, "lr": budget.lr}
+    recipe = dataclasses.replace(
+        STUDY.recipe_of(budget.row), **PLAIN | size | length | changes
+    )
+    row = STUDY.variants[budget.row]
+    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
+    fitted = fit((row, recipe, 0), sides, train, folder, follow)
+    network = build_network(row, recipe, len(stored.classes), 0)
+    network.load_state_dict(fitted.state)
+    trained = Trained(network, row, recipe, stored.classes)
+    predicted = predict_side(trained, stored, "val", "cpu")
+    threshold = 0.5 if task_of(row) == "detect" else None
+    answers = Answers(predicted.predictions, predicted.boxes, threshold)
+    return score_answers(answers, ["accuracy", "map50"])

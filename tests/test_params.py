@@ -63,9 +63,9 @@ def test_a_whole_number_stands_for_a_float(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) -> None:
-    message = _refusal(tmp_path, lambda tree: tree["train"].update(presicion="auto"))
-    assert "unknown key 'presicion'" in message
-    assert "did you mean 'precision'" in message
+    message = _refusal(tmp_path, lambda tree: tree["train"].update(accelarator="auto"))
+    assert "unknown key 'accelarator'" in message
+    assert "did you mean 'accelerator'" in message
     assert "params.yaml: train" in message
 
 

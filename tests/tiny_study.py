@@ -56,6 +56,7 @@ def store(
     pictures: Mapping[str, np.ndarray[Any, Any]],
     faces: Mapping[str, Sequence[Face]],
     sides: Mapping[str, str],
+    classes: Sequence[str] = CLASSES,
 ) -> Stored:
     """What the data stages leave for pictures with boxes, each a person of its own."""
     raw = root / "raw" / dataset
@@ -63,12 +64,13 @@ def store(
     rows = []
     for number, (name, picture) in enumerate(pictures.items()):
         cv2.imwrite(str(raw / f"{name}.png"), picture)
-        rows.append(_index_row(number, dataset, name, picture, faces[name]))
+        own = [(classes[face[0]], *face[1:]) for face in faces[name]]
+        rows.append(_index_row(number, dataset, name, picture, own))
     write_index(root / "interim" / dataset / "index.parquet", rows)
     index = read_index(root / "interim" / dataset / "index.parquet")
     pack_images(index, raw, root / "pack" / dataset, None)
     boxes = pd.DataFrame(
-        [(n, k, f[0], CLASSES[f[0]], *f[1:]) for n in pictures for k, f in enumerate(faces[n])],
+        [(n, k, f[0], classes[f[0]], *f[1:]) for n in pictures for k, f in enumerate(faces[n])],
         columns=["image_id", "face", "cls", "emotion", "cx", "cy", "w", "h"],
     )
     (root / "yolo" / dataset).mkdir(parents=True)
@@ -78,13 +80,17 @@ def store(
     split.to_parquet(root / "splits" / f"{dataset}.parquet")
     write_json(
         root / "splits" / f"{dataset}.json",
-        {"classes": list(CLASSES), "protocol": "person_70_10_20", "seed": 0},
+        {"classes": list(classes), "protocol": "person_70_10_20", "seed": 0},
     )
     return open_stored(dataset, 0, root)
 
 
 def _index_row(
-    number: int, dataset: str, name: str, picture: np.ndarray[Any, Any], faces: Sequence[Face]
+    number: int,
+    dataset: str,
+    name: str,
+    picture: np.ndarray[Any, Any],
+    faces: Sequence[tuple[str, float, float, float, float]],
 ) -> dict[str, Any]:
     height, width = picture.shape[:2]
     return {
@@ -92,7 +98,7 @@ def _index_row(
         "path": f"{name}.png",
         "md5": f"{number:032x}",
         "dataset": dataset,
-        "emotion": CLASSES[faces[0][0]],
+        "emotion": faces[0][0],
         "person": f"p{number}",
         "sequence": None,
         "source_split": None,
@@ -105,9 +111,9 @@ def _index_row(
                 "top": (cy - h / 2) * height,
                 "right": (cx + w / 2) * width,
                 "bottom": (cy + h / 2) * height,
-                "emotion": CLASSES[cls],
+                "emotion": emotion,
             }
-            for cls, cx, cy, w, h in faces
+            for emotion, cx, cy, w, h in faces
         ],
         "votes": None,
     }

@@ -116,6 +116,15 @@ def test_alexnet_has_exactly_its_size_and_cost() -> None:
     assert round(gflops(network, 3, 224), 2) == 1.42
 
 
+def test_fresh_alexnet_keeps_the_differences_between_images() -> None:
+    """Under torchvision's own initialization they shrink to a hundredth."""
+    torch.manual_seed(0)
+    features, images = body_of("alexnet").eval(), torch.rand(8, 3, 64, 64)
+    with torch.no_grad():
+        spread = features(images).std(dim=0).mean()
+    assert spread > images.std(dim=0).mean() / 10
+
+
 @pytest.mark.parametrize(
     ("name", "added"), [("osam", 86), ("sam", 100), ("cbamo", 8_464 + 86), ("cbam", 8_464 + 100)]
 )

@@ -4,7 +4,10 @@ Source: Krizhevsky, "One weird trick for parallelizing convolutional neural netw
 arXiv:1404.5997, its one-column form; torchvision's layers. P0's rows "AlexNet" and "CNN"; the paper
 does not say where its attention stands: after the last convolution. Its head is `fc4096` with
 `pool: 6` and `dropout_at: inputs`.
-Differs: nothing.
+Differs: the convolutions start from He et al., "Delving Deep into Rectifiers", ICCV 2015,
+arXiv:1502.01852, equation 10, as torchvision's VGG-16 and ResNet do. AlexNet has no norms, and from
+torchvision's own initialization the differences between faces shrink to a hundredth over the five
+convolutions: 192 steps of Adam on 32 faces do not get away from chance.
 """
 
 from __future__ import annotations
@@ -47,9 +50,10 @@ def alexnet(attention: Attention, location: str, conv: ConvUnit, channels: int) 
         features = AlexNet().features
     features.to_empty(device="cpu")
     features[0] = nn.Conv2d(channels, 64, 11, stride=4, padding=2)
-    for layer in features[1:]:
+    for layer in features:
         if isinstance(layer, nn.Conv2d):
-            layer.reset_parameters()
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     with_activation(features, conv)
     places = {"none": [], "last": [11], "all": list(_ACTIVATIONS)}[location]
     gates = {i: attend_to(attention, _ACTIVATIONS[i], features[: i + 1]) for i in places}

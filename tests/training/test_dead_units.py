@@ -47,8 +47,8 @@ ACTIVATIONS = {
 }
 COPIES, BATCH, EPOCHS = 6, 16, 3  # of 32 faces: 36 steps
 ZERO = 1e-6
-# Measured: at most 0.16 (yolov6n) and 0.09 (alexnet) in any layer; 0.74 of AlexNet's last convolution
-# when the biases of `p0_classify_paper` began at a rate of 0.1.
+# Measured: at most 0.16 (yolov6n) and 0.09 (alexnet) in any layer; 0.74 of AlexNet's last
+# convolution when the biases of `p0_classify_paper` began at a rate of 0.1.
 LIMIT = 0.3
 
 pytestmark = [

@@ -7,7 +7,7 @@ CPU-seconds.
     row                  steps  accuracy  mAP@0.5  CPU-s
     vgg16                  192     1.000             102
     alexnet_osam           144     1.000             133
-    vgg_improved           512
+    vgg_improved           512     1.000             165
     ivsa                   320     1.000              93
     resnet18               128     1.000              58
     resnet50_cbam_light    192     1.000             126
@@ -16,7 +16,7 @@ CPU-seconds.
     yolov5n                256     1.000    1.000     37
     yolov6s                448     0.938    1.000    287
     yolov7t                192     1.000    1.000     56
-    yolov8n                256
+    yolov8n                256     1.000    1.000     45
     yolov10n               256     1.000    1.000     53
     yolo12n                256     1.000    1.000     51
     yolo_fer               256     1.000    1.000     68
@@ -94,7 +94,7 @@ BUDGETS = [
     Budget("yolov5n", 64, 8, 64, 1, 0.002),
     Budget("yolov6s", 32, 16, 56, 4, 0.001),
     Budget("yolov7t", 64, 8, 48, 1, 0.001),
-    Budget("yolov8n", 64, 8, 64, 1, 0.002),
+    Budget("yolov8n", 64, 8, 64, 1, 0.001),
     Budget("yolov10n", 64, 8, 64, 1, 0.002),
     Budget("yolo12n", 64, 8, 64, 1, 0.002),
     Budget("yolo_fer", 64, 8, 64, 1, 0.002),

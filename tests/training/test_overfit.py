@@ -2,12 +2,12 @@
 
 A network that cannot, has a fault in its model, its loss or the training loop. What was measured on
 one thread of an AVX2 processor (AMD EPYC): accuracy, of a detector at a score of 0.5, mAP@0.5, and
-CPU-seconds.
+CPU-seconds (* seconds of the test).
 
     row                  steps  accuracy  mAP@0.5  CPU-s
     vgg16                  192     1.000             102
     alexnet_osam           144     1.000             133
-    vgg_improved           512     1.000             165
+    vgg_improved           512     1.000            *177
     ivsa                   320     1.000              93
     resnet18               128     1.000              58
     resnet50_cbam_light    192     1.000             126
@@ -16,7 +16,7 @@ CPU-seconds.
     yolov5n                256     1.000    1.000     37
     yolov6s                448     0.938    1.000    287
     yolov7t                192     1.000    1.000     56
-    yolov8n                256     1.000    1.000     45
+    yolov8n                256     1.000    1.000    *47
     yolov10n               256     1.000    1.000     53
     yolo12n                256     1.000    1.000     51
     yolo_fer               256     1.000    1.000     68

@@ -19,7 +19,7 @@ def few_faces(root: Path, copies: int) -> Stored:
     """32 posed faces of 8 persons and 7 emotions: `copies` times in train, once in val.
 
     Copies make an epoch of several steps, so that validation and checkpoints do not take most of
-    the time.
+    the time. In the order of their names, the images of one copy follow those of the one before.
     """
     names = classes(LOOK)
     pictures, faces, sides = {}, {}, {}
@@ -27,7 +27,7 @@ def few_faces(root: Path, copies: int) -> Stored:
         item = render(plan, OPTIONS | LOOK)
         picture = cv2.imdecode(np.frombuffer(item.content, np.uint8), cv2.IMREAD_GRAYSCALE)
         for copy in range(copies + 1):
-            name = f"face_{number:02d}_{copy}"
+            name = f"copy_{copy:03d}_face_{number:02d}"
             pictures[name] = np.asarray(picture)
             faces[name] = [(names.index(item.emotion), 0.5, 0.5, 1.0, 1.0)]
             sides[name] = "val" if copy == copies else "train"

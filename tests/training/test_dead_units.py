@@ -44,7 +44,9 @@ ACTIVATIONS = {
 }
 COPIES, BATCH, EPOCHS = 6, 16, 3  # of 32 faces: 36 steps
 ZERO = 1e-6
-LIMIT = 0.5
+# Measured: at most 0.16 (yolov6n) and 0.09 (alexnet) in any layer; 0.74 of AlexNet's last
+# convolution when the biases of `p0_classify_paper` began at a rate of 0.1.
+LIMIT = 0.3
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,7 +100,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
 
 
 def dead_shares(stored: Stored, row: str, recipe: Recipe, state: Any) -> list[float]:
-    """The share of dead channels of every activation, on all faces, first layer first."""
+    """The share of dead channels of every activation, on all faces, first layer first.
+
+    Norms take the statistics of these faces, as in training: a unit is dead if it has no gradient.
+    The running statistics of a momentum of 0.03 are still far from them after 36 steps.
+    """
     variant = STUDY.variants[row]
     network = build_network(variant, recipe, len(stored.classes), seed=0)
     network.load_state_dict(state)
@@ -107,7 +113,7 @@ def dead_shares(stored: Stored, row: str, recipe: Recipe, state: Any) -> list[fl
     batch = next(iter(loader(dataset, EpochSampler(len(dataset), None), len(dataset))))
     image = batch["img"] if isinstance(batch, dict) else batch[0]
     with torch.no_grad(), DeadShares() as dead:
-        network.eval()(as_fractions(image, torch.device("cpu")))
+        network.train()(as_fractions(image, torch.device("cpu")))
     return dead.shares
 
 

@@ -1,6 +1,26 @@
 """Every family learns 32 faces by heart, by the training and the evaluation of the pipeline.
 
-A network that cannot, has a fault in its model, its loss or the training loop.
+A network that cannot, has a fault in its model, its loss or the training loop. What was measured on
+one thread of an AVX2 processor (AMD EPYC): accuracy, of a detector at a score of 0.5, mAP@0.5, and
+CPU-seconds (* seconds of the test).
+
+    row                  steps  accuracy  mAP@0.5  CPU-s
+    vgg16                  192     1.000             102
+    alexnet_osam           144     1.000             133
+    vgg_improved           512     1.000            *177
+    ivsa                   320     1.000              93
+    resnet18               128     1.000              58
+    resnet50_cbam_light    192     1.000             126
+    efficientnet_lite0     192     1.000              37
+    yolov3                 256     1.000    1.000    111
+    yolov5n                256     1.000    1.000     37
+    yolov6s                448     0.938    1.000    287
+    yolov7t                192     1.000    1.000     56
+    yolov8n                256     1.000    1.000    *47
+    yolov10n               256     1.000    1.000     53
+    yolo12n                256     1.000    1.000     51
+    yolo_fer               256     1.000    1.000     68
+    yolov5s4h              192     1.000    1.000     72
 """
 
 from __future__ import annotations
@@ -23,7 +43,7 @@ from ferbench.training.fit import fit
 from ferbench.training.outcome import Sides
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
-COPIES = 16  # of 32 faces in an epoch
+FACES, MOST_COPIES = 32, 64
 pytestmark = [
     pytest.mark.slow,
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
@@ -48,32 +68,37 @@ PLAIN: dict[str, Any] = {
 
 
 class Budget(NamedTuple):
-    """A family's smallest row and what it is given."""
+    """A family's smallest row and what it is given.
+
+    An epoch is `copies` of the 32 faces. A detector has one epoch, but YOLOv6: of several with an
+    mAP of 1 the first is taken, whose scores are not yet above 0.5.
+    """
 
     row: str
     input_px: int
     batch: int
+    copies: int
     epochs: int
     lr: float
 
 
 BUDGETS = [
-    Budget("vgg16", 32, 8, 3, 0.0005),
-    Budget("alexnet_osam", 64, 32, 9, 0.0003),
-    Budget("vgg_improved", 32, 8, 5, 0.001),
-    Budget("ivsa", 32, 8, 5, 0.001),
-    Budget("resnet18", 24, 8, 2, 0.001),
-    Budget("resnet50_cbam_light", 64, 8, 3, 0.0005),
-    Budget("efficientnet_lite0", 64, 8, 3, 0.002),
-    Budget("yolov3", 64, 8, 4, 0.001),
-    Budget("yolov5n", 64, 8, 5, 0.002),
-    Budget("yolov6s", 32, 16, 14, 0.001),
-    Budget("yolov7t", 64, 8, 4, 0.001),
-    Budget("yolov8n", 64, 8, 4, 0.002),
-    Budget("yolov10n", 64, 8, 6, 0.002),
-    Budget("yolo12n", 64, 8, 5, 0.002),
-    Budget("yolo_fer", 64, 8, 5, 0.002),
-    Budget("yolov5s4h", 64, 8, 4, 0.001),
+    Budget("vgg16", 32, 8, 16, 3, 0.0005),
+    Budget("alexnet_osam", 64, 32, 16, 9, 0.0003),
+    Budget("vgg_improved", 32, 8, 16, 8, 0.001),
+    Budget("ivsa", 32, 8, 16, 5, 0.001),
+    Budget("resnet18", 24, 8, 16, 2, 0.001),
+    Budget("resnet50_cbam_light", 64, 8, 16, 3, 0.0005),
+    Budget("efficientnet_lite0", 64, 8, 16, 3, 0.002),
+    Budget("yolov3", 64, 8, 64, 1, 0.001),
+    Budget("yolov5n", 64, 8, 64, 1, 0.002),
+    Budget("yolov6s", 32, 16, 56, 4, 0.001),
+    Budget("yolov7t", 64, 8, 48, 1, 0.001),
+    Budget("yolov8n", 64, 8, 64, 1, 0.001),
+    Budget("yolov10n", 64, 8, 64, 1, 0.002),
+    Budget("yolo12n", 64, 8, 64, 1, 0.002),
+    Budget("yolo_fer", 64, 8, 64, 1, 0.002),
+    Budget("yolov5s4h", 64, 8, 48, 1, 0.001),
 ]
 
 
@@ -86,7 +111,9 @@ def overfitted(
     length = {"epochs": budget.epochs, "patience": budget.epochs, "lr": budget.lr}
     recipe = dataclasses.replace(STUDY.recipe_of(budget.row), **PLAIN | size | length | changes)
     row = STUDY.variants[budget.row]
-    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    learn = stored.side("train")
+    learn = dataclasses.replace(learn, frame=learn.frame.head(FACES * budget.copies))
+    sides = Sides(stored.pack, learn, stored.side("val"))
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
     fitted = fit((row, recipe, 0), sides, train, folder, follow)
     network = build_network(row, recipe, len(stored.classes), 0)
@@ -100,7 +127,7 @@ def overfitted(
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
-    return few_faces(tmp_path_factory.mktemp("faces"), COPIES)
+    return few_faces(tmp_path_factory.mktemp("faces"), MOST_COPIES)
 
 
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.row)

@@ -195,6 +195,8 @@ def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[
         "epochs": 8,
         "val_score": 0.8,
         "select": "map50" if detects else "accuracy",
+        "precision": "32-true",
+        "devices": "1 cpu",
         "train_seconds": 20.0 + seed,
         "train_images": 300,
         "val_images": 45,

@@ -3,8 +3,6 @@
 `params.yaml` is always the active study. A key that is unknown, missing, given twice or of the
 wrong type is an error that names the file, the key and the remedy. Names that point to another row
 are checked when the file is read, not hours later.
-
-Longer than other modules, because every key of the file is documented here and nowhere else.
 """
 
 from __future__ import annotations

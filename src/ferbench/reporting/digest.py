@@ -53,8 +53,8 @@ def _environments(files: StudyFiles) -> list[dict[str, Any]]:
         (
             str(run["precision"]),
             str(run.get("devices", "")),
-            str(run["hardware"]["cpu"]),
-            ", ".join(run["hardware"]["gpus"]),
+            str(run["hardware"].get("cpu", "")),
+            ", ".join(run["hardware"].get("gpus", [])),
         )
         for run in files.runs
     }

@@ -163,6 +163,21 @@ def test_a_baseline_that_is_no_variant_is_refused(tmp_path: Path) -> None:
     assert "unknown variant 'nobody'" in message
 
 
+@pytest.mark.parametrize(
+    ("select", "words"),
+    [
+        ({"classify": "accuracy", "detect": "map50"}, "picked by map50, which is not compared"),
+        ({"classify": "accuracy"}, "picked by nothing, which is not compared"),
+        ({"classify": "accuracy", "detect": "accuracy", "segment": "accuracy"}, "'segment'"),
+    ],
+)
+def test_a_checkpoint_is_picked_only_by_a_metric_that_is_compared(
+    tmp_path: Path, select: dict[str, str], words: str
+) -> None:
+    """What is selected must be what is reported."""
+    assert words in _refusal(tmp_path, lambda tree: tree["train"].update(select=select))
+
+
 def test_two_rows_of_one_name_and_one_protocol_are_refused(tmp_path: Path) -> None:
     row = TREE["datasets"][_first("datasets")]
     message = _refusal(tmp_path, lambda tree: tree["datasets"].update(twin=dict(row)))

@@ -66,7 +66,10 @@ CUTS = {
 
 BARRIER = "reports/${study.name}/variants"
 METRICS = "ferbench.evaluation.metrics"
-BEHIND_BARRIER = ("ferbench.models.", "ferbench.data.augmentations.", f"{METRICS}.")
+BEHIND_BARRIER = (
+    *("ferbench.models.", "ferbench.data.augmentations.", "ferbench.data.yolo_transforms"),
+    f"{METRICS}.",
+)
 # The metrics that select a checkpoint in some study. Training loads the selecting one alone.
 SELECTING = sorted(
     {

@@ -42,6 +42,7 @@ __all__ = [
 PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup")
 # Names become DVC stage names (joined by `-`), folders and tags.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+TASKS = ("classify", "detect")
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
 # timm), or as fractions in [0, 1] (ultralytics).
 _SCALING_OF_WEIGHTS = {"imagenet": "imagenet", "coco": "none"}
@@ -406,6 +407,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
     _check_weights(params, path)
+    _check_selection(params, path)
     return params
 
 
@@ -472,6 +474,23 @@ def _check_weights(params: Params, path: Path) -> None:
                 where=f"{path}: variants: {name}: weights",
                 remedy=f"give the row a recipe with normalize: {expected}, or weights: none",
             )
+
+
+def _check_selection(params: Params, path: Path) -> None:
+    """Refuse a checkpoint picked by a metric that the study does not compare."""
+    for task in TASKS:
+        metric = params.train.select.get(task)
+        if metric not in params.compare.metrics:
+            raise InputError(
+                f"checkpoints of task {task} are picked by {metric or 'nothing'}, which is not "
+                "compared",
+                where=f"{path}: train: select: {task}",
+                remedy=f"pick by one of {', '.join(params.compare.metrics)}, or add the metric to "
+                "compare: metrics",
+            )
+    for task in params.train.select:
+        if task not in TASKS:
+            raise unknown("task", task, TASKS, where=f"{path}: train: select")
 
 
 def _check_unique(params: Params, path: Path) -> None:

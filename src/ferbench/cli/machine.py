@@ -7,7 +7,6 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 from ferbench.cli.check import Check
 
@@ -24,7 +23,6 @@ def machine_checks() -> Iterator[Check]:
     """Python, processor, accelerator, memory and disk."""
     yield _python()
     yield _cores()
-    yield _bfloat16()
     yield _gpu()
     yield _memory()
     yield _disk()
@@ -41,16 +39,6 @@ def _cores() -> Check:
     cores = os.cpu_count() or 1
     advice = f"; `make repro JOBS={cores}` trains as many cells at a time" if cores > 1 else ""
     return Check("ok", "cores", f"{cores}{advice}")
-
-
-def _bfloat16() -> Check:
-    """Whether `precision: auto` can take bfloat16 on the processor, which about halves the time."""
-    info = Path("/proc/cpuinfo")
-    flags = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
-    units = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
-    if units:
-        return Check("ok", "bfloat16", f"processor has {', '.join(units)}")
-    return Check("ok", "bfloat16", "not in this processor; training on it uses 32 bit")
 
 
 def _gpu() -> Check:

@@ -29,8 +29,7 @@ from ferbench.data.loaders import FaceDataset, SceneDataset
 from ferbench.data.pack import pack_images
 from ferbench.data.units import Units
 from ferbench.emotions import EMOTIONS
-from ferbench.evaluation.predict import MAX_BOXES
-from ferbench.models.boxes import kept_boxes
+from ferbench.models.boxes import MAX_BOXES, kept_boxes
 from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
 from ferbench.models.pixels import as_fractions, logits_of

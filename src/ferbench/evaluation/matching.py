@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["answers", "overlaps"]
+__all__ = ["Match", "answers", "match_scene", "overlaps"]
 
 MIN_IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Match:
+    """The predicted boxes of one image beside its annotated faces.
+
+    Args:
+        faces: corners of the annotated faces, (F, 4).
+        iou: overlap of each box with each face, (M, F).
+        chosen: the face that each box answers for, -1 for none, (M,).
+    """
+
+    faces: NDArray[np.float64]
+    iou: NDArray[np.float64]
+    chosen: NDArray[np.int64]
+
+
+def match_scene(
+    score: NDArray[np.float64], corners: NDArray[np.float64], faces: pd.DataFrame
+) -> Match:
+    """Match the boxes of one image with its faces.
+
+    Args:
+        score: of each box, (M,).
+        corners: of each box, fractions of the image, (M, 4).
+        faces: of the image, with the columns cx, cy, w and h, fractions of the image.
+    """
+    centre, size = faces[["cx", "cy"]].to_numpy(), faces[["w", "h"]].to_numpy()
+    truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
+    iou = overlaps(corners, truth)
+    return Match(truth, iou, answers(score, iou))
 
 
 def overlaps(boxes: NDArray[np.float64], faces: NDArray[np.float64]) -> NDArray[np.float64]:

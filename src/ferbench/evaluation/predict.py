@@ -17,18 +17,15 @@ from ferbench.data.pack import Pack
 from ferbench.data.sampler import EpochSampler
 from ferbench.data.stored import Stored
 from ferbench.data.units import Units
-from ferbench.evaluation.matching import answers, overlaps
+from ferbench.evaluation.matching import match_scene
 from ferbench.evaluation.predictions import no_boxes
-from ferbench.models.boxes import Boxes, kept_boxes
+from ferbench.models.boxes import MAX_BOXES, Boxes, kept_boxes
 from ferbench.models.build import task_of
 from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.weights import Trained
 
 __all__ = ["Predicted", "Reader", "predict_faces", "predict_side", "reader_of"]
 
-# One face has at most one right box a class; 300 are kept where it is the COCO definition that
-# counts.
-MAX_BOXES = 300
 _BATCH = 64
 
 
@@ -189,16 +186,14 @@ class _Scene:
         self, boxes: Boxes, corners: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], list[dict[str, NDArray[Any]]]]:
         """Probabilities (F, K) of the faces, and columns of annotated and of predicted boxes."""
-        centre, size = self.faces[["cx", "cy"]].to_numpy(), self.faces[["w", "h"]].to_numpy()
-        truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
-        iou = overlaps(corners, truth)
         score, scores = boxes.score.double().numpy(), boxes.prob.double().numpy()
-        chosen = answers(score, iou)
-        prob = np.zeros((len(truth), len(self.classes)))
+        match = match_scene(score, corners, self.faces)
+        iou, chosen = match.iou, match.chosen
+        prob = np.zeros((len(match.faces), len(self.classes)))
         hit = np.flatnonzero(chosen >= 0)
         prob[chosen[hit]] = scores[hit] / scores[hit].sum(axis=1, keepdims=True)
         cls = self.faces["cls"].to_numpy()
-        annotated = self._columns(truth, cls, np.eye(len(self.classes))[cls])
+        annotated = self._columns(match.faces, cls, np.eye(len(self.classes))[cls])
         predicted = self._columns(corners, boxes.cls.numpy(), scores)
         own = np.where(chosen >= 0, iou[np.arange(len(iou)), chosen], 0.0)
         predicted |= {"truth": np.zeros(len(score), bool), "face": chosen, "iou": own}

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.data.loaders import SceneDataset
-from ferbench.evaluation.matching import answers, overlaps
+from ferbench.evaluation.matching import match_scene
 from ferbench.evaluation.views import Face, View
-from ferbench.models.boxes import kept_boxes
+from ferbench.models.boxes import MAX_BOXES, kept_boxes
 
 __all__ = ["Scored", "score_of"]
 
-_MAX_BOXES = 300  # as in stage `evaluate`
 _SATURATED = 1e-6  # nearer to 0 and 1 float32 has no logit worth a gradient
 
 
@@ -59,12 +58,10 @@ def _place(view: View, face: Face, dataset: SceneDataset) -> int:
     with torch.no_grad():
         decoded = view.trained.network(view.input(face))[0].float().cpu()
     classes = len(view.trained.classes)
-    boxes = kept_boxes(decoded, classes, _MAX_BOXES)[0]
-    centre, size = scene[["cx", "cy"]].to_numpy(), scene[["w", "h"]].to_numpy()
-    truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
+    boxes = kept_boxes(decoded, classes, MAX_BOXES)[0]
     corners = dataset.to_fractions(boxes.xyxy.double().numpy(), str(row["image_id"]))
-    chosen = answers(boxes.score.double().numpy(), overlaps(corners, truth))
-    own = np.flatnonzero(chosen == list(scene["unit_id"]).index(face.unit_id))
+    match = match_scene(boxes.score.double().numpy(), corners, scene)
+    own = np.flatnonzero(match.chosen == list(scene["unit_id"]).index(face.unit_id))
     if not own.size:  # a box at the threshold of its overlap, on another device
         return int(decoded[0, 4 + face.cls].argmax())
     return int(boxes.place[own[0]])

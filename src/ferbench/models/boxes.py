@@ -8,7 +8,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["Boxes", "kept_boxes"]
+__all__ = ["MAX_BOXES", "Boxes", "kept_boxes"]
+
+# Of an image. One face has at most one right box a class; so many count in the COCO definition.
+MAX_BOXES = 300
 
 SCORE_FLOOR = 0.001
 NMS_IOU = 0.7

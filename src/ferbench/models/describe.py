@@ -75,7 +75,8 @@ def code_modules(variant: Variant, recipe: Recipe, metric: str | None = None) ->
 
     They are the parts that its cells name, its recipe's augmentation, what builds, saves and loads
     every network, the decoding of boxes for detectors, the initial weights for rows that have some,
-    all modules of `ferbench.models` that these import, and the metric that selects a checkpoint.
+    all modules of `ferbench.models` and the shared transforms that these import, and the metric
+    that selects a checkpoint.
 
     Raises:
         InputError: a word of the row or its recipe is unknown.
@@ -109,6 +110,8 @@ _BOXES = f"{_ROOT}.boxes"
 _PRETRAINED = f"{_ROOT}.pretrained"
 _AUGMENTATIONS = "ferbench.data.augmentations"
 _METRICS = "ferbench.evaluation.metrics"
+# Imported by those parts alone, so that no stage lists them.
+_BEHIND_BARRIER = (f"{_ROOT}.", "ferbench.data.yolo_transforms")
 
 
 def _named_part(package: str, kind: str, name: str, key: str) -> str:
@@ -119,14 +122,14 @@ def _named_part(package: str, kind: str, name: str, key: str) -> str:
 
 
 def _reachable(modules: list[str]) -> list[str]:
-    """The given modules and all of `ferbench.models` that they import, sorted."""
+    """The given modules and those in `_BEHIND_BARRIER` that they import, sorted."""
     found: set[str] = set()
     todo = list(modules)
     while todo:
         module = todo.pop()
         if module not in found:
             found.add(module)
-            todo += [name for name in _imports(module) if name.startswith(f"{_ROOT}.")]
+            todo += [name for name in _imports(module) if name.startswith(_BEHIND_BARRIER)]
     return sorted(found)
 
 

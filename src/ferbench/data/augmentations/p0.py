@@ -1,46 +1,19 @@
 """Augmentation of YOLO-OSAM, and of the Ultralytics trainer.
 
-Source: the default hyper-parameters of P0's released code (YOLOv5 v7): one scale factor from
-1 - gain to 1 + gain with gain 0.5, translation by up to 0.1 of the input on each axis, horizontal
-flip with probability 0.5, hue 0.015, saturation 0.7, value 0.4. The recipe gives the share of
-mosaics.
-Differs: saturation blends a pixel with its grey value and value multiplies all channels, where the
-released code scales both in HSV; on grey images the two are the same.
+Source: the default hyper-parameters of P0's released code (YOLOv5 v7), with a scale gain of 0.5.
+The recipe gives the share of mosaics.
 """
 
 from __future__ import annotations
 
 import albumentations as A
 
+from ferbench.data.yolo_transforms import yolo_transforms
 from ferbench.params import Recipe
 
 __all__ = ["p0"]
 
 
 def p0(recipe: Recipe, canvas_px: int) -> list[A.BasicTransform]:
-    """Transforms of one prepared training image.
-
-    Args:
-        recipe: gives the scale gain and the side of the network's input.
-        canvas_px: side of the prepared image: the input's, or twice that for a mosaic.
-    """
-    # The shift is a fraction of the input, albumentations takes one of the canvas.
-    shift = 0.1 * recipe.input_px / canvas_px
-    return [
-        A.Affine(
-            scale=(1 - recipe.scale_gain, 1 + recipe.scale_gain),
-            keep_ratio=True,
-            translate_percent=(-shift, shift),
-            fill=114,
-            p=1.0,
-        ),
-        A.CenterCrop(recipe.input_px, recipe.input_px),
-        A.HorizontalFlip(p=0.5),
-        A.ColorJitter(
-            brightness=(0.6, 1.4),
-            contrast=(1.0, 1.0),
-            saturation=(0.3, 1.7),
-            hue=(-0.015, 0.015),
-            p=1.0,
-        ),
-    ]
+    """Transforms of one prepared training image, as `yolo_transforms` describes them."""
+    return yolo_transforms(recipe, canvas_px)

@@ -66,7 +66,7 @@ def test_a_file_with_two_public_names_is_refused(package: str) -> None:
 _WITH_OPTIONS = {
     "ferbench.data.sources": 0,
     "ferbench.evaluation.probes": 0,
-    **dict(params._COLUMNS.values()),
+    **{f"ferbench.{package}": given for package, given in params._COLUMNS.values()},
 }
 
 

@@ -53,10 +53,10 @@ ADDED_METRICS = ("accuracy_any",)
 # Columns of the variants table whose parts take options: their package, and how many arguments of
 # a part are given by `ferbench.models.build`; those behind them are options.
 _COLUMNS = {
-    "backbone": ("ferbench.models.backbones", 4),
-    "attention": ("ferbench.models.attention", 1),
-    "head": ("ferbench.models.heads", 4),
-    "loss": ("ferbench.models.losses", 2),
+    "backbone": ("models.backbones", 4),
+    "attention": ("models.attention", 1),
+    "head": ("models.heads", 4),
+    "loss": ("models.losses", 2),
 }
 _NO_WEIGHTS = "none"
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
@@ -73,7 +73,7 @@ _Seed = Annotated[int, Range(min=0, max=2**32 - 1)]
 _Share = Annotated[float, Range(min=0, max=1)]
 _Rate = Annotated[float, Range(min=0, max=100)]
 _Momentum = Annotated[float, Range(min=0, below=1)]
-_Metric = Annotated[str, Part("ferbench.evaluation.metrics", "metric")]
+_Metric = Annotated[str, Part("evaluation.metrics", "metric")]
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Dataset:
     """
 
     name: _Text
-    source: Annotated[str, Part("ferbench.data.sources", "source")]
+    source: Annotated[str, Part("data.sources", "source")]
     archive: _Text | None
-    protocol: Annotated[str, Part("ferbench.data.protocols", "protocol")]
+    protocol: Annotated[str, Part("data.protocols", "protocol")]
     conflicts: Literal["drop_all", "majority", "keep_first"]
     limit: Annotated[int, Range(min=1)] | None
     max_side_px: _Pixels | None
@@ -148,12 +148,12 @@ class Variant:
     """
 
     paper: _Text
-    backbone: Annotated[str, Part("ferbench.models.backbones", "backbone")]
-    conv: Annotated[str, Part("ferbench.models.convs", "conv")]
-    attention: Annotated[str, Part("ferbench.models.attention", "attention")]
+    backbone: Annotated[str, Part("models.backbones", "backbone")]
+    conv: Annotated[str, Part("models.convs", "conv")]
+    attention: Annotated[str, Part("models.attention", "attention")]
     location: _Text
-    head: Annotated[str, Part("ferbench.models.heads", "head")]
-    loss: Annotated[str, Part("ferbench.models.losses", "loss")]
+    head: Annotated[str, Part("models.heads", "head")]
+    loss: Annotated[str, Part("models.losses", "loss")]
     recipe: str
     options: Annotated[Mapping[str, Mapping[str, Any]], Keys(tuple(_COLUMNS))]
     weights: _Text
@@ -211,7 +211,7 @@ class Recipe:
     resize_px: _Pixels
     channels: Literal[1, 3]
     normalize: Literal["none", "imagenet"]
-    augment: Annotated[str, Part("ferbench.data.augmentations", "augmentation")]
+    augment: Annotated[str, Part("data.augmentations", "augmentation")]
     scale_gain: Annotated[float, Range(min=0, below=1)]
     mosaic: _Share
     plain_epochs: _CountOrNone
@@ -307,7 +307,7 @@ class Probe:
         options: of it.
     """
 
-    kind: Annotated[str, Part("ferbench.evaluation.probes", "probe")]
+    kind: Annotated[str, Part("evaluation.probes", "probe")]
     options: Mapping[str, Any]
 
 
@@ -342,7 +342,7 @@ class Explain:
     """
 
     methods: Annotated[
-        tuple[Annotated[str, Part("ferbench.evaluation.explanations", "method")], ...], Entries(1)
+        tuple[Annotated[str, Part("evaluation.explanations", "method")], ...], Entries(1)
     ]
     images: Annotated[int, Range(min=1, max=1000)]
 
@@ -359,7 +359,7 @@ class Score:
 
     metrics: Annotated[tuple[_Metric, ...], Entries(1)]
     score_threshold: _Share
-    interval: Annotated[str, Part("ferbench.stats.intervals", "interval")]
+    interval: Annotated[str, Part("stats.intervals", "interval")]
 
 
 @dataclass(frozen=True)
@@ -375,13 +375,9 @@ class Compare:
     """
 
     metrics: Annotated[tuple[str, ...], Entries(1)]
-    tests: Annotated[
-        tuple[Annotated[str, Part("ferbench.stats.comparisons", "test")], ...], Entries()
-    ]
-    omnibus: Annotated[
-        tuple[Annotated[str, Part("ferbench.stats.omnibus", "omnibus test")], ...], Entries()
-    ]
-    correction: Annotated[str, Part("ferbench.stats.corrections", "correction")]
+    tests: Annotated[tuple[Annotated[str, Part("stats.comparisons", "test")], ...], Entries()]
+    omnibus: Annotated[tuple[Annotated[str, Part("stats.omnibus", "omnibus test")], ...], Entries()]
+    correction: Annotated[str, Part("stats.corrections", "correction")]
     alpha: Annotated[float, Range(above=0, below=1)]
 
 
@@ -635,10 +631,10 @@ def _check_options(params: Params, path: Path) -> None:
     """Refuse options that a part does not have; their values are checked where it is built."""
     for name, dataset in params.datasets.items():
         where = f"{path}: datasets: {name}: options"
-        _known_options("ferbench.data.sources", dataset.source, 0, dataset.options, where)
+        _known_options("data.sources", dataset.source, 0, dataset.options, where)
     for name, probe in params.probes.items():
         where = f"{path}: probes: {name}: options"
-        _known_options("ferbench.evaluation.probes", probe.kind, 0, probe.options, where)
+        _known_options("evaluation.probes", probe.kind, 0, probe.options, where)
     for name, variant in params.variants.items():
         for column, options in variant.options.items():
             package, given = _COLUMNS[column]
@@ -650,7 +646,7 @@ def _known_options(
     package: str, part: str, given: int, options: Mapping[str, Any], where: str
 ) -> None:
     """Refuse an option that is none of a part's parameters behind the first `given`."""
-    taken = parameters(package, part) if options else None
+    taken = parameters(f"ferbench.{package}", part) if options else None
     if taken is None:  # no options, or a part whose source does not show them
         return
     known = taken[given:]

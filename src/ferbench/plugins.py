@@ -22,7 +22,8 @@ class Part:
     """The rule of a field of `ferbench.records` that its word names a part.
 
     Args:
-        package: that the part is of.
+        package: that the part is of, without `ferbench.`: its parts are listed, none is loaded, and
+            the test of stages' dependencies takes a whole name for a load.
         kind: what its parts are called in messages.
     """
 
@@ -35,7 +36,7 @@ class Part:
         Raises:
             InputError: no such part; the message lists those there are.
         """
-        if value not in (known := names(self.package)):
+        if value not in (known := names(f"ferbench.{self.package}")):
             raise unknown(self.kind, value, known, where=where)
 
 

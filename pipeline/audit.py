@@ -5,11 +5,10 @@ reports/data/<dataset>.audit.json.
 Command: python pipeline/audit.py <dataset>. About 15 s for 30,000 crops on one core.
 """
 
-import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.audit.audit import audit_data_set, write_audited
 from ferbench.params import load_params
 from ferbench.plugins import load
@@ -17,7 +16,7 @@ from ferbench.plugins import load
 
 def main() -> None:
     params = load_params()
-    key, row = dataset_from_words(params, sys.argv[1:])
+    key, row = dataset_from_words(params, stage_words())
     source = load("ferbench.data.sources", row.source)(row.options)
     audited = audit_data_set(key, source, params.audit)
     write_audited(audited, Path("data/audit", key), Path("reports/data", f"{key}.audit.json"))

@@ -6,11 +6,10 @@ Reads data/raw/<dataset>/; writes index.parquet (kept images), dropped.csv and q
 reasons) and dedup.json (counts). About 10 s for 32,000 crops on two cores.
 """
 
-import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
 from ferbench.params import load_params
 from ferbench.plugins import load
@@ -18,7 +17,7 @@ from ferbench.plugins import load
 
 def main() -> None:
     params = load_params()
-    key, row = dataset_from_words(params, sys.argv[1:])
+    key, row = dataset_from_words(params, stage_words())
     raw = Path("data/raw") / key
     reading = list_images(load("ferbench.data.sources", row.source)(row.options), raw)
     min_side_px = params.validate.min_side_px

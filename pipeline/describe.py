@@ -4,10 +4,9 @@ Reads params.yaml and the code that the row names; writes reports/<study>/varian
 Command: python pipeline/describe.py <variant>. Some 10 seconds on one core, most of it imports.
 """
 
-import sys
 from pathlib import Path
 
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.errors import unknown
 from ferbench.files import write_json
 from ferbench.models.build import task_of
@@ -16,7 +15,7 @@ from ferbench.params import load_params
 
 
 def main() -> None:
-    (name,) = sys.argv[1:]
+    (name,) = stage_words()
     params = load_params()
     if name not in params.variants:
         raise unknown("variant", name, params.variants, where="params.yaml")

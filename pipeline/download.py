@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.fetch import fetch
 from ferbench.params import load_params
 from ferbench.plugins import load
 
 
 def main() -> None:
-    key, row = dataset_from_words(load_params(), sys.argv[1:])
+    key, row = dataset_from_words(load_params(), stage_words())
     source = load("ferbench.data.sources", row.source)(row.options)
     record = fetch(source, row.source, row.archive, Path("data/raw") / key)
     print(f"{key}: {record['files']} files of {source.metadata.title}")

@@ -6,12 +6,10 @@ Command: python pipeline/evaluate.py <variant> <dataset> <seed>. Seconds on one 
 images.
 """
 
-import sys
-
 import torch
 
 from ferbench.cells import cell_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.stored import open_stored
 from ferbench.evaluation.predict import predict_side
 from ferbench.evaluation.predictions import write_boxes, write_predictions
@@ -22,7 +20,7 @@ from ferbench.params import load_params
 
 def main() -> None:
     params = load_params()
-    cell = cell_from_words(params, sys.argv[1:])
+    cell = cell_from_words(params, stage_words())
     trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"

@@ -5,11 +5,9 @@ index.json into runs/<study>/_explain/<explain>/<variant>/<dataset>/.
 Command: python pipeline/explain.py <explain> <variant> <dataset>. Seconds on one core.
 """
 
-import sys
-
 import torch
 
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.stored import open_stored
 from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
 from ferbench.evaluation.predictions import read_predictions
@@ -21,7 +19,7 @@ from ferbench.params import load_params
 
 def main() -> None:
     params = load_params()
-    name, cell = explain_from_words(params, sys.argv[1:])
+    name, cell = explain_from_words(params, stage_words())
     how = params.explain[name]
     trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
     predictions = read_predictions(cell.folder / "predictions.parquet")

@@ -6,12 +6,11 @@ Command: python pipeline/latency.py <how> <variant>. Seconds for inputs of 64 pi
 640 on one core.
 """
 
-import sys
 from pathlib import Path
 
 import torch
 
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.errors import unknown
 from ferbench.evaluation.latency import measure_latency
 from ferbench.files import read_json, write_json
@@ -20,7 +19,7 @@ from ferbench.params import load_params
 
 def main() -> None:
     params = load_params()
-    how, variant, *_ = *sys.argv[1:], "", ""
+    how, variant, *_ = *stage_words(), "", ""
     for kind, word, known in (
         ("row of latency", how, params.latency),
         ("variant", variant, params.variants),

@@ -4,18 +4,17 @@ Reads data/interim/<dataset>/index.parquet and data/raw/<dataset>/; writes data/
 Command: python pipeline/pack.py <dataset>.
 """
 
-import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.index import read_index
 from ferbench.data.pack import pack_images
 from ferbench.params import load_params
 
 
 def main() -> None:
-    key, row = dataset_from_words(load_params(), sys.argv[1:])
+    key, row = dataset_from_words(load_params(), stage_words())
     index = read_index(Path("data/interim", key, "index.parquet"))
     pack_images(index, Path("data/raw", key), Path("data/pack", key), row.max_side_px)
 

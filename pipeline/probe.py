@@ -6,13 +6,12 @@ Command: python pipeline/probe.py <probe> <variant> <dataset> <seed>. As long as
 canvas of 640 pixels about a second a face and condition on one core.
 """
 
-import sys
 from dataclasses import asdict
 
 import torch
 
 from ferbench.cells import cell_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.stored import open_stored
 from ferbench.errors import unknown
 from ferbench.evaluation.probing import build_probe, write_probed
@@ -22,7 +21,7 @@ from ferbench.params import load_params
 
 def main() -> None:
     params = load_params()
-    name, *words = sys.argv[1:] or [""]
+    name, *words = stage_words() or [""]
     if name not in params.probes:
         raise unknown("probe", name, params.probes, where="params.yaml: probes")
     cell, row = cell_from_words(params, words), params.probes[name]

@@ -5,11 +5,10 @@ the row says `resplit`, the table has one more split a seed.
 Command: python pipeline/split.py <dataset>. A second or two.
 """
 
-import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.index import read_index
 from ferbench.data.split import draw_rounds, draw_split
 from ferbench.files import whole_file, write_json
@@ -18,7 +17,7 @@ from ferbench.params import load_params
 
 def main() -> None:
     params = load_params()
-    key, row = dataset_from_words(params, sys.argv[1:])
+    key, row = dataset_from_words(params, stage_words())
     index = read_index(Path("data/interim", key, "index.parquet"))
     split, description = draw_split(index, row.protocol, params.split["seed"], row.limit)
     if row.resplit:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.data_page import render_page
 from ferbench.data.validate import require, validate
 from ferbench.files import whole_file, write_json
@@ -20,7 +20,7 @@ from ferbench.plugins import load
 
 def main() -> None:
     params = load_params()
-    key, row = dataset_from_words(params, sys.argv[1:])
+    key, row = dataset_from_words(params, stage_words())
     reports = Path("reports/data")
     folders = (Path("data/raw") / key, Path("data/interim") / key, reports / "docs" / key)
     metadata = load("ferbench.data.sources", row.source)(row.options).metadata

@@ -4,13 +4,12 @@ Reads data/interim/<dataset>/index.parquet, data/splits/<dataset>.* and data/raw
 data/yolo/<dataset>/. Command: python pipeline/yolo_labels.py <dataset>.
 """
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 
 from ferbench.cells import dataset_from_words
-from ferbench.cli.stage import run_stage
+from ferbench.cli.stage import run_stage, stage_words
 from ferbench.data.index import read_index
 from ferbench.data.yolo_labels import write_yolo
 from ferbench.files import read_json
@@ -18,7 +17,7 @@ from ferbench.params import load_params
 
 
 def main() -> None:
-    key, _ = dataset_from_words(load_params(), sys.argv[1:])
+    key, _ = dataset_from_words(load_params(), stage_words())
     index = read_index(Path("data/interim", key, "index.parquet"))
     split = pd.read_parquet(Path("data/splits", f"{key}.parquet"))
     classes = read_json(Path("data/splits", f"{key}.json"))["classes"]

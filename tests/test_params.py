@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import yaml
 
 from ferbench.catalogue import expand, read_yaml
 from ferbench.errors import InputError
-from ferbench.params import Params, load_params
+from ferbench.params import ADDED_METRICS, Params, load_params
 
 PROJECT = Path(__file__).parents[1]
 DEMO = PROJECT / "studies" / "demo.yaml"
@@ -136,7 +138,7 @@ def test_true_does_not_pass_for_the_number_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["datasets", "variants", "recipes"])
-@pytest.mark.parametrize("name", ["a-b", "A", "2x", "ä", "a/b", ""])
+@pytest.mark.parametrize("name", ["a-b", "A", "2x", "ä", "a/b", "", "a;b", "a\n", "x" * 65])
 def test_a_name_that_cannot_be_a_stage_is_refused(tmp_path: Path, table: str, name: str) -> None:
     message = _refusal(
         tmp_path, lambda tree: tree[table].update({name: tree[table][_first(table)]})
@@ -187,7 +189,8 @@ def test_two_rows_of_one_name_and_one_protocol_are_refused(tmp_path: Path) -> No
 def test_one_name_under_two_protocols_is_two_data_sets(tmp_path: Path) -> None:
     tree = copy.deepcopy(TREE)
     row = tree["datasets"][_first("datasets")]
-    tree["datasets"]["twin"] = row | {"protocol": f"other_than_{row['protocol']}"}
+    tree["datasets"]["twin"] = row | {"protocol": "stratified_70_10_20"}
+    assert row["protocol"] != "stratified_70_10_20"
     assert "twin" in load_params(_written(tmp_path, tree)).datasets
 
 
@@ -203,7 +206,21 @@ def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
         load_params(path)
 
 
-@pytest.mark.parametrize("text", ["a: [", "", "- 1\n", "study: 3\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a: [",
+            "",
+            "- 1\n",
+            "study: 3\n",
+            "study: 2024-13-45\n",
+            "seeds: [1" + 5000 * "0" + "]\n",
+        ),
+        "[" * 5000,
+    ],
+    ids=lambda text: text[:20],
+)
 def test_a_file_that_is_no_table_of_tables_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
@@ -253,3 +270,44 @@ def test_published_weights_are_refused_with_a_recipe_that_scales_inputs_otherwis
     assert f"variants: {name}: weights: weights: {weights} were trained with" in message
     assert f"recipe {recipe} says normalize: {normalize}" in message
     assert "give the row a recipe with normalize:" in message
+
+
+def test_options_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+    tree = copy.deepcopy(TREE)
+    options: dict[str, Any] = {}
+    options["rename"] = options
+    tree["datasets"][_first("datasets")]["options"] = options
+    with pytest.raises(InputError, match="nested too deeply"):
+        load_params(_written(tmp_path, tree))
+
+
+def test_a_warm_up_as_long_as_the_training_is_legal(tmp_path: Path) -> None:
+    """And other ends of ranges that recipes may use."""
+    tree = copy.deepcopy(TREE)
+    recipe = tree["recipes"][_first("recipes")]
+    edges = {"warmup_epochs": recipe["epochs"], "plain_epochs": recipe["epochs"], "mosaic": 1}
+    edges |= {"head_epochs": recipe["epochs"], "head_lr": 0.1, "lr_final": 0, "clip_norm": 0}
+    recipe |= edges | {"nominal_batch": recipe["batch_size"], "bn_momentum": 1, "patience": 10**6}
+    tree["compare"]["metrics"].append("accuracy_any")
+    tree["promote"]["metric"] = "accuracy_any"
+    tree["train"]["devices"] = 2
+    tree["compare"]["omnibus"] = []
+    assert load_params(_written(tmp_path, tree)).recipes[_first("recipes")].bn_momentum == 1.0
+
+
+def test_the_metrics_that_scoring_adds_are_those_it_does_add() -> None:
+    from ferbench.evaluation.scoring import ANY
+
+    assert ADDED_METRICS == (ANY,)
+
+
+def test_reading_parameters_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from pathlib import Path; from ferbench.params import load_params; "
+        f"load_params(Path({str(DEMO.parent / 'all_rows.yaml')!r})); "
+        "print(*{'torch', 'numpy', 'pandas', 'cv2', 'albumentations', 'lightning', 'scipy'}"
+        " & set(sys.modules))"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ferbench import plugins
+from ferbench import params, plugins
 from ferbench.errors import InputError
+from ferbench.models import build
+from ferbench.params import Variant, load_params
 
 
 @pytest.fixture
@@ -55,3 +60,56 @@ def test_a_private_file_is_no_part(package: str) -> None:
 def test_a_file_with_two_public_names_is_refused(package: str) -> None:
     with pytest.raises(ValueError, match="too many values"):
         plugins.load(package, "two")
+
+
+# Packages whose parts take options, and how many arguments are given to a part besides them.
+_WITH_OPTIONS = {
+    "ferbench.data.sources": 0,
+    "ferbench.evaluation.probes": 0,
+    **{f"ferbench.{package}": given for package, given in params._COLUMNS.values()},
+}
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [(p, name) for p in _WITH_OPTIONS for name in plugins.names(p)]
+)
+def test_what_a_part_takes_is_read_from_its_source_as_python_sees_it(
+    package: str, name: str
+) -> None:
+    part = plugins.load(package, name)
+    seen = list(inspect.signature(part).parameters)
+    if package == "ferbench.data.sources":
+        seen = list(part.OPTIONS)
+    assert plugins.parameters(package, name) == seen
+    assert len(seen) >= _WITH_OPTIONS[package]
+
+
+def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`params` counts the arguments before them as `build` gives them."""
+    given: dict[str, int] = {}
+
+    def options(variant: Variant, column: str, *args: object) -> dict[str, Any]:
+        given[column] = len(args)
+        return {}
+
+    monkeypatch.setattr(build, "_options", options)
+    study = load_params(Path("studies/demo.yaml"))
+    variant = study.variants["ivsa"]
+    build.build_loss(variant, build.build_network(variant, study.recipe_of("ivsa"), 7, seed=0))
+    assert given == {column: count for column, (_, count) in params._COLUMNS.items()}
+
+
+def test_a_part_whose_source_does_not_show_what_it_takes_is_not_guessed(
+    package: str, tmp_path: Path
+) -> None:
+    for name, text in {
+        "alias": "from functools import partial\n__all__ = ['f']\nf = partial(int, base=2)\n",
+        "broken": "__all__ = [\n",
+        "silent": "x = 1\n",
+    }.items():
+        (tmp_path / package.replace(".", "/") / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        assert plugins.parameters(package, name) is None
+    with pytest.raises(InputError, match="unknown part"):
+        plugins.parameters(package, "nobody")
+    assert plugins.parameters(package, "two") is None

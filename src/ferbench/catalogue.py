@@ -99,7 +99,8 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Numbers of thousands of digits and dates that there are not are ValueErrors of the reader's.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
             f"no valid YAML: {error}", where=path, remedy="mend the line named"
         ) from error

@@ -1,23 +1,28 @@
 """`params.yaml` as frozen dataclasses; its only reader.
 
 `params.yaml` is always the active study. A key that is unknown, missing, given twice or of the
-wrong type is an error that names the file, the key and the remedy. Names that point to another row
-are checked when the file is read, not hours later.
+wrong type is an error that names the file, the key and the remedy; so are a number out of its
+range, a word that names no part, and keys that contradict each other. The range or the package of
+parts stands beside each field. Names that point to another row are checked when the file is read,
+not hours later.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ferbench.catalogue import expand, read_yaml
 from ferbench.errors import InputError, unknown
-from ferbench.records import build_record
+from ferbench.plugins import Part, parameters
+from ferbench.records import Entries, Keys, Line, Range, build_record, build_value
 
 __all__ = [
+    "ADDED_METRICS",
     "PAPER_KEYS",
     "Audit",
     "Compare",
@@ -41,11 +46,34 @@ __all__ = [
 # the weights of the start, and what our training does not offer.
 PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup")
 # Names become DVC stage names (joined by `-`), folders and tags.
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TASKS = ("classify", "detect")
+# Rows of `results.csv` that scoring adds to those of `score.metrics` and that can be compared.
+ADDED_METRICS = ("accuracy_any",)
+# Columns of the variants table whose parts take options: their package, and how many arguments of
+# a part are given by `ferbench.models.build`; those behind them are options.
+_COLUMNS = {
+    "backbone": ("models.backbones", 4),
+    "attention": ("models.attention", 1),
+    "head": ("models.heads", 4),
+    "loss": ("models.losses", 2),
+}
+_NO_WEIGHTS = "none"
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
 # timm), or as fractions in [0, 1] (ultralytics).
 _SCALING_OF_WEIGHTS = {"imagenet": "imagenet", "coco": "none"}
+
+# Types that several fields share; what holds for one field alone stands beside it.
+_Text = Annotated[str, Line()]
+_Count = Annotated[int, Range(min=1, max=1_000_000)]
+_CountOrNone = Annotated[int, Range(min=0, max=1_000_000)]  # 0 switches something off
+_Pixels = Annotated[int, Range(min=8, max=4096)]
+_Threads = Annotated[int, Range(min=1, max=1024)]
+_Seed = Annotated[int, Range(min=0, max=2**32 - 1)]
+_Share = Annotated[float, Range(min=0, max=1)]
+_Rate = Annotated[float, Range(min=0, max=100)]
+_Momentum = Annotated[float, Range(min=0, below=1)]
+_Metric = Annotated[str, Part("evaluation.metrics", "metric")]
 
 
 @dataclass(frozen=True)
@@ -60,9 +88,9 @@ class Study:
     """
 
     name: str
-    title: str
+    title: _Text
     baseline: str
-    answers: tuple[str, ...]
+    answers: Annotated[tuple[_Text, ...], Entries()]
 
 
 @dataclass(frozen=True)
@@ -81,13 +109,13 @@ class Dataset:
         options: options of the source.
     """
 
-    name: str
-    source: str
-    archive: str | None
-    protocol: str
+    name: _Text
+    source: Annotated[str, Part("data.sources", "source")]
+    archive: _Text | None
+    protocol: Annotated[str, Part("data.protocols", "protocol")]
     conflicts: Literal["drop_all", "majority", "keep_first"]
-    limit: int | None
-    max_side_px: int | None
+    limit: Annotated[int, Range(min=1)] | None
+    max_side_px: _Pixels | None
     resplit: bool
     options: Mapping[str, Any]
 
@@ -119,16 +147,16 @@ class Variant:
         weights: of the start: `none`, `imagenet`, `coco`, or the path of a file.
     """
 
-    paper: str
-    backbone: str
-    conv: str
-    attention: str
-    location: str
-    head: str
-    loss: str
+    paper: _Text
+    backbone: Annotated[str, Part("models.backbones", "backbone")]
+    conv: Annotated[str, Part("models.convs", "conv")]
+    attention: Annotated[str, Part("models.attention", "attention")]
+    location: _Text
+    head: Annotated[str, Part("models.heads", "head")]
+    loss: Annotated[str, Part("models.losses", "loss")]
     recipe: str
-    options: Mapping[str, Mapping[str, Any]]
-    weights: str
+    options: Annotated[Mapping[str, Mapping[str, Any]], Keys(tuple(_COLUMNS))]
+    weights: _Text
 
     @property
     def has_paper(self) -> bool:
@@ -179,37 +207,37 @@ class Recipe:
             above; empty for a recipe of no paper.
     """
 
-    input_px: int
-    resize_px: int
+    input_px: _Pixels
+    resize_px: _Pixels
     channels: Literal[1, 3]
     normalize: Literal["none", "imagenet"]
-    augment: str
-    scale_gain: float
-    mosaic: float
-    plain_epochs: int
+    augment: Annotated[str, Part("data.augmentations", "augmentation")]
+    scale_gain: Annotated[float, Range(min=0, below=1)]
+    mosaic: _Share
+    plain_epochs: _CountOrNone
     crops: Literal[1, 10]
-    batch_size: int
-    nominal_batch: int
-    head_epochs: int
-    head_lr: float
-    epochs: int
-    patience: int
+    batch_size: _Count
+    nominal_batch: _CountOrNone
+    head_epochs: _CountOrNone
+    head_lr: _Rate
+    epochs: _Count
+    patience: _Count
     optimizer: Literal["sgd", "adam", "adamw"]
-    lr: float
-    momentum: float
+    lr: Annotated[float, Range(above=0, max=100)]
+    momentum: _Momentum
     nesterov: bool
-    weight_decay: float
+    weight_decay: _Share
     schedule: Literal["constant", "linear", "cosine", "plateau"]
-    lr_final: float
-    warmup_epochs: int
-    warmup_bias_lr: float
-    warmup_momentum: float
-    plateau_factor: float
-    plateau_patience: int
-    ema_decay: float
-    ema_steps: int
-    clip_norm: float
-    bn_momentum: float
+    lr_final: _Share
+    warmup_epochs: _CountOrNone
+    warmup_bias_lr: _Rate
+    warmup_momentum: _Momentum
+    plateau_factor: Annotated[float, Range(above=0, below=1)]
+    plateau_patience: _CountOrNone
+    ema_decay: Annotated[float, Range(min=0, below=1)]
+    ema_steps: _Count
+    clip_norm: Annotated[float, Range(min=0)]
+    bn_momentum: Annotated[float, Range(above=0, max=1)]
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     paper: Mapping[str, Any]
 
@@ -229,10 +257,10 @@ class Validate:
         min_side_px: smallest width or height.
     """
 
-    min_images: int
-    min_images_per_emotion: int
-    max_quarantined_share: float
-    min_side_px: int
+    min_images: Annotated[int, Range(min=0)]
+    min_images_per_emotion: Annotated[int, Range(min=0)]
+    max_quarantined_share: _Share
+    min_side_px: Annotated[int, Range(min=1, max=4096)]
 
 
 @dataclass(frozen=True)
@@ -249,11 +277,11 @@ class Train:
             what is selected must be what is reported.
     """
 
-    accelerator: str
-    devices: int | Literal["auto"]
-    threads: int
+    accelerator: Literal["auto", "cpu", "gpu"]
+    devices: Annotated[int, Range(min=1, max=1024)] | Literal["auto"]
+    threads: _Threads
     progress: bool
-    select: Mapping[str, str]
+    select: Annotated[Mapping[str, _Metric], Keys(TASKS)]
 
 
 @dataclass(frozen=True)
@@ -265,8 +293,9 @@ class Audit:
         flat_deviation: the grey values (0 to 255) of a flat image deviate by less.
     """
 
-    near_bits: int
-    flat_deviation: float
+    # Unrelated pictures differ in half of the bits; no deviation of bytes is above 127.5.
+    near_bits: Annotated[int, Range(min=0, below=32)]
+    flat_deviation: Annotated[float, Range(min=0, max=127.5)]
 
 
 @dataclass(frozen=True)
@@ -278,7 +307,7 @@ class Probe:
         options: of it.
     """
 
-    kind: str
+    kind: Annotated[str, Part("evaluation.probes", "probe")]
     options: Mapping[str, Any]
 
 
@@ -295,12 +324,12 @@ class Latency:
         repeats: of which the median is reported.
     """
 
-    batch: int
+    batch: _Count
     precision: Literal["float32", "bfloat16", "float16"]
-    threads: int
-    warm_up: int
-    iterations: int
-    repeats: int
+    threads: _Threads
+    warm_up: _CountOrNone
+    iterations: _Count
+    repeats: _Count
 
 
 @dataclass(frozen=True)
@@ -312,8 +341,10 @@ class Explain:
         images: so many test images, spread over the classes.
     """
 
-    methods: tuple[str, ...]
-    images: int
+    methods: Annotated[
+        tuple[Annotated[str, Part("evaluation.explanations", "method")], ...], Entries(1)
+    ]
+    images: Annotated[int, Range(min=1, max=1000)]
 
 
 @dataclass(frozen=True)
@@ -326,9 +357,9 @@ class Score:
         interval: the file of `ferbench.stats.intervals` for means over seeds.
     """
 
-    metrics: tuple[str, ...]
-    score_threshold: float
-    interval: str
+    metrics: Annotated[tuple[_Metric, ...], Entries(1)]
+    score_threshold: _Share
+    interval: Annotated[str, Part("stats.intervals", "interval")]
 
 
 @dataclass(frozen=True)
@@ -336,18 +367,18 @@ class Compare:
     """Which tests are run on which metrics.
 
     Args:
-        metrics: rows of `results.csv` that are compared.
+        metrics: rows of `results.csv` that are compared: some of `score.metrics`, `accuracy_any`.
         tests: files of `ferbench.stats.comparisons`, of pairs.
         omnibus: files of `ferbench.stats.omnibus`, of all variants at once.
         correction: the file of `ferbench.stats.corrections`, over all pairs of a table.
         alpha: level of significance.
     """
 
-    metrics: tuple[str, ...]
-    tests: tuple[str, ...]
-    omnibus: tuple[str, ...]
-    correction: str
-    alpha: float
+    metrics: Annotated[tuple[str, ...], Entries(1)]
+    tests: Annotated[tuple[Annotated[str, Part("stats.comparisons", "test")], ...], Entries()]
+    omnibus: Annotated[tuple[Annotated[str, Part("stats.omnibus", "omnibus test")], ...], Entries()]
+    correction: Annotated[str, Part("stats.corrections", "correction")]
+    alpha: Annotated[float, Range(above=0, below=1)]
 
 
 @dataclass(frozen=True)
@@ -355,14 +386,14 @@ class Promote:
     """The gates before alias `champion`.
 
     Args:
-        metric: the metric that a champion must lead in, on val.
+        metric: the scored metric that a champion must lead in, on val.
         min_gain: by how much a challenger must be better than the champion.
         min_class_recall: no class may be recalled less often, on val.
     """
 
     metric: str
-    min_gain: float
-    min_class_recall: float
+    min_gain: _Share
+    min_class_recall: _Share
 
 
 @dataclass(frozen=True)
@@ -370,11 +401,11 @@ class Params:
     """The whole of `params.yaml`."""
 
     study: Study
-    seeds: tuple[int, ...]
-    datasets: Mapping[str, Dataset]
-    variants: Mapping[str, Variant]
+    seeds: Annotated[tuple[_Seed, ...], Entries(1)]
+    datasets: Annotated[Mapping[str, Dataset], Entries(1)]
+    variants: Annotated[Mapping[str, Variant], Entries(1)]
     recipes: Mapping[str, Recipe]
-    split: Mapping[str, int]
+    split: Annotated[Mapping[str, _Seed], Keys(("seed",), whole=True)]
     validate: Validate
     train: Train
     audit: Audit
@@ -394,7 +425,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check a parameter file.
 
     Raises:
-        InputError: the file is absent, is no YAML, or a key or word in it is wrong.
+        InputError: the file is absent, is no YAML, or a key, word or number in it is wrong.
     """
     if not path.is_file():
         raise InputError(
@@ -407,6 +438,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     params: Params = build_record(Params, tree, where=str(path))
     _check_names(params, path)
     _check_weights(params, path)
+    _check_recipes(params, path)
+    _check_options(params, path)
+    _check_attention(params, path)
+    _check_metrics(params, path)
     _check_selection(params, path)
     return params
 
@@ -415,7 +450,6 @@ def _check_papers(tree: Any, path: Path) -> None:
     """Refuse typed deviations, and words that are no setting in a recipe's `paper`."""
     recipes = tree.get("recipes") if isinstance(tree, dict) else None
     rows = recipes.items() if isinstance(recipes, dict) else ()
-    known = {*PAPER_KEYS, *(field.name for field in fields(Recipe))} - {"paper"}
     for name, row in [(name, row) for name, row in rows if isinstance(row, dict)]:
         if "deviations" in row:
             raise InputError(
@@ -424,14 +458,32 @@ def _check_papers(tree: Any, path: Path) -> None:
                 remedy="delete the key; `like` inherits the `paper` of the other recipe",
             )
         block = row.get("paper")
-        for key in block if isinstance(block, dict) else ():
-            if key not in known:
-                raise unknown("setting", key, known, where=f"{path}: recipes: {name}: paper")
+        if isinstance(block, dict):
+            _check_paper(block, f"{path}: recipes: {name}: paper")
+
+
+def _check_paper(block: Mapping[str, Any], where: str) -> None:
+    """Refuse unknown settings of a paper, and numbers that no recipe could have.
+
+    Words are a paper's own: `unstated`, or what our training does not offer.
+    """
+    settings = typing.get_type_hints(Recipe, include_extras=True)
+    known = {*PAPER_KEYS, *settings} - {"paper"}
+    for key, value in block.items():
+        if key not in known:
+            raise unknown("setting", key, known, where=where)
+        if key in settings and isinstance(value, int | float):
+            build_value(settings[key], value, f"{where}: {key}")
+    assumed, ranges = block.get("assumed", []), block.get("augmentation", {})
+    names = build_value(tuple[str, ...], assumed, f"{where}: assumed")
+    for name in names:
+        if name not in (more := {*known, *build_value(Mapping[str, Any], ranges, where)}):
+            raise unknown("setting", name, more, where=f"{where}: assumed")
 
 
 def _check_names(params: Params, path: Path) -> None:
     """Refuse words that point nowhere, and names that cannot be a stage's."""
-    named = [("study", params.study.name), *(("datasets", key) for key in params.datasets)]
+    named = [("study: name", params.study.name), *(("datasets", key) for key in params.datasets)]
     named += [("variants", key) for key in params.variants]
     named += [("recipes", key) for key in params.recipes]
     named += [("probes", key) for key in params.probes]
@@ -442,7 +494,7 @@ def _check_names(params: Params, path: Path) -> None:
             raise InputError(
                 f"bad name {name!r}",
                 where=f"{path}: {table}",
-                remedy="use lower-case letters, digits and _, beginning with a letter",
+                remedy="use at most 64 lower-case letters, digits and _, beginning with a letter",
             )
     if params.study.name == "data":
         raise InputError(
@@ -452,9 +504,8 @@ def _check_names(params: Params, path: Path) -> None:
         )
     for name, variant in params.variants.items():
         if variant.recipe not in params.recipes:
-            raise unknown(
-                "recipe", variant.recipe, params.recipes, where=f"{path}: variants: {name}"
-            )
+            where = f"{path}: variants: {name}: recipe"
+            raise unknown("recipe", variant.recipe, params.recipes, where=where)
     if params.study.baseline not in params.variants:
         raise unknown(
             "variant", params.study.baseline, params.variants, where=f"{path}: study: baseline"
@@ -463,8 +514,13 @@ def _check_names(params: Params, path: Path) -> None:
 
 
 def _check_weights(params: Params, path: Path) -> None:
-    """Refuse published weights whose inputs were scaled in another way than the recipe's."""
+    """Refuse unknown weights, and those whose inputs were scaled in another way than here."""
     for name, variant in params.variants.items():
+        words = (_NO_WEIGHTS, *_SCALING_OF_WEIGHTS)
+        is_path = "/" in variant.weights or Path(variant.weights).suffix
+        if variant.weights not in words and not is_path:
+            where = f"{path}: variants: {name}: weights"
+            raise unknown("weights", variant.weights, words, where=where)
         expected = _SCALING_OF_WEIGHTS.get(variant.weights)
         normalize = params.recipes[variant.recipe].normalize
         if expected not in (None, normalize):
@@ -474,6 +530,153 @@ def _check_weights(params: Params, path: Path) -> None:
                 where=f"{path}: variants: {name}: weights",
                 remedy=f"give the row a recipe with normalize: {expected}, or weights: none",
             )
+
+
+@dataclass(frozen=True)
+class _Contradiction:
+    """Two keys of a recipe that do not go together.
+
+    Args:
+        keys: as the message names them; the first is the one that stands wrong.
+        holds: whether a recipe has it.
+        what: it comes to.
+        remedy: that would do.
+    """
+
+    keys: tuple[str, str]
+    holds: Callable[[Recipe], bool]
+    what: str
+    remedy: str
+
+
+_CONTRADICTIONS = (
+    _Contradiction(
+        ("resize_px", "input_px"),
+        lambda recipe: recipe.resize_px < recipe.input_px,
+        "no crop of input_px fits into the resized image",
+        "let resize_px be at least input_px",
+    ),
+    _Contradiction(
+        ("plain_epochs", "epochs"),
+        lambda recipe: recipe.plain_epochs > recipe.epochs,
+        "more epochs are without mosaic than there are",
+        "let plain_epochs be at most epochs",
+    ),
+    _Contradiction(
+        ("warmup_epochs", "epochs"),
+        lambda recipe: recipe.warmup_epochs > recipe.epochs,
+        "training ends before the rate has risen to lr",
+        "let warmup_epochs be at most epochs",
+    ),
+    _Contradiction(
+        ("warmup_epochs", "schedule"),
+        lambda recipe: recipe.warmup_epochs > 0 and recipe.schedule == "plateau",
+        "a plateau schedule has no warm-up of the rate",
+        "write warmup_epochs: 0, or take another schedule",
+    ),
+    _Contradiction(
+        ("plateau_patience", "patience"),
+        lambda recipe: recipe.schedule == "plateau" and recipe.patience <= recipe.plateau_patience,
+        "training stops before the rate falls on a plateau",
+        "let patience be larger than plateau_patience",
+    ),
+    _Contradiction(
+        ("nominal_batch", "batch_size"),
+        lambda recipe: 0 < recipe.nominal_batch < recipe.batch_size,
+        "a step cannot be of fewer images than a batch",
+        "let nominal_batch be 0 or at least batch_size",
+    ),
+    _Contradiction(
+        ("head_lr", "head_epochs"),
+        lambda recipe: recipe.head_epochs > 0 and recipe.head_lr == 0,
+        "the classifier would learn nothing in the first stage",
+        "let head_lr be above 0, or write head_epochs: 0",
+    ),
+    _Contradiction(
+        ("nesterov", "momentum"),
+        lambda recipe: recipe.nesterov and recipe.optimizer == "sgd" and recipe.momentum == 0,
+        "Nesterov's method is one of momentum",
+        "let momentum be above 0, or write nesterov: false",
+    ),
+)
+
+
+def _check_recipes(params: Params, path: Path) -> None:
+    """Refuse recipes that contradict themselves or the number of devices."""
+    devices = params.train.devices
+    for name, recipe in params.recipes.items():
+        for pair in _CONTRADICTIONS:
+            if pair.holds(recipe):
+                first, second = ({key: getattr(recipe, key)} for key in pair.keys)
+                raise InputError(
+                    f"{_said(first)} contradicts {_said(second)}: {pair.what}",
+                    where=f"{path}: recipes: {name}: {pair.keys[0]}",
+                    remedy=pair.remedy,
+                )
+        if devices != "auto" and recipe.batch_size % devices:
+            raise InputError(
+                f"devices: {devices} cannot share batch_size: {recipe.batch_size} of recipe {name}",
+                where=f"{path}: train: devices",
+                remedy="take a number of devices that divides the batch, or another batch_size",
+            )
+
+
+def _said(setting: Mapping[str, Any]) -> str:
+    """A setting as it stands in the file."""
+    ((key, value),) = setting.items()
+    return f"{key}: {str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _check_options(params: Params, path: Path) -> None:
+    """Refuse options that a part does not have; their values are checked where it is built."""
+    for name, dataset in params.datasets.items():
+        where = f"{path}: datasets: {name}: options"
+        _known_options("data.sources", dataset.source, 0, dataset.options, where)
+    for name, probe in params.probes.items():
+        where = f"{path}: probes: {name}: options"
+        _known_options("evaluation.probes", probe.kind, 0, probe.options, where)
+    for name, variant in params.variants.items():
+        for column, options in variant.options.items():
+            package, given = _COLUMNS[column]
+            where = f"{path}: variants: {name}: options: {column}"
+            _known_options(package, getattr(variant, column), given, options, where)
+
+
+def _known_options(
+    package: str, part: str, given: int, options: Mapping[str, Any], where: str
+) -> None:
+    """Refuse an option that is none of a part's parameters behind the first `given`."""
+    taken = parameters(f"ferbench.{package}", part) if options else None
+    if taken is None:  # no options, or a part whose source does not show them
+        return
+    known = taken[given:]
+    for option in options:
+        if not known:
+            raise InputError(
+                f"{part} has no options, not {option!r}", where=where, remedy="leave it out"
+            )
+        if option not in known:
+            raise unknown(f"option of {part}", option, known, where=where)
+
+
+def _check_attention(params: Params, path: Path) -> None:
+    """Refuse a row that names an attention and puts it nowhere."""
+    for name, variant in params.variants.items():
+        if variant.location == "none" and variant.attention != "none":
+            raise InputError(
+                f"attention: {variant.attention} stands nowhere with location: none",
+                where=f"{path}: variants: {name}: location",
+                remedy="name a place of the backbone, or write attention: none",
+            )
+
+
+def _check_metrics(params: Params, path: Path) -> None:
+    """Refuse to compare, or to promote by, what is not scored."""
+    scored = (*params.score.metrics, *ADDED_METRICS)
+    named = {f"compare: metrics[{i}]": word for i, word in enumerate(params.compare.metrics)}
+    for key, word in {**named, "promote: metric": params.promote.metric}.items():
+        if word not in scored:
+            raise unknown("scored metric", word, scored, where=f"{path}: {key}")
 
 
 def _check_selection(params: Params, path: Path) -> None:
@@ -503,9 +706,3 @@ def _check_unique(params: Params, path: Path) -> None:
                 where=f"{path}: datasets",
                 remedy="give one of them another `name`; tables know them by name and protocol",
             )
-    if not params.seeds or len(set(params.seeds)) != len(params.seeds) or min(params.seeds) < 0:
-        raise InputError(
-            "seeds must be distinct, from 0 on, and at least one",
-            where=f"{path}: seeds",
-            remedy="write a list such as [0, 1, 2]",
-        )

@@ -8,6 +8,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ferbench.cli import machine
 from ferbench.cli import project as checkout
@@ -28,6 +29,26 @@ def test_an_empty_folder_fails_with_a_remedy_for_each_fault(
             assert "remedy:" in lines[number + 1]
     assert any(line.startswith("fail dvc") for line in lines)
     assert any(line.startswith("fail params.yaml") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "words"),
+    [
+        ("probes", {"sizes": []}, "probes: canvas: "),
+        ("probes", {"limit": 0}, "limit is 0"),
+        ("datasets", {"form": 3}, "datasets: faces: options: form: must be a word"),
+    ],
+)
+def test_an_option_that_its_part_refuses_is_named_with_its_row(
+    project: Path, table: str, options: dict[str, object], words: str
+) -> None:
+    tree = yaml.safe_load(Path("studies/first.yaml").read_text())
+    next(iter(tree[table].values()))["options"] = options
+    Path("params.yaml").write_text(yaml.safe_dump(tree))
+    read, refused = checkout._params()
+    assert (read.state, refused.state) == ("ok", "fail")
+    assert words in refused.found
+    assert refused.remedy
 
 
 def test_a_package_of_another_version_is_named(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 import pytest
 
-from ferbench.cli.stage import run_stage, status_of
+from ferbench.cli.stage import run_stage, stage_words, status_of
 from ferbench.errors import InputError
 
 
@@ -54,3 +55,20 @@ def test_a_stage_that_ends_well_has_status_zero() -> None:
         run_stage(lambda: None)
     assert end.value.code == 0
     assert status_of(lambda: 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["train@vgg_improved-synthetic-0"], ["vgg_improved", "synthetic", "0"]),
+        (["../dvc.yaml:download@synthetic"], ["synthetic"]),
+        (["vgg_improved", "synthetic", "0"], ["vgg_improved", "synthetic", "0"]),
+        (["synthetic"], ["synthetic"]),
+        ([], []),
+    ],
+)
+def test_a_stage_takes_its_words_from_its_name_or_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["script.py", *given])
+    assert stage_words() == words

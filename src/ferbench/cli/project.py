@@ -16,7 +16,7 @@ from ferbench import plugins
 from ferbench.cli.check import Check
 from ferbench.errors import InputError
 from ferbench.files import sha256_file
-from ferbench.params import load_params
+from ferbench.params import Params, load_params
 
 __all__ = ["project_checks"]
 
@@ -27,7 +27,7 @@ SETUP = "run `make setup`"
 def project_checks() -> Iterator[Check]:
     """Packages, parameters, DVC, archives, credentials and the tracking store."""
     yield _packages()
-    yield _params()
+    yield from _params()
     yield _dvc()
     yield from _archives()
     yield _kaggle(os.environ, Path.home())
@@ -65,15 +65,36 @@ def _required() -> list[str]:
     return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
 
 
-def _params() -> Check:
+def _params() -> Iterator[Check]:
+    """What reading refuses, then what parts say of the values of their options."""
     try:
         params = load_params()
     except InputError as error:
-        return Check("fail", "params.yaml", f"{error.where}: {error.what}", error.remedy)
+        yield Check("fail", "params.yaml", f"{error.where}: {error.what}", error.remedy)
+        return
     sizes = f"{len(params.variants)} variants, {len(params.datasets)} data sets"
-    return Check(
+    yield Check(
         "ok", "params.yaml", f"study {params.study.name}: {sizes}, {len(params.seeds)} seeds"
     )
+    for table, key, refusal in _refused_options(params):
+        place = f"{table}: {key}: {refusal.where}" if refusal.where else f"{table}: {key}"
+        yield Check("fail", "options", f"{place}: {refusal.what}", refusal.remedy)
+
+
+def _refused_options(params: Params) -> Iterator[tuple[str, str, InputError]]:
+    """Rows whose part refuses an option's value; stages find that when they build the part."""
+    from ferbench.evaluation.probing import build_probe
+
+    for key, row in params.datasets.items():
+        try:
+            plugins.load(SOURCES, row.source)(row.options)
+        except InputError as error:
+            yield "datasets", key, error
+    for key, probe in params.probes.items():
+        try:
+            build_probe(probe)
+        except InputError as error:
+            yield "probes", key, error
 
 
 def _dvc() -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ferbench.errors import InputError
 
-__all__ = ["run_stage", "status_of"]
+__all__ = ["run_stage", "stage_words", "status_of"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
@@ -43,3 +43,18 @@ def run_stage(main: Callable[[], None]) -> None:
     Python's own traceback and status 1.
     """
     sys.exit(status_of(main))
+
+
+def stage_words() -> list[str]:
+    """The words that a script was called with: rows of `params.yaml`, and a seed.
+
+    DVC calls it with the name of its stage, such as `train@ivsa-synthetic-0`, whose part behind the
+    `@` are the words; a user may write them one by one. In `dvc.yaml` no value of `params.yaml` is
+    part of a command, since DVC hands commands to a shell as they are. The name of the stage comes
+    from the environment (`"$DVC_STAGE"`), which the shell does not read as code.
+    """
+    match sys.argv[1:]:
+        case [stage] if "@" in stage:
+            return stage.rpartition("@")[2].split("-")
+        case words:
+            return words

@@ -1,0 +1,147 @@
+"""No value of params.yaml reaches a shell: the real dvc.yaml, run by the real DVC.
+
+DVC puts values into `cmd` unquoted and gives that to a shell, before any code of this project has
+read the file. The scripts are replaced by one that leaves what its stage promises, so that a plain
+`dvc repro` goes through all stages with names that `load_params` would refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ferbench.catalogue import expand, read_yaml
+
+PROJECT = Path(__file__).parents[1]
+DEMO = PROJECT / "studies" / "demo.yaml"
+STAGES: dict[str, Any] = {
+    name: stage.get("do", stage)
+    for name, stage in yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"].items()
+}
+# One way out of a word for each table; `pwned` is the file that would be made.
+HOSTILE = {
+    "seeds": "0;touch pwned",
+    "variants": "$(touch pwned)",
+    "datasets": "`touch pwned`",
+    "probes": "'; touch pwned; '",
+    "latency": '"; touch pwned; "',
+    "explain": "x\ntouch pwned\n",
+    "study": "a|touch pwned",
+}
+
+# Leaves every output of its stage; the files are kept in JSON by the name of the stage.
+STUB = """
+import json, os, sys
+from pathlib import Path
+outs = json.loads(Path("outs.json").read_text())[os.environ["DVC_STAGE"]]
+for out in map(Path, outs):
+    file = out if out.suffix else out / "boxes.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(os.environ["DVC_STAGE"])
+with Path("calls.jsonl").open("a") as calls:
+    print(json.dumps(sys.argv), file=calls)
+"""
+RESOLVE = """
+import json, sys
+from dvc.repo import Repo
+stages = {s.addressing: s for s in Repo().index.stages}
+outs = {name: [str(out.def_path) for out in stage.outs] for name, stage in stages.items()}
+json.dump({"cmd": {name: s.cmd for name, s in stages.items()}, "outs": outs}, sys.stdout)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the real dvc.yaml, its deps as empty files and scripts that are stubs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dvc.yaml").write_bytes((PROJECT / "dvc.yaml").read_bytes())
+    for dep in {dep for stage in STAGES.values() for dep in stage["deps"]}:
+        if dep.startswith(("pipeline/", "src/")):
+            path = folder / dep / "empty.py" if (PROJECT / dep).is_dir() else folder / dep
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(STUB if dep.startswith("pipeline/") else "# a dep")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    return folder
+
+
+def _python(*words: str) -> str:
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _hostile(words: dict[str, str]) -> Any:
+    """The demo with one row a table, under a word that would get out of a command."""
+    tree = expand(read_yaml(DEMO), DEMO)
+    for table in ("variants", "datasets", "probes", "latency", "explain"):
+        tree[table] = {words[table]: next(iter(tree[table].values()))}
+    tree["seeds"] = [words["seeds"]]
+    tree["study"]["name"] = words["study"]
+    return tree
+
+
+def _resolved(tree: Any) -> dict[str, Any]:
+    Path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return dict(json.loads(_python("-c", RESOLVE)))
+
+
+def test_no_command_of_the_pipeline_has_a_value_in_it() -> None:
+    for name, stage in STAGES.items():
+        assert "${" not in stage["cmd"], name
+        assert "wdir" not in stage, name
+
+
+@pytest.mark.parametrize("word", HOSTILE.values(), ids=lambda word: repr(word))
+def test_dvc_resolves_hostile_names_to_commands_without_them(checkout: Path, word: str) -> None:
+    resolved = _resolved(_hostile(dict.fromkeys(HOSTILE, word)))
+    assert len(resolved["cmd"]) == len(STAGES), "a stage of each kind is there"
+    commands = {stage["cmd"] for stage in STAGES.values()}
+    assert set(resolved["cmd"].values()) == commands
+
+
+def test_a_plain_repro_of_hostile_names_runs_no_command_of_theirs(checkout: Path) -> None:
+    resolved = _resolved(_hostile(HOSTILE))
+    Path("outs.json").write_text(json.dumps(resolved["outs"]))
+    _python("-m", "dvc", "repro")
+    assert not list(Path().rglob("pwned"))
+    calls = [json.loads(line) for line in Path("calls.jsonl").read_text().splitlines()]
+    told = {name for _, *words in calls for name in words}
+    assert len(calls) == len(STAGES), "every stage ran"
+    assert told == {name for name in resolved["cmd"] if "@" in name}, "whole, and untouched"
+
+
+@pytest.mark.parametrize("seed", [{"0;touch pwned": 1}, ["0;touch pwned"]])
+def test_a_seed_that_is_no_word_is_no_command_either(checkout: Path, seed: object) -> None:
+    tree = _hostile(dict.fromkeys(HOSTILE, "x"))
+    tree["seeds"] = [seed]
+    Path("params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "-k"], check=False)
+    assert not list(Path().rglob("pwned"))
+
+
+@pytest.mark.parametrize("name", ["../../mine", "../mine", "../../../mine"])
+def test_a_data_set_that_leads_out_of_its_folder_deletes_nothing(checkout: Path, name: str) -> None:
+    """DVC clears outputs before it runs a command; here two stages have one, and none is run."""
+    places = [Path("mine"), Path("data/mine"), Path("../mine")]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "kept").write_text("a")
+    tree = _hostile(dict.fromkeys(HOSTILE, "x") | {"datasets": name, "seeds": 0})
+    Path("params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    words = [sys.executable, "-m", "dvc", "repro", "-k"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "is specified in" in done.stderr
+    assert all((place / "kept").exists() for place in places)

@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
+from ferbench.cli.lifeline import end_stage_with_dvc
 from ferbench.errors import InputError
 
 __all__ = ["run_stage", "status_of"]
@@ -40,6 +41,7 @@ def run_stage(main: Callable[[], None]) -> None:
     """Run a stage script's `main` and end the process with its status.
 
     Bad input (`InputError`) and a full disk end with status 2, Ctrl-C with 130, anything else with
-    Python's own traceback and status 1.
+    Python's own traceback and status 1. It ends with the DVC process that runs it.
     """
+    end_stage_with_dvc()
     sys.exit(status_of(main))

@@ -59,6 +59,7 @@ def _fitting_jobs(threads: int) -> int:
 def _run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     with lock.exclusive():
+        lock.refuse_other_dvc()
         if args.study:
             show(args.study, studies.use(args.study))
         params = load_params()

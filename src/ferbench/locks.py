@@ -10,8 +10,9 @@ import json
 import logging
 import os
 import shlex
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,7 +65,11 @@ def held(path: Path, what: str, wait_s: float = 0.0) -> Iterator[None]:
 def _self() -> dict[str, object]:
     process = psutil.Process()
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
-    return {"pid": os.getpid(), "command": shlex.join(process.cmdline()), "started": started}
+    return {"pid": os.getpid(), "command": _short(process.cmdline()), "started": started}
+
+
+def _short(command: Sequence[str]) -> str:
+    return textwrap.shorten(shlex.join(command), 100, placeholder=" ...")
 
 
 def _read(owner: Path) -> dict[str, object] | None:

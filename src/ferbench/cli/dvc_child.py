@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from typing import NoReturn
 
-from ferbench.cli.lifeline import watch
+from ferbench.cli.lifeline import GRACE_S, watch
 
 
 def main() -> int:
@@ -17,8 +19,15 @@ def main() -> int:
     from dvc.cli import main as dvc
 
     parent, *words = sys.argv[1:]
+    # As an exception, so that DVC releases what it has locked.
+    signal.signal(signal.SIGTERM, _exit)
     watch(int(parent), _end)
     return int(dvc(words))
+
+
+def _exit(number: int, frame: object) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
 
 
 def _end() -> None:
@@ -27,6 +36,8 @@ def _end() -> None:
         # DVC does not heed an interrupt while a stage runs; the stage does.
         os.killpg(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

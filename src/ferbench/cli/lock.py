@@ -14,9 +14,10 @@ from ferbench.cli.lifeline import GRACE_S, is_dvc
 from ferbench.errors import InputError
 from ferbench.locks import held
 
-__all__ = ["exclusive", "refuse_other_dvc"]
+__all__ = ["exclusive", "forget_dead_dvc", "refuse_other_dvc"]
 
 LOCK = Path(".cache/ferbench.lock")
+_RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def exclusive() -> AbstractContextManager[None]:
@@ -29,7 +30,7 @@ def exclusive() -> AbstractContextManager[None]:
 
 
 def refuse_other_dvc() -> None:
-    """Make sure that no DVC process that can change files is at work in the current folder.
+    """Make sure that no DVC process is at work in the current folder, and forget dead ones.
 
     One whose `ferbench` was killed ends by itself within `GRACE_S`; that long it is waited for.
 
@@ -41,27 +42,34 @@ def refuse_other_dvc() -> None:
         names = ", ".join(str(process.pid) for process in others)
         print(f"waiting up to {GRACE_S:.0f} s for DVC (process {names}) to end", flush=True)
     _, alive = psutil.wait_procs(others, timeout=GRACE_S)
-    if not alive:
-        return
-    with alive[0].oneshot():
-        command = shlex.join(alive[0].cmdline())
-    raise InputError(
-        f"DVC is at work in this folder: process {alive[0].pid} ({command})",
-        where=Path.cwd(),
-        remedy=f"wait until it has ended, or end it with `kill {alive[0].pid}`",
-    )
+    if alive:
+        raise InputError(
+            f"DVC is at work in this folder: process {alive[0].pid} "
+            f"({shlex.join(alive[0].cmdline())})",
+            where=Path.cwd(),
+            remedy=f"wait until it has ended, or end it with `kill {alive[0].pid}`",
+        )
+    forget_dead_dvc()
+
+
+def forget_dead_dvc() -> None:
+    """Delete DVC's list of the files that its processes use, when there is no such process.
+
+    DVC forgets a dead process by itself, but not one that nobody has waited for, as in a container
+    whose first process does not, and it refuses to work where it was killed writing the list.
+    """
+    if not any(_others()):
+        _RWLOCK.unlink(missing_ok=True)
 
 
 def _others() -> Iterator[psutil.Process]:
-    """Processes of `dvc repro` in the current folder, but for our own ancestors."""
+    """DVC processes in the current folder, but for our own ancestors."""
     here = Path.cwd()
     family = {process.pid for process in psutil.Process().parents()} | {os.getpid()}
     for process in psutil.process_iter():
         try:
-            command = process.cmdline()
-            if process.pid in family or not is_dvc(command) or "repro" not in command:
-                continue
-            if Path(process.cwd()) == here:
+            found = process.pid not in family and is_dvc(process.cmdline())
+            if found and Path(process.cwd()) == here:
                 yield process
         except psutil.Error:  # it has ended, or is somebody else's
             continue

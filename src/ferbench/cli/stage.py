@@ -24,10 +24,11 @@ def status_of(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        full = _full_disk(error)
+        if full is None:
             raise
-        place = f" while writing {error.filename}" if error.filename else ""
+        place = f" while writing {full.filename}" if full.filename else ""
         print(
             f"error: disk full{place}\n"
             "  remedy: free some space, then start the same command again; nothing half-written "
@@ -35,6 +36,20 @@ def status_of(main: Callable[[], int | None]) -> int:
             file=sys.stderr,
         )
         return 2
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The error that says that the disk is full, among an exception and what it was raised from.
+
+    torch answers a write that fails with an error of its own.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def run_stage(main: Callable[[], None]) -> None:

@@ -73,8 +73,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Write beside the place, then move."""
         del storage_options
-        with whole_file(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        # By a file of Python's, whose errors say what is wrong; torch's own do not.
+        with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Selection(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def own_store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tracking, "CACHE", tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copy(empty_store, tmp_path / "runs.db"))
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever `ferbench.files` writes meets a full disk, as `/dev/full` is one."""
+
+    def mkstemp(prefix: str, suffix: str, dir: Path) -> tuple[int, str]:  # noqa: A002
+        path = dir / f"{prefix}{suffix}"
+        path.symlink_to("/dev/full")
+        return os.open(os.devnull, os.O_RDONLY), str(path)
+
+    monkeypatch.setattr("ferbench.files.tempfile.mkstemp", mkstemp)

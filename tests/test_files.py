@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ferbench.files import (
+    PARTIAL,
     digest,
     fresh_folder,
     md5_file,
@@ -38,6 +40,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         raise RuntimeError("power cut")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_kept(
+    tmp_path: Path,
+) -> None:
+    """A killed stage's folder stood beside its output for good, and entered DVC's hash."""
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    for name in (f"{PARTIAL}{dead.pid}-x-out.csv", f"{PARTIAL}{os.getppid()}-x-out.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / f"{PARTIAL}{dead.pid}-x-out").mkdir()
+    (tmp_path / f"{PARTIAL}{dead.pid}-x-out" / "half").touch()
+    with whole_file(tmp_path / "out.csv") as temporary:
+        temporary.write_text("new")
+    with fresh_folder(tmp_path / "out"):
+        pass
+    kept = f"{PARTIAL}{os.getppid()}-x-out.csv"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([kept, "out", "out.csv"])
+
+
+def test_dvc_does_not_see_what_is_half_written() -> None:
+    ignored = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    assert f"{PARTIAL}*" in ignored
 
 
 def test_a_fresh_folder_holds_nothing_of_the_old_one(tmp_path: Path) -> None:

@@ -46,10 +46,12 @@ PLUMBING = {
     "ferbench.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.cells": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
+    "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "
     "changes rounding at most, as another machine does",
     "ferbench.errors": "messages",
     "ferbench.files": "how files are written and hashed, not what is in them",
+    "ferbench.locks": "whether a process waits, not what it computes",
     "ferbench.params": "types of params.yaml and look-ups in it; DVC compares its values",
     "ferbench.plugins": "imports a module by its name",
     "ferbench.records": "checks types of params.yaml, whose values DVC compares",

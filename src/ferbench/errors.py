@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
+from pickle import UnpicklingError
 
-__all__ = ["InputError", "unknown"]
+__all__ = ["DAMAGED", "InputError", "unknown"]
+
+# What torch raises when it reads a file of tensors that is damaged or something else.
+DAMAGED = (
+    *(UnpicklingError, struct.error, OSError, EOFError, RuntimeError, AssertionError),
+    *(ValueError, TypeError, LookupError, AttributeError),
+)
 
 
 class InputError(Exception):

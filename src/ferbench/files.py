@@ -1,11 +1,13 @@
 """Writes that are whole or absent, and digests.
 
 A stage that is killed leaves either the old file or the new one, never half of either: everything
-is written beside its place and moved over it in one step.
+is written beside its place and moved over it in one step. What a killed process left half-written
+is removed by the next one that writes the same file; DVC ignores it until then (`.dvcignore`).
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -16,7 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 __all__ = [
+    "PARTIAL",
     "digest",
     "fresh_folder",
     "md5_file",
@@ -26,12 +31,18 @@ __all__ = [
     "write_json",
 ]
 
+# How the names of half-written files and folders begin.
+PARTIAL = ".partial-"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; moved over it if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    _remove_abandoned(path)
+    handle, name = tempfile.mkstemp(
+        prefix=f"{PARTIAL}{os.getpid()}-", suffix=f"-{path.name}", dir=path.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,7 +60,11 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     What stood at `path` is replaced as a whole, so no file of an earlier run survives in it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    _remove_abandoned(path)
+    name = tempfile.mkdtemp(
+        prefix=f"{PARTIAL}{os.getpid()}-", suffix=f"-{path.name}", dir=path.parent
+    )
+    temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o755)
@@ -58,6 +73,17 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete what processes that are gone have left half-written of a file or folder."""
+    for entry in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+        owner = entry.name[len(PARTIAL) :].split("-", 1)[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

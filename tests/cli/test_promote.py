@@ -120,7 +120,7 @@ def test_nothing_is_promoted_below_a_running_command(
 ) -> None:
     with lock.exclusive():
         assert main(["promote"]) == 2
-    assert "another ferbench command is at work" in capsys.readouterr().err
+    assert "this checkout is in use by process" in capsys.readouterr().err
 
 
 def test_a_roll_back_says_who_lost_and_who_got_the_alias(

@@ -140,6 +140,27 @@ def test_an_interrupted_run_leaves_no_process_behind(
     assert "train" in "".join(stale_stages()), "DVC works on"
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_killed_run_leaves_no_process_behind_and_the_next_one_goes_on(
+    pipeline: list[str], jobs: str
+) -> None:
+    """Every rerun failed on locks of the orphaned DVC."""
+    Path("slow").touch()
+    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "repro", "--study", "first", "--jobs", jobs]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+        while not (Path("pids").exists() and len(Path("pids").read_text().split()) == int(jobs)):
+            assert run.poll() is None
+            time.sleep(0.1)
+        run.kill()
+    Path("slow").unlink()
+    assert main(["repro", "--jobs", jobs]) == 0
+    for pid in map(int, Path("pids").read_text().split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert Path("score").read_text() == "faces\n" * 4
+
+
 def test_a_broken_pipeline_file_is_told_with_its_place(
     pipeline: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

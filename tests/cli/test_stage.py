@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 
 from ferbench.cli.stage import run_stage, stage_words, status_of
 from ferbench.errors import InputError
+from ferbench.files import whole_file, write_json
+from ferbench.models.weights import save_trained
+from ferbench.params import Params
+from ferbench.training.callbacks import WholeCheckpoints
 
 
 def _raising(error: BaseException) -> object:
@@ -41,6 +48,31 @@ def test_a_full_disk_is_told_with_its_remedy(
     told = capsys.readouterr().err
     assert "disk full while writing runs/model.pt" in told
     assert "remedy: free some space" in told
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("kind", ["checkpoint", "model", "table", "json"])
+def test_a_full_disk_is_told_whatever_writes(
+    params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """torch raises `RuntimeError: unexpected pos 704 vs 598`."""
+    state = {"weight": torch.zeros(100_000)}
+
+    def main() -> None:
+        if kind == "checkpoint":
+            WholeCheckpoints().save_checkpoint(state, tmp_path / "last.ckpt")
+        elif kind == "model":
+            variant = params.variants["ivsa"]
+            save_trained(tmp_path / "model.pt", state, variant, params.recipe_of("ivsa"), ("a",))
+        elif kind == "table":
+            with whole_file(tmp_path / "a.parquet") as temporary:
+                pd.DataFrame({"a": range(100_000)}).to_parquet(temporary)
+        else:
+            write_json(tmp_path / "a.json", list(range(100_000)))
+
+    assert status_of(main) == 2
+    assert "disk full" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [], "nothing half-written is left"
 
 
 def test_our_own_bugs_keep_their_traceback() -> None:

@@ -177,7 +177,7 @@ def test_no_study_is_put_in_place_below_a_running_one(
 ) -> None:
     with lock.exclusive():
         assert main(["study", "use", "first"]) == 2
-    assert "another ferbench command is at work" in capsys.readouterr().err
+    assert "this checkout is in use by process" in capsys.readouterr().err
     assert main(["study", "use", "first"]) == 0
 
 

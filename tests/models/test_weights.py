@@ -71,6 +71,19 @@ def test_a_truncated_file_is_named(params: Params, tmp_path: Path, share: float)
         load_trained(path)
 
 
+def test_equal_networks_are_equal_files(params: Params, tmp_path: Path) -> None:
+    """torch writes the name of the file that it is given into the file."""
+    for name in ("one.pt", "other.pt"):
+        write(params, "vgg_improved", tmp_path / name)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "other.pt").read_bytes()
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").mkdir()
+    with pytest.raises(InputError, match=r"model\.pt: no model of ours.*IsADirectoryError"):
+        load_trained(tmp_path / "model.pt")
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.pt: no such model"):
         load_trained(tmp_path / "nowhere.pt")

@@ -93,13 +93,27 @@ def test_making_the_report_again_gives_the_same_bytes(made, tmp_path):
     assert all((tmp_path / f).read_bytes() == (folder / f).read_bytes() for f in files)
 
 
-def test_text_from_data_sets_cannot_become_markup(made, tmp_path):
+@pytest.mark.parametrize("page", ["index.html", "report.md"])
+def test_text_from_data_sets_cannot_become_markup(made, tmp_path, page):
     root, params, _ = made
     files = read_study(params, root)
     facts = {**files.facts["synthetic"], "title": "<script>alert(1)</script>"}
     report = make_report(replace(files, facts={"synthetic": facts}))
     write_report(report, tmp_path)
-    assert "<script>alert" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    text = (tmp_path / page).read_text(encoding="utf-8")
+    assert "&lt;script>alert(1)" in text.replace("&gt;", ">")
+    assert "<script>alert" not in text
+
+
+def test_the_title_of_a_study_cannot_become_markup(made, tmp_path):
+    root, params, _ = made
+    params = replace(
+        params, study=replace(params.study, title="<img src=x onerror=alert(1)> 1 < 2")
+    )
+    write_report(make_report(read_study(params, root)), tmp_path)
+    for page in ("index.html", "report.md"):
+        assert "<img src=x" not in (tmp_path / page).read_text(encoding="utf-8")
+    assert "# &lt;img src=x onerror=alert(1)> 1 < 2\n" in (tmp_path / "report.md").read_text()
 
 
 def test_one_seed_makes_a_report_without_claims(tmp_path):

@@ -6,6 +6,7 @@ import dataclasses
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +83,46 @@ def test_a_killed_training_goes_on_to_the_very_same_end(
     assert not straight.resumed
     assert [row["epoch"] for row in resumed.history] == [0, 1, 2]
     assert_same(straight, resumed)
+
+
+@pytest.mark.filterwarnings("ignore:.*training starts from epoch 0")
+@pytest.mark.parametrize("damaged", ["best.ckpt", "last.ckpt"])
+@pytest.mark.parametrize("how", ["absent", "cut", "junk"])
+def test_a_training_survives_the_loss_of_a_checkpoint(
+    params: Params, stored: Stored, tmp_path: Path, damaged: str, how: str
+) -> None:
+    """With `last.ckpt` alone, every later start failed."""
+    straight = train(params, stored, tmp_path / "straight", "vgg_improved")
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(2))
+    path = tmp_path / "killed" / damaged
+    content = path.read_bytes()
+    path.unlink()
+    if how != "absent":
+        path.write_bytes(content[: len(content) // 2] if how == "cut" else b"junk")
+    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved"))
+
+
+@pytest.mark.parametrize("lost", [0.1, 0.3])
+def test_a_lost_best_checkpoint_is_the_last_one_if_that_is_best(
+    params: Params,
+    stored: Stored,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: float,
+) -> None:
+    """Otherwise the best weights are gone, and training starts again."""
+    scores = iter([0.2, lost, 0.15, 0.25, 0.2, 0.2])
+    monkeypatch.setattr(Rule, "value", lambda *_, **__: next(scores))
+    with pytest.raises(KilledError):
+        train(params, stored, tmp_path, "vgg_improved", die_after(2))
+    (tmp_path / "best.ckpt").unlink()
+    last_is_best = lost > 0.2
+    with nullcontext() if last_is_best else pytest.warns(UserWarning, match="from epoch 0"):
+        fitted = train(params, stored, tmp_path, "vgg_improved")
+    assert fitted.resumed == last_is_best
+    assert fitted.best_epoch == (1 if last_is_best else 0)
+    assert (tmp_path / "best.ckpt").is_file()
 
 
 @pytest.mark.parametrize("epoch", [1, 3])

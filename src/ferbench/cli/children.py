@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["Children"]
+from ferbench.cli.lifeline import GRACE_S
 
-# A training that is told to stop finishes its step; what takes longer hangs.
-GRACE_S = 20.0
+__all__ = ["Children"]
 
 
 class Children:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ferbench.cli.lifeline import DVC_CHILD
 from ferbench.errors import InputError
 
 __all__ = ["Flow", "dvc", "read_flow", "stale_stages"]
@@ -40,8 +42,8 @@ class Flow:
 
 
 def dvc(*words: str) -> list[str]:
-    """The command line of this environment's own DVC."""
-    return [sys.executable, "-m", "dvc", *words]
+    """The command line of this environment's own DVC, which ends when this process does."""
+    return [sys.executable, "-m", DVC_CHILD, str(os.getpid()), *words]
 
 
 def read_flow() -> Flow:

@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
+from ferbench.cli.lifeline import end_stage_with_dvc
 from ferbench.errors import InputError
 
 __all__ = ["run_stage", "stage_words", "status_of"]
@@ -23,10 +24,11 @@ def status_of(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        full = _full_disk(error)
+        if full is None:
             raise
-        place = f" while writing {error.filename}" if error.filename else ""
+        place = f" while writing {full.filename}" if full.filename else ""
         print(
             f"error: disk full{place}\n"
             "  remedy: free some space, then start the same command again; nothing half-written "
@@ -36,12 +38,27 @@ def status_of(main: Callable[[], int | None]) -> int:
         return 2
 
 
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The error that says that the disk is full, among an exception and what it was raised from.
+
+    torch answers a write that fails with an error of its own.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage script's `main` and end the process with its status.
 
     Bad input (`InputError`) and a full disk end with status 2, Ctrl-C with 130, anything else with
-    Python's own traceback and status 1.
+    Python's own traceback and status 1. It ends with the DVC process that runs it.
     """
+    end_stage_with_dvc()
     sys.exit(status_of(main))
 
 

@@ -21,17 +21,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ferbench.errors import InputError
+from ferbench.errors import DAMAGED, InputError
 
 __all__ = ["hub_file", "read_state"]
 
 # Under these keys files keep their weights, the better first: ours, Lightning's, ultralytics'.
 _KEYS = ("state", "state_dict", "ema", "model")
-# What torch and safetensors raise at a damaged file.
-_FAULTS = (
-    *(UnpicklingError, SafetensorError, OSError, EOFError, RuntimeError, AssertionError),
-    *(ValueError, TypeError, LookupError, AttributeError),
-)
 
 
 class _Record:
@@ -55,7 +50,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = _state_in(_content(path))
     except FileNotFoundError as error:
         raise InputError("no such file of weights", where=path, remedy="check the path") from error
-    except _FAULTS as error:
+    except (SafetensorError, *DAMAGED) as error:
         raise _refused(path, f"cannot be read ({type(error).__name__}: {error})") from error
     if not state:
         raise _refused(path, "holds no tensors with names")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 
-from ferbench.errors import InputError
+from ferbench.errors import DAMAGED, InputError
 from ferbench.files import whole_file
 from ferbench.models.build import build_network
 from ferbench.params import Recipe, Variant
@@ -53,8 +52,10 @@ def save_trained(
         "recipe": recipe.settings(),
         "classes": list(classes),
     }
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    # torch writes the name of the path that it is given into the file; it is given none, so that
+    # equal networks are equal files.
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_trained(path: Path) -> Trained:
@@ -73,7 +74,7 @@ def load_trained(path: Path) -> Trained:
         network.load_state_dict(content["state"])
     except FileNotFoundError as error:
         raise InputError("no such model", where=path, remedy="`dvc repro` trains it") from error
-    except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"no model of ours, or a damaged one ({type(error).__name__}: {error})",
             where=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from ferbench.serving.standing import Standing
@@ -28,6 +29,7 @@ def model_card(standing: Standing, run: dict[str, Any], data: dict[str, Any]) ->
         f"| {metric} | {standing.val[metric]:.4f} | {standing.test.get(metric, float('nan')):.4f} |"
         for metric in sorted(standing.val)
     )
+    text = {key: html.escape(str(data[key]), quote=False) for key in ("title", "licence", "faults")}
     return f"""# {run["variant"]} on {run["name"]}
 
 One run: study `{run["study"]}`, protocol `{run["protocol"]}`, seed {run["seed"]}, epoch
@@ -41,7 +43,7 @@ One run: study `{run["study"]}`, protocol `{run["protocol"]}`, seed {run["seed"]
 Input: {run["channels"]} x {run["input_px"]} x {run["input_px"]}, fractions in [0, 1].
 Classes: {", ".join(run["classes"])}.
 
-Data: {data["title"]}. Licence: {data["licence"]} Known faults: {data["faults"]}
+Data: {text["title"]}. Licence: {text["licence"]} Known faults: {text["faults"]}
 
 {_USE}
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,15 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ferbench.errors import DAMAGED
 from ferbench.evaluation.selection import Candidate, best_index, improvement
 from ferbench.files import whole_file
 from ferbench.params import Recipe
 from ferbench.training.averaging import RampedAverage
 
-__all__ = ["History", "Selection", "WholeCheckpoints", "resume_point", "run_callbacks"]
+__all__ = ["BEST", "History", "Selection", "WholeCheckpoints", "resume_point", "run_callbacks"]
 
+BEST = "best.ckpt"
 _LAST = "last"
 
 
@@ -69,8 +73,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Write beside the place, then move."""
         del storage_options
-        with whole_file(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        # By a file of Python's, whose errors say what is wrong; torch's own do not.
+        with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Selection(Callback):
@@ -87,7 +92,7 @@ class Selection(Callback):
     """
 
     def __init__(self, folder: Path, higher_is_better: bool, patience: int) -> None:
-        self._path, self._higher_is_better = folder / "best.ckpt", higher_is_better
+        self._path, self._higher_is_better = folder / BEST, higher_is_better
         self._patience = patience
         self._best: Candidate | None = None
         self._wait = 0
@@ -149,10 +154,43 @@ def run_callbacks(
 
 
 def resume_point(folder: Path) -> tuple[Path | None, bool]:
-    """The checkpoint that a killed run left, and whether that run had stopped early by then."""
-    path = folder / f"{_LAST}.ckpt"
-    if not path.is_file():
+    """The checkpoint that a killed run left, and whether that run had stopped early by then.
+
+    `last.ckpt` is of use only with the `best.ckpt` that it speaks of. Where that is missing, it is
+    taken from `last.ckpt` if the last epoch is the best one; otherwise, or where a file is damaged,
+    the checkpoints are deleted and training starts from its first epoch.
+    """
+    last, best = folder / f"{_LAST}.ckpt", folder / BEST
+    if not last.is_file():
         return None, False
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = _read(last)
+    if content is None or not (_read(best) or _is_best(content)):
+        warnings.warn(
+            f"{folder}: checkpoints are damaged or incomplete; training starts from epoch 0",
+            stacklevel=2,
+        )
+        last.unlink(missing_ok=True)  # of several processes, another may have been first
+        best.unlink(missing_ok=True)
+        return None, False
+    if not best.is_file():
+        with whole_file(best) as temporary:
+            shutil.copyfile(last, temporary)
     state = content["callbacks"][Selection.__qualname__]
-    return path, state["wait"] >= state["patience"]
+    return last, state["wait"] >= state["patience"]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint holds; None if it is absent or damaged."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content["callbacks"][Selection.__qualname__]
+    except DAMAGED:
+        return None
+    return content
+
+
+def _is_best(last: dict[str, Any]) -> bool:
+    """Whether the last epoch of a run is its best one."""
+    best = last["callbacks"][Selection.__qualname__]["best"]
+    row = last["callbacks"][History.__qualname__]["rows"][-1]
+    return best == [row["val_score"], row["val_loss"]]

@@ -20,7 +20,7 @@ from ferbench.data.units import Units
 from ferbench.evaluation.selection import Candidate, best_index
 from ferbench.models.build import task_of
 from ferbench.params import Recipe, Train, Variant
-from ferbench.training.callbacks import History, WholeCheckpoints, resume_point, run_callbacks
+from ferbench.training.callbacks import BEST, History, WholeCheckpoints, resume_point, run_callbacks
 from ferbench.training.classifier import ClassifierModule
 from ferbench.training.detector import DetectorModule
 from ferbench.training.freezing import train_classifier_alone
@@ -126,7 +126,7 @@ def _one_stage(
 def _fitted(
     module: RunModule, trainer: Trainer, checkpoints: Path, history: History, resume: Path | None
 ) -> Fitted:
-    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    best = torch.load(checkpoints / BEST, map_location="cpu", weights_only=True)
     rows = history.rows or _rows_of(best, resume)
     epochs = [Candidate(row["val_score"], row["val_loss"]) for row in rows]
     chosen = rows[best_index(epochs, module.rule.higher_is_better)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ferbench.data.stored import Stored, open_stored
 from ferbench.deviations.derive import deviations
 from ferbench.environment import CACHE
 from ferbench.files import digest, read_json, whole_file, write_json
+from ferbench.locks import held
 from ferbench.models.weights import save_trained
 from ferbench.params import Params
 from ferbench.training.fit import fit
@@ -42,6 +44,8 @@ _MODULES = {
     ),
 }
 _CODE = tuple(_PACKAGE / folder / name for folder, names in _MODULES.items() for name in names)
+# Longer than a stage whose DVC was killed takes to end.
+_WAIT_S = 60.0
 
 
 def run_key(cell: Cell, description: dict[str, Any], data: Stored, params: Params) -> str:
@@ -69,25 +73,35 @@ def train_cell(cell: Cell, params: Params) -> None:
     variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
     about = _about(cell, params, data, description, key)
     about["deviations"] = list(deviations(variant, recipe))
-    run = None
-    if rank_zero_only.rank == 0:  # of several processes on one cell, one writes
-        name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
-        run = open_run(cell.study, name, key, run_tags(about))
-        run.log_params({k: description[k] for k in ("row", "recipe")})
-        run.log_params({"deviations": "; ".join(about["deviations"]) or "none"})
     checkpoints = CACHE / "checkpoints" / key[:32]
-    rule = Rule(params.train.select[description["task"]], params.score.score_threshold)
-    sides = Sides(data.pack, data.side("train"), data.side("val"), rule)
-    follow = run.log_epoch if run else None
-    fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
-    if run is None:
-        return
-    save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
-    with whole_file(cell.folder / "history.csv") as temporary:
-        pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)
-    write_json(cell.folder / "run.json", about | _outcome(fitted, sides, run))
-    _close(run, fitted)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    first = rank_zero_only.rank == 0  # of several processes on one cell, one locks and writes
+    with _locked(cell, key) if first else nullcontext():
+        run = None
+        if first:
+            name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
+            run = open_run(cell.study, name, key, run_tags(about))
+            run.log_params({k: description[k] for k in ("row", "recipe")})
+            run.log_params({"deviations": "; ".join(about["deviations"]) or "none"})
+        rule = Rule(params.train.select[description["task"]], params.score.score_threshold)
+        sides = Sides(data.pack, data.side("train"), data.side("val"), rule)
+        follow = run.log_epoch if run else None
+        fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
+        if run is None:
+            return
+        save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
+        with whole_file(cell.folder / "history.csv") as temporary:
+            pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)
+        write_json(cell.folder / "run.json", about | _outcome(fitted, sides, run))
+        _close(run, fitted)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _locked(cell: Cell, key: str) -> AbstractContextManager[None]:
+    """Keep other processes from the run's checkpoints.
+
+    Where DVC was killed, its training is still alive for a while.
+    """
+    return held(CACHE / "locks" / f"train-{key[:32]}", f"run {cell.name}", wait_s=_WAIT_S)
 
 
 def _about(

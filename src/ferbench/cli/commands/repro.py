@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def _fitting_jobs(threads: int) -> int:
 def _run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     with lock.exclusive():
+        lock.refuse_other_dvc()
         if args.study:
             show(args.study, studies.use(args.study))
         params = load_params()
@@ -79,7 +81,9 @@ def _reproduce(params: Params, jobs: int) -> bool:
     # DVC would make this folder, and its parents, writable for everybody.
     Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
     cells = [cell.name for cell in all_cells(params)]
-    with Children() as children:
+    with ExitStack() as stack:
+        stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
+        children = stack.enter_context(Children())
         if jobs > 1 and len(cells) > 1 and not run_cells(children, cells, jobs):
             return False
         return children.run(dvc("repro", "--keep-going")) == 0

@@ -42,6 +42,7 @@ def _list(_: argparse.Namespace) -> int:
 
 def _use(args: argparse.Namespace) -> int:
     with lock.exclusive():
+        lock.refuse_other_dvc()
         show(args.name, studies.use(args.name))
     return 0
 

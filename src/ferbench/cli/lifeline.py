@@ -1,0 +1,88 @@
+"""Processes that end when the one that started them is gone, however it ended.
+
+`kill -9` of `ferbench repro` or of DVC leaves no time to stop what they have started. So the DVC
+processes that ferbench starts watch ferbench, and stages watch the DVC process that runs them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+__all__ = ["DVC_CHILD", "GRACE_S", "end_stage_with_dvc", "is_dvc", "watch"]
+
+# A stage that is told to stop finishes its step; what takes longer hangs.
+GRACE_S = 20.0
+_POLL_S = 1.0
+DVC_CHILD = "ferbench.cli.dvc_child"
+
+
+def watch(pid: int, then: Callable[[], None]) -> None:
+    """Call `then` in a thread as soon as process `pid` has ended; at once if it is not there."""
+
+    def wait() -> None:
+        _wait(pid)
+        then()
+
+    threading.Thread(target=wait, name=f"watch-{pid}", daemon=True).start()
+
+
+def end_stage_with_dvc() -> None:
+    """Let this stage end as on Ctrl-C when the DVC process that runs it ends.
+
+    A script that was started by hand watches nobody.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    for process in psutil.Process().parents():
+        try:
+            if is_dvc(process.cmdline()):
+                watch(process.pid, _interrupt)
+                return
+        except psutil.Error:
+            continue
+
+
+def is_dvc(command: Sequence[str]) -> bool:
+    """Whether a command line is that of DVC: its script, its module or ours that starts it.
+
+    >>> is_dvc(["/bin/python", "/bin/dvc", "repro"]), is_dvc(["python", "-m", "dvc", "repro"])
+    (True, True)
+    >>> is_dvc(["vim", "dvc.yaml"])
+    False
+    """
+    first = [Path(word).name for word in command[:3]]
+    return "dvc" in first or any(word in ("dvc", DVC_CHILD) for word in command[1:3])
+
+
+def _interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait(pid: int) -> None:
+    """Return when a process has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):  # not Linux, or an old kernel
+        try:
+            process = psutil.Process(pid)
+        except psutil.Error:
+            return
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_POLL_S)
+        return
+    try:
+        select.select([handle], [], [])
+    finally:
+        os.close(handle)

@@ -1,0 +1,120 @@
+"""A whole study survives kills at any time: it goes on, and ends with the very same results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.tiny_study import PROJECT
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+# Results that hold no time, no process and no folder.
+RESULTS = ("history.csv", "predictions.parquet", "model.pt", "results.csv", "comparisons.csv")
+
+
+def _checkout(folder: Path) -> Path:
+    """The tracked files of the project, as a repository of their own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / name)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    """`ferbench repro` of the smoke study in a checkout, with a store and a cache of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder / "src"),
+        "FERBENCH_CACHE": str(folder / ".cache"),
+        "DVC_SITE_CACHE_DIR": str(folder / ".cache" / "dvc"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+    }
+    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, "repro", "--study", "smoke"],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _processes(root: psutil.Process) -> dict[str, psutil.Process]:
+    """Our processes by their part: ferbench, DVC and the stage that runs."""
+    found = {"ferbench": root}
+    for process in root.children(recursive=True):
+        try:
+            command = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if "dvc_child" in command:
+            found["dvc"] = process
+        elif "pipeline/" in command:
+            found["stage"] = process
+    return found
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """MD5 of every result of a finished study."""
+    paths = [path for root in ("runs", "reports/smoke") for path in (folder / root).rglob("*")]
+    return {
+        str(path.relative_to(folder)): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+        if path.name in RESULTS
+    }
+
+
+def _columns_without_time(folder: Path) -> None:
+    """Take the one column out of every history that is a time."""
+    for path in (folder / "runs").rglob("history.csv"):
+        rows = [line.split(",") for line in path.read_text().splitlines()]
+        place = rows[0].index("seconds")
+        path.unlink()  # DVC links it to its cache
+        path.write_text("\n".join(",".join(r[:place] + r[place + 1 :]) for r in rows))
+
+
+def test_a_study_survives_kills_at_any_time(tmp_path: Path) -> None:
+    straight, killed = _checkout(tmp_path / "straight"), _checkout(tmp_path / "killed")
+    assert _start(straight).wait() == 0, (straight / "log").read_text()[-3000:]
+    draw = random.Random(0)
+    hit = {"ferbench": 0, "dvc": 0, "stage": 0}
+    while sum(hit.values()) < KILLS:
+        run = _start(killed)
+        time.sleep(draw.uniform(4, 25))
+        assert run.poll() in (None, 0), (killed / "log").read_text()[-3000:]
+        if run.poll() == 0:  # all is done: a part is thrown away, and made again
+            shutil.rmtree(killed / "runs" / "smoke")
+            shutil.rmtree(killed / ".dvc" / "cache", ignore_errors=True)
+            (killed / "dvc.lock").unlink()
+            continue
+        there = _processes(psutil.Process(run.pid))
+        part = min(there, key=lambda name: hit[name])
+        there[part].send_signal(signal.SIGKILL)
+        hit[part] += 1
+        run.wait()
+    assert min(hit.values()) >= 1
+    assert _start(killed).wait() == 0, (killed / "log").read_text()[-3000:]
+    for folder in (straight, killed):
+        _columns_without_time(folder)
+    assert _digests(killed) == _digests(straight)
+    abandoned = [*killed.glob("runs/**/.partial-*"), *killed.glob("data/**/.partial-*")]
+    assert abandoned == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.tiny_study import PROJECT
+from tests.whole_checkout import REPRO, checkout, environment
 
 pytestmark = pytest.mark.slow
 
@@ -23,36 +22,13 @@ KILLS = 20
 RESULTS = ("history.csv", "predictions.parquet", "model.pt", "results.csv", "comparisons.csv")
 
 
-def _checkout(folder: Path) -> Path:
-    """The tracked files of the project, as a repository of their own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True
-    )
-    for name in listed.stdout.split("\0"):
-        if name and (PROJECT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, folder / name)
-    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"]):
-        subprocess.run(["git", *words], cwd=folder, check=True)
-    return folder
-
-
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     """`ferbench repro` of the smoke study in a checkout, with a store and a cache of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(folder / "src"),
-        "FERBENCH_CACHE": str(folder / ".cache"),
-        "DVC_SITE_CACHE_DIR": str(folder / ".cache" / "dvc"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-    }
-    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", code, "repro", "--study", "smoke"],
+            [sys.executable, "-c", REPRO, "repro", "--study", "smoke"],
             cwd=folder,
-            env=environment,
+            env=environment(folder),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -93,7 +69,7 @@ def _columns_without_time(folder: Path) -> None:
 
 
 def test_a_study_survives_kills_at_any_time(tmp_path: Path) -> None:
-    straight, killed = _checkout(tmp_path / "straight"), _checkout(tmp_path / "killed")
+    straight, killed = checkout(tmp_path / "straight"), checkout(tmp_path / "killed")
     assert _start(straight).wait() == 0, (straight / "log").read_text()[-3000:]
     draw = random.Random(0)
     hit = {"ferbench": 0, "dvc": 0, "stage": 0}

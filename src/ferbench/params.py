@@ -202,7 +202,7 @@ class Recipe:
         clip_norm: bound of the gradient's norm; 0 for none.
         bn_momentum: of every BatchNorm.
         precision: Lightning's word for the precision that is trained in; a hyper-parameter like any
-            other, since a network learns something else in bfloat16 than in float32.
+            other, since rounding changes what a run learns.
         paper: the paper's own settings, with which `ferbench.deviations.derive` compares those
             above; empty for a recipe of no paper.
     """

@@ -1,4 +1,4 @@
-"""A full disk ends a stage with a message; nothing is lost, and the stage runs once there is space."""
+"""A full disk ends a stage with a message, and the stage runs once there is space."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ a compressed tar is read to its very end, where the compressor's checksum stands
 
 A format can only show what it has a checksum of: zip, gzip, bzip2 and xz have one of all content, a
 plain tar only of its headers. Changed content in a plain tar, or a changed name that is stored as
-content (over 100 bytes, or not ASCII), is not found. Only the checksum of the archive itself, as
-its owners state it, finds that: `Metadata.sha256`, which `ferbench.data.fetch` compares.
+content (over 100 bytes, or not ASCII), is not found, nor are headers that change places, nor last
+members of which all bytes are zeros now. Only the checksum of the archive itself, as its owners
+state it, finds that: `Metadata.sha256`, which `ferbench.data.fetch` compares.
 """
 
 from __future__ import annotations

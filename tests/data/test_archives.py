@@ -173,3 +173,45 @@ def test_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
     inner = _zip(tmp_path / "inner.zip", {"x": b"x"}).read_bytes()
     extract(_tar(tmp_path / "a.tar", {"a": b"1", "inner.zip": inner}, "w:"), tmp_path / "out")
     assert _content(tmp_path / "out") == {"a": b"1", "inner.zip": inner}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a/" + "n" * 256 + ".png", "a name of 260 bytes; file systems take 255"),
+        ("a/" + "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 130 + ".png", "a name of 264 bytes"),
+        ("a/1.png.", "ends with a dot"),
+        ("a./1.png", "ends with a dot"),
+    ],
+)
+@pytest.mark.parametrize("pack", [_zip, _tar])
+def test_name_that_file_systems_do_not_take_is_refused(
+    tmp_path: Path, name: str, why: str, pack: Callable[..., Path]
+) -> None:
+    archive = tmp_path / ("a.zip" if pack is _zip else "a.tar.gz")
+    pack(archive, {"fine.txt": b"x", name: b"x"})
+    assert why in _refused(archive, tmp_path)
+
+
+def test_zip_name_with_a_zero_byte_is_refused_and_not_cut_there(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "a.zip", {"fine.txt": b"x", "a/1Q.png": b"x"})
+    archive.write_bytes(archive.read_bytes().replace(b"1Q", b"1\0"))
+    assert "a zero byte" in _refused(archive, tmp_path)
+
+
+def test_name_that_is_no_utf8_is_refused_and_printable(tmp_path: Path) -> None:
+    _tar(tmp_path / "a.tar", {"fine.txt": b"x", "a/caf\udce9.png": b"x"}, "w:")
+    message = _refused(tmp_path / "a.tar", tmp_path)
+    assert "no UTF-8" in message
+    assert message.encode()
+
+
+def test_path_longer_than_the_file_system_takes_is_refused(tmp_path: Path) -> None:
+    name = "/".join(["n" * 250] * 20)
+    assert "too long" in _refused(_zip(tmp_path / "a.zip", {name: b"x"}), tmp_path)
+
+
+def test_folder_with_content_is_refused(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "a.zip", {"foto": b"x" * 9})
+    archive.write_bytes(archive.read_bytes().replace(b"foto", b"fot/"))
+    assert "fot/ is a folder with content" in _refused(archive, tmp_path)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import os
 import struct
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ferbench.data.images import Checked, check_image, check_images
+import ferbench
+from ferbench.data import images
+from ferbench.data.decoding import FORMATS
+from ferbench.data.images import Checked, check_image, check_images, decode, read_header
+from ferbench.data.layout import SUFFIXES
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -102,3 +111,160 @@ def test_ultralytics_plug_in_changes_no_reason(tmp_path: Path) -> None:
 
     (tmp_path / "a.png").write_bytes(b"<html>not found</html>")
     assert check_image(tmp_path / "a.png", 16) == "no image of a known format"
+
+
+POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 64 64
+%%EndComments
+0 0 64 64 rectfill
+showpage
+%%EOF
+"""
+
+
+def test_postscript_named_as_an_image_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_decoders: None
+) -> None:
+    script = tmp_path / "bin/gs"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "a.jpg").write_bytes(POSTSCRIPT)
+    assert check_image(tmp_path / "a.jpg", 16) == "no image of a known format"
+    with pytest.raises(ValueError, match="no image of a known format"):
+        decode(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match="no image of a known format"):
+        read_header(tmp_path / "a.jpg")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_formats_are_those_of_the_suffixes_that_are_listed() -> None:
+    Image.init()
+    assert {Image.EXTENSION[suffix] for suffix in SUFFIXES} == set(FORMATS)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TGA", "PCX", "SGI", "ICO", "DDS", "JPEG2000"])
+def test_other_formats_are_no_images_whatever_their_name(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "a.jpg", format=kind)
+    assert check_image(tmp_path / "a.jpg", 16) == "no image of a known format"
+
+
+def test_only_the_decoding_process_opens_images_of_data_sets() -> None:
+    openers = {"open": "Image", "imread": "cv2", "imreadmulti": "cv2"}
+    found = [
+        path.name
+        for path in (Path(ferbench.__file__).parent / "data").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and openers.get(node.attr) == node.value.id
+    ]
+    assert found == ["decoding.py"]
+
+
+@pytest.fixture
+def fresh_decoders() -> Iterator[None]:
+    """Decoders that are started by the test, and not kept for others."""
+    images._stop_idle()
+    yield
+    images._stop_idle()
+
+
+@pytest.fixture
+def bad_decoder(monkeypatch: pytest.MonkeyPatch, fresh_decoders: None) -> None:
+    """A decoder that loops in C, holding the interpreter's lock, or dies, if the name says so."""
+    code = """
+        import ctypes, os, re, sys
+        from multiprocessing.connection import Connection
+        from ferbench.data import decoding
+
+        def bad(work):
+            def task(path, min_side_px):
+                if "loop" in path.name:
+                    re.match("(a|a)*b", "a" * 1000)
+                if "crash" in path.name:
+                    os.kill(os.getpid(), 11)
+                return work(path, min_side_px)
+            return task
+
+        decoding._TASKS = {name: bad(work) for name, work in decoding._TASKS.items()}
+        decoding.serve(Connection(int(sys.argv[1])))
+    """
+    monkeypatch.setattr(images, "_COMMAND", (sys.executable, "-P", "-c", dedent(code)))
+    monkeypatch.setattr(images, "LIMIT_S", 0.5)
+
+
+@pytest.mark.usefixtures("bad_decoder")
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_file_that_hangs_or_crashes_a_decoder_is_told_and_the_others_are_checked(
+    tmp_path: Path, draw: Callable[..., Path], workers: int | None
+) -> None:
+    names = ("a", "loop1", "b", "crash", "c", "loop2", "d")
+    paths = [draw(tmp_path / f"{name}.png", i) for i, name in enumerate(names)]
+    found = dict(zip(names, check_images(paths, 16, workers), strict=True))
+    assert found["loop1"] == found["loop2"] == "not decoded within 0.5 s"
+    assert found["crash"] == "crashes the decoder (SIGSEGV)"
+    for name in "abcd":
+        assert found[name] == Checked(md5_of(tmp_path / f"{name}.png"), 48, 48, 1)
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_threads_that_decode_are_not_held_up_by_a_file_that_hangs(
+    tmp_path: Path, draw: Callable[..., Path]
+) -> None:
+    draw(tmp_path / "loop.png")
+    expected = [np.asarray(Image.open(draw(tmp_path / f"{i}.png", i))) for i in range(8)]
+
+    def read(name: str) -> object:
+        try:
+            return decode(tmp_path / f"{name}.png")
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        hung, *good = pool.map(read, ["loop", *map(str, range(8))])
+    assert "loop.png: not decoded within 0.5 s" in str(hung)
+    for pixels, known in zip(good, expected, strict=True):
+        assert np.array_equal(np.squeeze(pixels), known)
+
+
+def test_decoder_that_does_not_start_is_an_error_and_no_bad_image(
+    tmp_path: Path,
+    draw: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_decoders: None,
+) -> None:
+    monkeypatch.setattr(images, "_COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    with pytest.raises(RuntimeError, match="does not start"):
+        check_image(draw(tmp_path / "a.png"), 16)
+
+
+def test_special_file_is_told_and_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert check_image(tmp_path / "a.png", 16) == "no regular file"
+    assert check_image(tmp_path / ("a" * 300 + ".png"), 16) != "absent"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.linspace(0, 1, 400, dtype=np.float32), "floating-point"),
+        (np.linspace(0, 255, 400, dtype=np.float32), "floating-point"),
+        (np.linspace(0, 70000, 400, dtype=np.int32), "from 0 to 70000, outside of 16 bits"),
+        (np.linspace(-5, 5, 400, dtype=np.int32), "from -5 to 5, outside of 16 bits"),
+    ],
+)
+def test_pixels_of_no_known_range_are_refused_instead_of_guessed(
+    tmp_path: Path, pixels: np.ndarray, reason: str
+) -> None:
+    Image.fromarray(pixels.reshape(20, 20)).save(tmp_path / "a.tif")
+    found = check_image(tmp_path / "a.tif", 16)
+    assert isinstance(found, str)
+    assert reason in found
+    with pytest.raises(ValueError, match=reason):
+        decode(tmp_path / "a.tif")

@@ -8,21 +8,15 @@ leaves nothing.
 from __future__ import annotations
 
 import errno
-import lzma
 import re
-import stat
 import sys
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from tqdm import tqdm
 
+from ferbench.data.members import Member, members, refused, unreadable
 from ferbench.errors import InputError
 
 __all__ = ["Limits", "extract", "is_archive", "is_litter"]
@@ -31,14 +25,7 @@ _READABLE = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".t
 _UNREADABLE = (".7z", ".rar", ".gz", ".bz2", ".xz", ".001")
 _CHUNK = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
-_BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-)
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 
 
 @dataclass(frozen=True)
@@ -56,13 +43,6 @@ class Limits:
     size: int = 500 << 30
     ratio: float = 200.0
     free: int = 64 << 20
-
-
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    size: int
-    open: Callable[[], IO[bytes] | None]
 
 
 def is_archive(path: Path) -> bool:
@@ -84,84 +64,40 @@ def is_litter(path: PurePosixPath) -> bool:
 
 
 def extract(archive: Path, into: Path, limits: Limits | None = None) -> None:
-    """Unpack a zip or tar archive into the folder `into`.
+    """Unpack a zip or tar archive into the folder `into`, in one pass over its content.
+
+    What damage is found, and that changed content in a plain tar is not, says
+    `ferbench.data.members`.
 
     Raises:
-        InputError: no readable archive, encrypted, a path that leaves the folder, a member that is
-            no plain file, a name twice, or more than the limits allow.
+        InputError: no readable archive, damaged, encrypted, a path that leaves the folder or that
+            file systems do not take, a member that is no plain file, a name twice, or more than
+            the limits allow.
     """
-    reader = _reader(archive)
     bar = tqdm(desc=f"unpack {archive.name}", unit=" files", file=sys.stderr, disable=None)
     try:
         with bar:
-            for member, path in _checked(reader(archive), archive, limits or Limits()):
+            for member, path in _checked(members(archive), archive, limits or Limits()):
                 _write(member, into / path, archive)
                 bar.update()
-    except _BROKEN as error:
-        raise _unreadable(archive, error) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except InputError:
+        raise
+    # A hostile or broken archive makes readers raise almost anything.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _unreadable(archive, error) from error
-
-
-def _unreadable(archive: Path, error: object) -> InputError:
-    return InputError(
-        f"the archive cannot be read ({error})",
-        where=archive,
-        remedy="fetch it again; it may be truncated. Otherwise unpack it by hand and set the row's "
-        "`archive:` to the folder",
-    )
-
-
-def _reader(archive: Path) -> Callable[[Path], Iterator[_Member]]:
-    # Names decide first: a tar that ends with a zip file looks like a zip file.
-    name = archive.name.lower()
-    if name.endswith(_READABLE) and not name.endswith(".zip") and tarfile.is_tarfile(archive):
-        return _tar_members
-    if zipfile.is_zipfile(archive):
-        return _zip_members
-    raise _unreadable(archive, "no zip or tar archive")
-
-
-def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as file:
-        for info in file.infolist():
-            if info.flag_bits & 0x1:
-                raise InputError(
-                    f"{info.filename} is encrypted",
-                    where=archive,
-                    remedy="unpack it by hand with the password its owners sent you and set the "
-                    "row's `archive:` to the folder",
-                )
-            mode = info.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(archive, info.filename, "is a link or a device")
-            if not info.is_dir():
-                yield _Member(info.filename, info.file_size, partial(file.open, info))
-
-
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as file:
-        for info in file:
-            if not (info.isreg() or info.isdir()) or info.issparse():
-                raise _refused(archive, info.name, "is a link, a device or sparse")
-            # The standard library's own guard, beside ours; Python has it since 3.11.4.
-            if hasattr(tarfile, "data_filter"):
-                tarfile.data_filter(info, "/nowhere")
-            if info.isreg():
-                yield _Member(info.name, info.size, partial(file.extractfile, info))
+        raise unreadable(archive, error) from error
 
 
 def _checked(
-    members: Iterator[_Member], archive: Path, limits: Limits
-) -> Iterator[tuple[_Member, PurePosixPath]]:
-    """Members and their paths, as long as the archive stays within all bounds."""
+    listed: Iterable[Member], archive: Path, limits: Limits
+) -> Iterator[tuple[Member, PurePosixPath]]:
+    """Files and their paths, as long as the archive stays within all bounds."""
     packed = archive.stat().st_size
     seen: set[PurePosixPath] = set()
     total = 0
-    for count, member in enumerate(members, 1):
-        path = _inside(member.name, archive)
+    for count, member in enumerate(listed, 1):
+        path = _inside(member, archive)
         total += member.size
         for over, why in (
             (count > limits.members, f"holds more than {limits.members} files"),
@@ -169,36 +105,50 @@ def _checked(
             (total > max(limits.free, limits.ratio * packed), "unpacks to far more than its size"),
         ):
             if over:
-                raise _refused(archive, "the archive", why)
+                raise refused(archive, "the archive", why)
+        if member.open is None:
+            continue
         if path in seen:
-            raise _refused(archive, member.name, "is in it twice")
+            raise refused(archive, member.name, "is in it twice")
         seen.add(path)
         if not is_litter(path):
             yield member, path
 
 
-def _inside(name: str, archive: Path) -> PurePosixPath:
-    plain = name.replace("\\", "/")
+def _inside(member: Member, archive: Path) -> PurePosixPath:
+    plain = member.name.replace("\\", "/")
     path = PurePosixPath(plain)
-    if path.is_absolute() or ".." in path.parts or _DRIVE.match(plain) or not path.parts:
-        raise _refused(archive, name, "would be written outside the data set's folder")
+    # A tar of `.` has a member for that folder itself.
+    nameless = not path.parts and member.open is not None
+    if path.is_absolute() or ".." in path.parts or _DRIVE.match(plain) or nameless:
+        raise refused(archive, member.name, "would be written outside the data set's folder")
+    if not is_litter(path) and (why := _unusual(path)):
+        raise refused(archive, member.name, why)
     return path
 
 
-def _refused(archive: Path, name: str, why: str) -> InputError:
-    return InputError(
-        f"{name} {why}",
-        where=archive,
-        remedy="get the archive from the data set's owners; if you trust this one, unpack it by "
-        "hand and set the row's `archive:` to the folder",
-    )
+def _unusual(path: PurePosixPath) -> str | None:
+    """Why a path cannot be written, or would be another one elsewhere."""
+    try:
+        lengths = [len(part.encode()) for part in path.parts]
+    except UnicodeEncodeError:
+        return "has a name that is no UTF-8"
+    if "\0" in str(path):
+        return "has a zero byte in its name"
+    if max(lengths, default=0) > _LONGEST_NAME:
+        return f"has a name of {max(lengths)} bytes; file systems take {_LONGEST_NAME}"
+    if any(part.endswith(".") for part in path.parts):
+        # Some systems drop the dot: two members may become one, and `1.png.` is no image's name.
+        return "has a name that ends with a dot"
+    return None
 
 
-def _write(member: _Member, target: Path, archive: Path) -> None:
+def _write(member: Member, target: Path, archive: Path) -> None:
+    """Write a file of a checked path."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = member.open()
+    source = member.open() if member.open else None
     if source is None:
-        raise _unreadable(archive, f"{member.name} has no content")
+        raise unreadable(archive, f"{member.name} has no content")
     left = member.size
     with source, target.open("xb") as file:
         while left and (chunk := source.read(min(_CHUNK, left))):
@@ -206,4 +156,4 @@ def _write(member: _Member, target: Path, archive: Path) -> None:
             left -= len(chunk)
         # Reading past the declared end makes the reader verify its checksum.
         if left or source.read(1):
-            raise _unreadable(archive, f"{member.name} has not the size it declares")
+            raise unreadable(archive, f"{member.name} has not the size it declares")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ferbench.data.layout import emotion_of, find_folder, folders, image_ids, images
+from ferbench.data.layout import emotion_of, find_files, find_folder, folders, image_ids, images
 from ferbench.data.source import Fault
 from ferbench.errors import InputError
 
@@ -106,7 +106,7 @@ def images_from_table(root: Path) -> None:
     Raises:
         InputError: the table has not the columns emotion, pixels and Usage.
     """
-    tables = [path for name in _TABLES for path in sorted(root.rglob(name))]
+    tables = [path for name in _TABLES for path in find_files(root, name)]
     if not tables or find_folder(root, ["train"]):
         return
     rejected: list[tuple[str, str]] = []
@@ -128,13 +128,22 @@ def _rows(table: Path) -> Iterator[tuple[str, str, str]]:
             rows = csv.reader(file)
             header = [word.strip() for word in next(rows, [])]
             if missing := [w for w in ("emotion", "pixels", "Usage") if w not in header]:
-                raise InputError(f"no column {', '.join(missing)}", where=table)
+                raise InputError(
+                    f"no column {', '.join(missing)}",
+                    where=table,
+                    remedy="put the competition's table there, whose first line is "
+                    "`emotion,pixels,Usage`",
+                )
             places = [header.index(word) for word in ("emotion", "pixels", "Usage")]
             for row in rows:
                 cells = [row[place].strip() if place < len(row) else "" for place in places]
                 yield cells[0], cells[1], cells[2]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"no readable table: {error}", where=table) from error
+        raise InputError(
+            f"no readable table: {error}",
+            where=table,
+            remedy="get it again, and save it as UTF-8 with commas if you have edited it",
+        ) from error
 
 
 def _write_image(root: Path, number: int, cells: tuple[str, str, str]) -> None:
@@ -145,10 +154,13 @@ def _write_image(root: Path, number: int, cells: tuple[str, str, str]) -> None:
     """
     code, text, usage = cells
     if usage not in _USAGES:
-        raise ValueError(f"Usage {usage!r} is none of {', '.join(_USAGES)}")
+        raise ValueError(f"Usage {usage[:40]!r} is none of {', '.join(_USAGES)}")
     if code not in map(str, range(len(_CODES))):
-        raise ValueError(f"emotion {code!r} is none of 0 to {len(_CODES) - 1}")
-    pixels = bytes(map(int, text.split()))
+        raise ValueError(f"emotion {code[:40]!r} is none of 0 to {len(_CODES) - 1}")
+    try:
+        pixels = bytes(map(int, text.split()))
+    except ValueError:
+        raise ValueError("a pixel is no whole number from 0 to 255") from None
     if len(pixels) != SIDE_PX * SIDE_PX:
         raise ValueError(f"{len(pixels)} pixels, not {SIDE_PX * SIDE_PX}")
     folder = root / ("train" if usage == "Training" else "test") / _CODES[int(code)]

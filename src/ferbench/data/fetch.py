@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from ferbench.data.archives import extract, is_archive, is_litter
+from ferbench.data.archives import extract, is_archive
 from ferbench.data.origins import find_archives
 from ferbench.data.source import Metadata, Source
+from ferbench.data.walk import files_below
 from ferbench.errors import InputError
 from ferbench.files import digest, fresh_folder, sha256_file, write_json
 
@@ -33,7 +34,8 @@ def fetch(source: Source, name: str, archive: str | None, root: Path) -> dict[st
         the archives of which no checksum is known.
 
     Raises:
-        InputError: an archive is missing, has not the published checksum, or is refused.
+        InputError: an archive is missing, has not the published checksum, or is refused; a folder
+            holds what cannot be read or followed.
     """
     for leftover in root.parent.glob(f".{root.name}.*"):
         # A killed run cannot clean up after itself.
@@ -59,8 +61,8 @@ def fetch(source: Source, name: str, archive: str | None, root: Path) -> dict[st
 def _checked_sum(path: Path, metadata: Metadata) -> str:
     """SHA-256 of an archive, or of a folder's listing; refused if another one is published."""
     if path.is_dir():
-        return digest({f.relative_to(path).as_posix(): sha256_file(f) for f in _files(path)})
-    found = sha256_file(path)
+        return digest({f.relative_to(path).as_posix(): _sum(f) for f in _files(path)})
+    found = _sum(path)
     known = metadata.sha256.get(path.name, found)
     if found != known:
         raise InputError(
@@ -72,13 +74,23 @@ def _checked_sum(path: Path, metadata: Metadata) -> str:
     return found
 
 
+def _sum(path: Path) -> str:
+    """SHA-256 of a regular file; reading a pipe would never end."""
+    if not path.is_file():
+        raise InputError(
+            "neither a file nor a folder but a pipe, socket or device",
+            where=path,
+            remedy="write a file or folder into the row's `archive:`",
+        )
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise _not_copied(path, error) from error
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sorted, without litter and our own record."""
-    for top, below, names in os.walk(folder):
-        below.sort()
-        for name in sorted(names):
-            if name != PROVENANCE and not is_litter(PurePosixPath(name)):
-                yield Path(top, name)
+    """Files below a folder, without litter and our own record."""
+    return (path for path in files_below(folder) if path.name != PROVENANCE)
 
 
 def _place(path: Path, folder: Path) -> None:
@@ -98,9 +110,24 @@ def _place(path: Path, folder: Path) -> None:
 
 def _copy(file: Path, target: Path) -> None:
     """Copy a file. A hard link would let DVC write-protect the user's own file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise FileExistsError
+        shutil.copyfile(file, target)
+    except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
             f"{target.name} comes from two archives", where=file, remedy="remove one of the two"
-        )
-    shutil.copyfile(file, target)
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _not_copied(file, error) from error
+
+
+def _not_copied(file: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot be copied ({error.strerror})",
+        where=file,
+        remedy="give yourself leave to read it, and it a shorter path if that is too long",
+    )

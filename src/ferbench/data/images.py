@@ -1,35 +1,41 @@
 """Images of unknown origin, opened strictly: a file decodes as a whole, or it is told why not.
 
-Pillow decodes, because it raises where OpenCV returns a grey remainder. Orientation tags are not
+Pillow decodes, because it raises where OpenCV returns a grey remainder. It reads the formats of
+`ferbench.data.decoding.FORMATS` only, and it runs in processes of its own: a file that hangs or
+crashes a decoder is an image that cannot be used, and nothing worse. Orientation tags are not
 applied: boxes are given in the pixels as they are stored.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import atexit
+import json
 import os
+import signal
+import subprocess
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from ferbench.files import md5_file
+from ferbench.data.decoding import READY
 
-__all__ = ["Checked", "check_image", "check_images", "decode"]
+__all__ = ["LIMIT_S", "Checked", "Header", "check_image", "check_images", "decode", "read_header"]
 
-MAX_PIXELS = 50_000_000
-# Below this many images a pool of processes costs more than it saves.
+# Wall-clock seconds for one file. The largest image that is taken decodes in about one.
+LIMIT_S = 60.0
+# Below this many images more processes cost more than they save.
 _POOL_FROM = 2_000
-_CHUNK = 128
+# -P: no module of the working folder gets in the way.
+_COMMAND = (sys.executable, "-P", "-m", "ferbench.data.decoding")
 
 
 @dataclass(frozen=True)
@@ -49,23 +55,29 @@ class Checked:
     channels: int
 
 
-class _UnusableError(Exception):
-    """An image that cannot be used; the message is the reason."""
+@dataclass(frozen=True)
+class Header:
+    """How an image is stored.
+
+    Args:
+        format: Pillow's name of the file format.
+        mode: Pillow's name of the pixel format.
+        transparent: whether some pixel may be.
+        frames: number of pictures.
+        orientation: EXIF's number; 1 is upright.
+    """
+
+    format: str
+    mode: str
+    transparent: bool
+    frames: int
+    orientation: int
 
 
 def check_image(path: Path, min_side_px: int) -> Checked | str:
-    """What a file holds, or the reason why it is no usable image."""
-    try:
-        # Pillow warns of large images, which are checked here, and of tags, which are not read.
-        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
-            width, height = image.size
-            if min(width, height) < min_side_px:
-                raise _UnusableError(f"{width}x{height} px, a side is below {min_side_px} px")
-            image.load()
-            channels = 1 if _is_grey(image) else 3
-        return Checked(md5_file(path), width, height, channels)
-    except _UnusableError as reason:
-        return str(reason)
+    """What a file holds, or the reason why it is no usable image; safe to call in threads."""
+    answer, _ = _ask("check", path, min_side_px)
+    return answer["reason"] if "reason" in answer else Checked(**answer)
 
 
 def check_images(
@@ -76,18 +88,15 @@ def check_images(
     Args:
         paths: of the files.
         min_side_px: smallest side that counts as usable.
-        workers: processes; None takes one a core, and none for few images.
+        workers: decoding processes; None takes one a core, and one for few images.
     """
-    check = partial(check_image, min_side_px=min_side_px)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if len(paths) >= _POOL_FROM else 1
-    bar = partial(tqdm, total=len(paths), desc="check", unit=" images", file=sys.stderr)
-    if workers <= 1:
-        return list(bar(map(check, paths), disable=None))
-    # Fresh processes: a fork of a process that has threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(bar(pool.map(check, paths, chunksize=_CHUNK), disable=None))
+    check = partial(check_image, min_side_px=min_side_px)
+    # A thread waits for each decoding process.
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        bar = partial(tqdm, total=len(paths), desc="check", unit=" images", file=sys.stderr)
+        return list(bar(pool.map(check, paths), disable=None))
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -99,56 +108,125 @@ def decode(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no readable image.
+        ValueError: the file is no readable image, or takes longer than `LIMIT_S`.
     """
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
-        with _opened(path) as image:
-            pixels = np.asarray(_plain(image))
-    except _UnusableError as reason:
-        raise ValueError(f"{path}: {reason}") from reason
-    return pixels.reshape(*pixels.shape[:2], -1)
+    answer, pixels = _ask("decode", path)
+    if pixels is None:
+        raise _error(path, answer["reason"])
+    return pixels
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file of a size that is safe to decode; all that is wrong is `_UnusableError`."""
-    if not path.is_file():
-        raise _UnusableError("absent")
-    if path.stat().st_size == 0:
-        raise _UnusableError("empty file")
+def read_header(path: Path) -> Header:
+    """How an image file is stored, without its pixels; safe to call in threads.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no readable image, or takes longer than `LIMIT_S`.
+    """
+    answer, _ = _ask("header", path)
+    if "reason" in answer:
+        raise _error(path, answer["reason"])
+    return Header(**answer)
+
+
+def _error(path: Path, reason: str) -> Exception:
+    return FileNotFoundError(path) if reason == "absent" else ValueError(f"{path}: {reason}")
+
+
+Answer = tuple[dict[str, Any], NDArray[np.uint8] | None]
+
+
+class _Decoder:
+    """A running `ferbench.data.decoding`."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            number = theirs.fileno()
+            self._process = subprocess.Popen(
+                [*_COMMAND, str(number)],
+                pass_fds=[number],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # The packages that are found here, however they came to be.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        try:
+            started = self._connection.recv_bytes() == READY
+        except (EOFError, ConnectionError):
+            started = False
+        if not started:
+            self.stop()
+            raise RuntimeError("the image decoder does not start; its own error stands above")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it waits for a request."""
+        return self._process.poll() is None
+
+    def ask(self, request: bytes) -> Answer:
+        """What it answers; if it ends instead, the reason for that."""
+        try:
+            self._connection.send_bytes(request)
+            answer = json.loads(self._connection.recv_bytes())
+            if "shape" not in answer:
+                return answer, None
+            pixels = np.empty(answer["shape"], np.uint8)
+            self._connection.recv_bytes_into(pixels.data.cast("B"))
+        except (EOFError, ConnectionError):
+            return {"reason": _last_words(self._process.wait())}, None
+        return answer, pixels
+
+    def stop(self) -> None:
+        """End it, whatever it does."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _last_words(status: int) -> str:
+    """The reason that an exit status stands for."""
+    if status == -signal.SIGALRM:
+        return f"not decoded within {LIMIT_S:g} s"
+    if status < 0:
+        return f"crashes the decoder ({signal.Signals(-status).name})"
+    raise RuntimeError(f"the image decoder ended with status {status}; its own error stands above")
+
+
+# Decoders without a request, by the process that started them: a fork has to start its own.
+_idle: dict[int, list[_Decoder]] = {}
+
+
+def _ask(task: str, path: Path, min_side_px: int = 1) -> Answer:
+    """Have a decoder of this process do a task; there are as many as threads that ask at once."""
+    request = {"task": task, "path": str(path), "min_side_px": min_side_px, "limit_s": LIMIT_S}
+    decoder = _take()
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _UnusableError(f"{image.width}x{image.height} px, more than {MAX_PIXELS}")
-            yield image
-    except _UnusableError:
+        answer = decoder.ask(json.dumps(request).encode())
+    except BaseException:
+        # Interrupted: what it answers later would be taken for the answer to another request.
+        decoder.stop()
         raise
-    # Once ultralytics is imported, Pillow asks for one more plug-in before it gives up.
-    except (UnidentifiedImageError, ImportError) as error:
-        raise _UnusableError("no image of a known format") from error
-    except Image.DecompressionBombError as error:
-        raise _UnusableError(f"more than {MAX_PIXELS} pixels") from error
-    # A hostile or broken file makes decoders raise almost anything.
-    except Exception as error:
-        raise _UnusableError(f"cannot be decoded: {error}") from error
+    if decoder.alive:
+        _idle[os.getpid()].append(decoder)
+    else:
+        decoder.stop()
+    return answer
 
 
-def _is_grey(image: Image.Image) -> bool:
-    if image.mode in ("P", "PA"):
-        palette = np.reshape(image.getpalette() or [], (-1, 3))
-        return bool((palette == palette[:, :1]).all())
-    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+def _take() -> _Decoder:
+    idle = _idle.setdefault(os.getpid(), [])
+    while True:
+        try:
+            decoder = idle.pop()
+        except IndexError:
+            return _Decoder()
+        if decoder.alive:
+            return decoder
+        decoder.stop()
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
-    plain = "L" if _is_grey(image) else "RGB"
-    if not image.has_transparency_data:
-        return image.convert(plain)
-    seen = image.convert("RGBA")
-    white = Image.new("RGBA", seen.size, "white")
-    return Image.alpha_composite(white, seen).convert(plain)
+@atexit.register
+def _stop_idle() -> None:
+    for decoder in _idle.pop(os.getpid(), []):
+        decoder.stop()

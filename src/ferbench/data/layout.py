@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ferbench.data.archives import is_litter
+from ferbench.data.walk import files_below, folders_in
 from ferbench.emotions import EMOTIONS, normalise
 from ferbench.errors import InputError, unknown
 
-__all__ = ["SUFFIXES", "emotion_of", "find_folder", "folders", "image_ids", "images", "read_lines"]
+__all__ = [
+    "SUFFIXES",
+    "emotion_of",
+    "find_files",
+    "find_folder",
+    "folders",
+    "image_ids",
+    "images",
+    "read_lines",
+]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm")
+# File systems take 255 bytes; sources put words before ids, and stages suffixes behind them.
+_LONGEST = 180
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 
 
 def folders(folder: Path) -> list[Path]:
     """Folders directly in a folder, sorted by name, without hidden ones and litter."""
-    found = (p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
-    return sorted(found, key=lambda p: p.name)
+    return [path for path in folders_in(folder) if path.name[0] not in "._"]
 
 
 def images(folder: Path) -> list[Path]:
-    """Files below a folder that are named like images, sorted by path."""
+    """Files below a folder that are named like images, sorted by path; none without the folder."""
+    if not folder.is_dir():
+        return []
     return sorted(
-        (
-            Path(top, name)
-            for top, _, names in os.walk(folder)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not is_litter(PurePosixPath(name))
-        ),
+        (path for path in files_below(folder) if path.name.lower().endswith(SUFFIXES)),
         key=lambda p: p.relative_to(folder).as_posix(),
     )
+
+
+def find_files(root: Path, tail: str) -> list[Path]:
+    """Files at or below `root` whose path ends with the names in `tail`, sorted by path."""
+    names = tuple(tail.split("/"))
+    return sorted(path for path in files_below(root) if path.parts[-len(names) :] == names)
 
 
 def _levels(root: Path) -> Iterator[Path]:
@@ -79,7 +91,7 @@ def image_ids(names: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Names as ids that are safe as file names and differ from one another.
 
     Names that would become one id all get a piece of their path's digest, so no id depends on their
-    order.
+    order. So do names that are too long for a file, of which the end is kept.
 
     Args:
         names: what the ids shall be like.
@@ -91,7 +103,9 @@ def image_ids(names: Sequence[str], paths: Sequence[str]) -> list[str]:
     plain = [_UNSAFE.sub("_", name) for name in names]
     times = Counter(plain)
     return [
-        f"{safe}_{hashlib.sha256(path.encode()).hexdigest()[:8]}" if times[safe] > 1 else safe
+        f"{safe[-_LONGEST:]}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+        if times[safe] > 1 or len(safe) > _LONGEST
+        else safe
         for safe, path in zip(plain, paths, strict=True)
     ]
 
@@ -100,7 +114,7 @@ def read_lines(path: Path) -> list[str]:
     """Lines of a text file.
 
     Raises:
-        InputError: the file is absent or is no UTF-8 text.
+        InputError: the file is absent, cannot be read or is no UTF-8 text.
     """
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
@@ -108,3 +122,7 @@ def read_lines(path: Path) -> list[str]:
         raise InputError("absent", where=path, remedy="fetch the data set again") from error
     except UnicodeDecodeError as error:
         raise InputError("no UTF-8 text", where=path, remedy="save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=path, remedy="put the text file there"
+        ) from error

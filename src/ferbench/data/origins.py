@@ -54,7 +54,7 @@ def find_archives(metadata: Metadata, archive: str | None) -> list[Path]:
             return [first]
         places = [first if first.is_dir() else first.parent, *places]
     found = {name: _look_up(name, metadata, places) for name in metadata.archives}
-    if first and first.is_file():
+    if first and not first.is_dir():
         found[_stands_for(first, metadata)] = first
     if not found:
         raise _missing(metadata, ["the row's `archive:`"], "not set")

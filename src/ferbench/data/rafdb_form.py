@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ferbench.data.archives import extract
-from ferbench.data.layout import find_folder, folders, image_ids, images, read_lines
+from ferbench.data.layout import find_files, find_folder, folders, image_ids, images, read_lines
 from ferbench.data.source import Fault, Reading, Record, Source
 from ferbench.errors import InputError
 
@@ -33,7 +33,7 @@ class RafDB(Source):
 
     def prepare(self, root: Path) -> None:
         """Unpack the archive of aligned images inside the official archive."""
-        for archive in sorted(root.rglob("Image/aligned.zip")):
+        for archive in find_files(root, "Image/aligned.zip"):
             extract(archive, archive.parent / "aligned")
             archive.unlink()
 
@@ -52,13 +52,14 @@ class RafDB(Source):
 
     def _official(self, root: Path) -> Path | None:
         """The folder of this subset; both subsets may be in one archive."""
-        tops = [path.parents[1] for path in sorted(root.rglob(f"EmoLabel/{_LIST}"))]
+        tops = [path.parents[1] for path in find_files(root, f"EmoLabel/{_LIST}")]
         named = [top for top in tops if top.name == self.SUBSET]
         return next(iter(named or tops), None)
 
     def _read_list(self, root: Path, top: Path) -> Reading:
         reading = Reading()
-        seen: set[str] = set()
+        listed: dict[str, tuple[str, str]] = {}
+        present = {place: {path.name for path in images(top / place)} for place in _ALIGNED}
         for number, line in enumerate(read_lines(top / "EmoLabel" / _LIST), 1):
             cells = line.split()
             if not cells:
@@ -69,14 +70,17 @@ class RafDB(Source):
                 continue
             emotion = self._emotion(cells[1], f"{top / 'EmoLabel' / _LIST}, row {number}")
             stem = Path(cells[0]).stem
-            path = _aligned(top, stem)
-            name = path.relative_to(root).as_posix()
-            if stem in seen or not path.is_file():
-                why = "listed twice" if stem in seen else "absent"
+            file = f"{stem}_aligned.jpg"
+            place = next((place for place in _ALIGNED if file in present[place]), None)
+            name = (top / (place or _ALIGNED[0]) / file).relative_to(root).as_posix()
+            if stem in listed or place is None:
+                why = "listed twice" if stem in listed else "absent"
                 reading.faults.append(Fault(name, f"{where}: {why}"))
                 continue
-            seen.add(stem)
-            reading.records.append(Record(stem, name, emotion, source_split=_split(stem)))
+            listed[stem] = name, emotion
+        ids = image_ids(list(listed), [name for name, _ in listed.values()])
+        for (stem, (name, emotion)), image_id in zip(listed.items(), ids, strict=True):
+            reading.records.append(Record(image_id, name, emotion, source_split=_split(stem)))
         return reading
 
     def _read_folders(self, root: Path, top: Path) -> Reading:
@@ -94,8 +98,8 @@ class RafDB(Source):
         return reading
 
     def _emotion(self, label: str, where: object) -> str:
-        if label.isdecimal() and 1 <= int(label) <= len(self.LABELS):
-            return self.LABELS[int(label) - 1]
+        if label in (known := [str(i) for i in range(1, len(self.LABELS) + 1)]):
+            return self.LABELS[known.index(label)]
         raise InputError(
             f"label {label} is none of 1 to {len(self.LABELS)}",
             where=where,
@@ -103,11 +107,6 @@ class RafDB(Source):
             + ", ".join(f"{i} {emotion}" for i, emotion in enumerate(self.LABELS, 1))
             + "; the basic and the compound subset are two sources",
         )
-
-
-def _aligned(top: Path, stem: str) -> Path:
-    paths = [top / folder / f"{stem}_aligned.jpg" for folder in _ALIGNED]
-    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _split(stem: str) -> str | None:

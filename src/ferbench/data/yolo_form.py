@@ -9,6 +9,7 @@ relative to folders that do not exist.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,12 +18,15 @@ import yaml
 
 from ferbench.data.layout import emotion_of, find_folder, image_ids, images, read_lines
 from ferbench.data.source import Box, Fault, Reading, Record, Source
+from ferbench.data.walk import files_below
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
 
 __all__ = ["YoloForm"]
 
 _DESCRIPTIONS = ("data.yaml", "dataset.yaml", "data.yml")
+_LARGEST_DESCRIPTION = 1 << 18  # bytes; a thousand class names take some 20,000
+_DEEPEST = 8
 _SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
@@ -56,6 +60,37 @@ class YoloForm(Source):
         return reading
 
 
+class _PlainYAML(yaml.SafeLoader):
+    """YAML of bounded depth, without aliases and without a key that is given twice.
+
+    A few lines of aliases stand for billions of values, and deep nesting ends Python's stack.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias", mark)
+        if self._depth == _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, "too deep", mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, times in keys.items() if times > 1]:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {twice[0]!r} is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep=deep)
+
+
 def _description(root: Path) -> tuple[Path, Path]:
     for name in _DESCRIPTIONS:
         if top := find_folder(root, [name]):
@@ -67,12 +102,21 @@ def _description(root: Path) -> tuple[Path, Path]:
 
 def _names(description: Path) -> list[str]:
     """Class words by number."""
+    if description.is_file() and description.stat().st_size > _LARGEST_DESCRIPTION:
+        raise InputError(
+            f"has more than {_LARGEST_DESCRIPTION} bytes",
+            where=description,
+            remedy="leave only the class names in it, as `names: [happy, sad]`",
+        )
     try:
-        tree = yaml.safe_load("\n".join(read_lines(description)))
-    except yaml.YAMLError as error:
-        raise InputError(f"no valid YAML: {error}", where=description) from error
+        tree = yaml.load("\n".join(read_lines(description)), Loader=_PlainYAML)
+    # Numbers and dates that are none are errors of Python's own types.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"no valid YAML: {error}", where=description, remedy="mend the line named"
+        ) from error
     names = tree.get("names") if isinstance(tree, dict) else None
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise InputError(
@@ -103,7 +147,8 @@ def _pairs(
         for path in images(pictures)
     ]
     taken = {label for _, label, _ in pairs}
-    found = sorted(path for path in labels.rglob("*.txt") if path.name != "classes.txt")
+    texts = sorted(files_below(labels)) if labels.is_dir() else []
+    found = [path for path in texts if path.suffix == ".txt" and path.name != "classes.txt"]
     reading.counts["label_files"] += len(found)
     reading.faults += [
         Fault(path.relative_to(root).as_posix(), "no label file")
@@ -123,7 +168,12 @@ def _read_image(
 ) -> None:
     """Append the image's record, or say why there is none."""
     path, image_id, split = image
-    rows = [(number, line.split()) for number, line in enumerate(read_lines(label), 1)]
+    try:
+        rows = [(number, line.split()) for number, line in enumerate(read_lines(label), 1)]
+    except InputError as error:
+        name = label.relative_to(root).as_posix()
+        reading.faults.append(Fault(path, f"{name}: {error.what}"))
+        return
     faces: list[Box] = []
     faults: list[Fault] = []
     for number, cells in rows:

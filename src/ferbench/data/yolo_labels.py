@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import yaml
 from PIL import Image
 from tqdm import tqdm
 
-from ferbench.data.images import decode
+from ferbench.data.images import decode, read_header
 from ferbench.data.split import SIDES
 from ferbench.errors import InputError
 from ferbench.files import fresh_folder
@@ -28,7 +27,6 @@ __all__ = ["boxes_of", "write_yolo"]
 
 # Formats that OpenCV and Pillow agree upon, JPEG up to rounding; all else is written anew as PNG.
 READABLE = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "BMP": (".bmp",), "WEBP": (".webp",)}
-ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 END_OF_JPEG = b"\xff\xd9"
 
 
@@ -122,21 +120,18 @@ def _place_image(source: Path, target: Path) -> None:
 def _taken_as_it_is(source: Path) -> bool:
     """Whether ultralytics sees what `decode` gives and leaves the file alone."""
     try:
-        # Only the header is read: odd tags in it are none of our business here.
-        with warnings.catch_warnings(action="ignore"), Image.open(source) as image:
-            suffixes = READABLE.get(image.format or "", ())
-            plain = (
-                image.mode in ("L", "RGB")
-                and not image.has_transparency_data
-                and getattr(image, "n_frames", 1) == 1
-                and image.getexif().get(ORIENTATION, 1) == 1
-            )
-            jpeg = image.format == "JPEG"
-    except FileNotFoundError:
-        raise
-    # A broken header makes Pillow raise almost anything; `decode` then tells the reason.
-    except Exception:
+        header = read_header(source)
+    except ValueError:
+        # `decode` tells the reason.
         return False
+    plain = (
+        header.mode in ("L", "RGB")
+        and not header.transparent
+        and header.frames == 1
+        and header.orientation == 1
+    )
+    jpeg = header.format == "JPEG"
+    suffixes = READABLE.get(header.format, ())
     return plain and source.suffix.lower() in suffixes and not (jpeg and not _whole_jpeg(source))
 
 

@@ -111,3 +111,38 @@ def test_label_file_without_frames_is_a_fault(tmp_path: Path, draw: Draw) -> Non
     assert [fault.reason for fault in CKPlus().read(tmp_path).faults] == [
         "its sequence has no frames"
     ]
+
+
+def test_second_file_of_a_frame_is_excluded_and_no_frame_more(tmp_path: Path, draw: Draw) -> None:
+    _tree(tmp_path, draw, {"S005/001": "3.0"})
+    folder = tmp_path / "cohn-kanade-images/S005/001"
+    for frame in (4, 5):
+        draw(folder / f"S005_001_{frame:08d}.jpg")
+    reading = CKPlus().read(tmp_path)
+    assert [Path(record.path).name for record in reading.records] == [
+        f"S005_001_{frame:08d}.png" for frame in (3, 4, 5)
+    ]
+    assert [(Path(f.path).name, f.reason) for f in reading.excluded] == [
+        (f"S005_001_{frame:08d}.jpg", f"the same frame as S005_001_{frame:08d}.png")
+        for frame in (4, 5)
+    ]
+
+
+def test_first_frame_of_a_short_sequence_has_one_label(tmp_path: Path, draw: Draw) -> None:
+    _tree(tmp_path, draw, {"S005/001": "3.0"})
+    for frame in (1, 2):
+        (tmp_path / f"cohn-kanade-images/S005/001/S005_001_{frame:08d}.png").unlink()
+    records = CKPlus({"frames": "with_neutral"}).read(tmp_path).records
+    assert [record.emotion for record in records] == ["disgust"] * 3
+    assert len({record.image_id for record in records}) == 3
+
+
+def test_label_file_that_is_no_text_takes_out_its_sequence_alone(
+    tmp_path: Path, draw: Draw
+) -> None:
+    _tree(tmp_path, draw, {"S005/001": "3.0", "S005/002": "1.0"})
+    (bad,) = (tmp_path / "Emotion/S005/002").iterdir()
+    bad.write_bytes(b"\xff\xfe1")
+    reading = CKPlus().read(tmp_path)
+    assert {record.sequence for record in reading.records} == {"S005_001"}
+    assert [fault.reason for fault in reading.faults] == ["no code from 0 to 7"]

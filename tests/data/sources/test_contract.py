@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+import ferbench
 from ferbench import plugins
 from ferbench.data.source import Source
 from ferbench.emotions import in_order
@@ -58,3 +60,19 @@ def test_option_of_another_type_is_refused(name: str) -> None:
         if default is not None:
             with pytest.raises(InputError, match=f"options: {key}: must be "):
                 source({key: ["a list"]})
+
+
+def test_every_error_about_data_has_a_remedy() -> None:
+    calls = [
+        (path.name, node)
+        for path in sorted((Path(ferbench.__file__).parent / "data").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InputError"
+    ]
+    without = [
+        f"{name}:{node.lineno}"
+        for name, node in calls
+        if "remedy" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert len(calls) > 30
+    assert without == []

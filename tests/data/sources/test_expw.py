@@ -80,3 +80,17 @@ def test_absent_scene_names_its_row_and_scene_without_face_is_excluded(
         ("image/origin/c.jpg", "absent, listed in label.lst, row 2")
     ]
     assert [fault.path for fault in reading.excluded] == ["image/origin/b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.jpg", "x/a.jpg", "..", "n" * 300 + ".jpg"])
+def test_listed_path_is_a_fault_and_not_followed(tmp_path: Path, draw: Draw, name: str) -> None:
+    _scenes(tmp_path, draw, "a", "a.jpg 0 1 1 50 50 90 0", f"{name} 0 1 1 50 50 90 0")
+    draw(tmp_path / "image/a.jpg")
+    draw(tmp_path / "image/origin/x/a.jpg")
+    reading = ExpW().read(tmp_path)
+    assert [record.path for record in reading.records] == ["image/origin/a.jpg"]
+    deeper, listed = sorted(reading.faults, key=lambda fault: "row 2" in fault.reason)
+    assert deeper.path == "image/origin/x/a.jpg"
+    absent = name == ".." or len(name) > 255
+    assert listed.reason.startswith("absent") is absent
+    assert listed.reason.endswith("is no file name") is not absent

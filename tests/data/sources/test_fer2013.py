@@ -93,7 +93,7 @@ def test_table_becomes_images_bit_by_bit(
     [
         (f"0,{_text(PIXELS[1][:-1])},Training", "2303 pixels"),
         (f"0,{_text(PIXELS[1])} 256,Training", ""),
-        ("0,a b c,Training", "invalid literal"),
+        ("0,a b c,Training", "no whole number"),
         (f"7,{_text(PIXELS[1])},Training", "emotion '7'"),
         (f"0,{_text(PIXELS[1])},Test", "Usage 'Test'"),
         ("0", "Usage ''"),
@@ -114,3 +114,18 @@ def test_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text("emotion,pixels\n")
     with pytest.raises(InputError, match="no column Usage"):
         Fer2013().prepare(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["emotion,pixel,Usage\n", "\xff\xfe\x00", ""])
+def test_table_that_cannot_be_read_is_refused_with_a_remedy(tmp_path: Path, text: str) -> None:
+    (tmp_path / "fer2013.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"fer2013\.csv") as caught:
+        Fer2013().prepare(tmp_path)
+    assert caught.value.remedy
+
+
+def test_folder_named_like_the_table_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").mkdir()
+    Fer2013().prepare(tmp_path)
+    with pytest.raises(InputError, match="neither train"):
+        Fer2013().read(tmp_path)

@@ -133,3 +133,10 @@ def test_missing_labels_and_columns_are_told(tmp_path: Path, draw: Draw) -> None
     (tmp_path / "ferplus_labels.csv").write_text("file,neutral\n")
     with pytest.raises(InputError, match="no column happiness"):
         FerPlus().read(tmp_path)
+
+
+@pytest.mark.parametrize("vote", ["9" * 5000, "40000"])
+def test_vote_that_no_table_holds_is_a_fault(tmp_path: Path, draw: Draw, vote: str) -> None:
+    reading = _read(tmp_path, draw, {"1": f"{vote},0,0,0,0,0,0,0,0,0", "2": "9,0,0,0,1,0,0,0,0,0"})
+    assert [record.image_id for record in reading.records] == ["train_angry_Training_2"]
+    assert [fault.reason for fault in reading.faults] == ["a vote is no whole number below 10000"]

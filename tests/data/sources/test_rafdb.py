@@ -113,3 +113,18 @@ def test_re_uploads_have_a_folder_per_label(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "DATASET/train/happy/train_00003_aligned.jpg")
     with pytest.raises(InputError, match="label happy is none of 1 to 7"):
         RafDBBasic().read(tmp_path)
+
+
+def test_rows_of_odd_names_and_labels_are_told(tmp_path: Path, draw: Draw) -> None:
+    _official(tmp_path, draw, {"train_00001": 7, "test-a": 1, "test_a": 2})
+    table = tmp_path / "EmoLabel/list_patition_label.txt"
+    table.write_text(table.read_text() + f"{'n' * 300}.jpg 1\n")
+    reading = RafDBBasic().read(tmp_path)
+    ids = [record.image_id for record in reading.records]
+    assert ids[0] == "train_00001"
+    assert len(set(ids)) == 3
+    assert all("-" not in image_id for image_id in ids)
+    assert [fault.reason for fault in reading.faults] == [f"{table.name}, row 4: absent"]
+    table.write_text(f"train_00001.jpg {'9' * 5000}\n")
+    with pytest.raises(InputError, match="none of 1 to 7"):
+        RafDBBasic().read(tmp_path)

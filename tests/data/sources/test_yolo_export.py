@@ -142,6 +142,15 @@ def test_unknown_class_word_is_refused_and_can_be_renamed(export: Callable[..., 
         ("names: []\n", "no list of class words"),
         ("names: {0: happy, 2: sad}\n", "no list of class words"),
         ("names: [happy\n", "no valid YAML"),
+        ("names: {0: happy, x: sad}\n", "no list of class words"),
+        ("names: {0: happy, 0: sad}\n", "'0' is given twice"),
+        ("names: [happy]\nnames: [sad]\n", "'names' is given twice"),
+        ("a: &a [happy, sad]\nnames: *a\n", "an alias"),
+        ("names: " + "[" * 5000 + "]" * 5000, "too deep"),
+        ("names:\n" + "\n".join(" " * i + "- a:" for i in range(500)), "no valid YAML"),
+        ("names: 2024-13-45\n", "no valid YAML"),
+        ("names: " + "9" * 5000, "no valid YAML"),
+        ("names: [happy]\n#" + "x" * 300_000, "has more than 262144 bytes"),
     ],
 )
 def test_description_without_names_is_refused(
@@ -169,3 +178,21 @@ def test_lld_is_read_in_the_same_form(export: Callable[..., Path]) -> None:
     root = export({"train/a": "0 0.5 0.5 1 1"})
     assert LLD().read(root).records == _read(root).records
     assert "fear" not in LLD.METADATA.emotions
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_is_unfolded(export: Callable[..., Path]) -> None:
+    lines = ["a0: &a0 [happy, happy]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    with pytest.raises(InputError, match="an alias") as caught:
+        _read(export({"train/a": "0 0.5 0.5 1 1"}, "\n".join([*lines, "names: *a11\n"])))
+    assert caught.value.remedy
+
+
+def test_label_file_that_is_no_text_takes_its_image_out(export: Callable[..., Path]) -> None:
+    root = export({"train/a": "0 0.5 0.5 1 1", "train/b": "0 0.5 0.5 1 1"})
+    (root / "train/labels/a.txt").write_bytes(b"\xff\xfe0")
+    reading = _read(root)
+    assert [record.image_id for record in reading.records] == ["train_b"]
+    assert [(f.path, f.reason) for f in reading.faults] == [
+        ("train/images/a.jpg", "train/labels/a.txt: no UTF-8 text")
+    ]

@@ -22,6 +22,7 @@ from ferbench.data.layout import (
     read_lines,
 )
 from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.data.walk import files_below
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
 
@@ -72,28 +73,53 @@ class CKPlus(Source):
         reading = Reading(emotions=self.METADATA.emotions)
         if self.options["frames"] == "with_neutral":
             reading.emotions = tuple(in_order(["neutral", *reading.emotions]))
-        for label in sorted((tree / "Emotion").glob("S*/*/*_emotion.txt")):
+        listed: list[tuple[Path, str, str]] = []
+        for label in _labels(tree / "Emotion"):
             person, sequence = label.parts[-3:-1]
             emotion = _code(label)
-            frames = images(tree / "cohn-kanade-images" / person / sequence)
+            frames = _frames(tree / "cohn-kanade-images" / person / sequence, root, reading)
             if emotion is None or not frames:
                 why = "its sequence has no frames" if emotion else "no code from 0 to 7"
                 reading.faults.append(Fault(label.relative_to(root).as_posix(), why))
                 continue
             chosen = [(frame, emotion) for frame in frames[-_FRAMES[self.options["frames"]] :]]
             if self.options["frames"] == "with_neutral":
-                chosen.insert(0, (frames[0], "neutral"))
-            reading.records += [
-                Record(
-                    image_id=frame.stem,
-                    path=frame.relative_to(root).as_posix(),
-                    emotion=word,
-                    person=person,
-                    sequence=f"{person}_{sequence}",
-                )
-                for frame, word in chosen
-            ]
+                # Of a short sequence the first frame is one of the last three.
+                chosen[:0] = [(frames[0], "neutral")] if frames[0] != chosen[0][0] else []
+            place = f"{person}/{sequence}"
+            listed += [(frame, word, place) for frame, word in chosen]
+        names = [frame.relative_to(root).as_posix() for frame, _, _ in listed]
+        ids = image_ids([frame.stem for frame, _, _ in listed], names)
+        for (_, emotion, place), name, image_id in zip(listed, names, ids, strict=True):
+            person, sequence = place.split("/")
+            reading.records.append(
+                Record(image_id, name, emotion, person, sequence=f"{person}_{sequence}")
+            )
         return reading
+
+
+def _labels(folder: Path) -> list[Path]:
+    """Label files `S005/001/*_emotion.txt`, sorted."""
+    found = (path.relative_to(folder) for path in files_below(folder))
+    return sorted(
+        folder / path
+        for path in found
+        if len(path.parts) == 3 and path.parts[0][0] == "S" and path.name.endswith("_emotion.txt")
+    )
+
+
+def _frames(folder: Path, root: Path, reading: Reading) -> list[Path]:
+    """Frames of a sequence in their order; a second file of a frame is excluded.
+
+    PNG is the form that the owners give out, so a copy in another one is not a frame more.
+    """
+    frames: dict[Path, Path] = {}
+    for path in sorted(images(folder), key=lambda path: (path.suffix.lower() != ".png", path)):
+        first = frames.setdefault(path.with_suffix(""), path)
+        if first != path:
+            name = path.relative_to(root).as_posix()
+            reading.excluded.append(Fault(name, f"the same frame as {first.name}"))
+    return [frames[name] for name in sorted(frames)]
 
 
 def _code(label: Path) -> str | None:
@@ -101,7 +127,7 @@ def _code(label: Path) -> str | None:
     try:
         code = float(" ".join(read_lines(label)))
         return _CODES[int(code)] if code in range(len(_CODES)) else None
-    except ValueError:
+    except (InputError, ValueError):
         return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from ferbench.data.layout import find_folder, image_ids, images, read_lines
@@ -57,11 +57,18 @@ class ExpW(Source):
         reading = Reading()
         faces, bad = _rows(top / _LABELS)
         folder = top / "image" / "origin"
-        present = {path.name for path in images(folder) if path.parent == folder}
+        found = images(folder)
+        present = {path.name for path in found if path.parent == folder}
+        reading.faults += [
+            Fault(path.relative_to(root).as_posix(), "below image/origin/, where no row names it")
+            for path in found
+            if path.parent != folder
+        ]
         names = sorted(faces.keys() | bad.keys() | present)
         ids = image_ids([Path(name).stem for name in names], names)
         for name, image_id in zip(names, ids, strict=True):
-            path = (folder / name).relative_to(root).as_posix()
+            # A name out of the list may be any text: a path of its own must not be followed.
+            path = f"{folder.relative_to(root).as_posix()}/{name}"
             if name in bad:
                 reading.faults.append(Fault(path, bad[name]))
             elif name not in present:
@@ -109,6 +116,8 @@ def _box(cells: list[str]) -> tuple[float, Box]:
     """
     if len(cells) != 8:
         raise ValueError(f"{len(cells)} columns, not 8")
+    if PurePosixPath(cells[0]).name != cells[0]:
+        raise ValueError(f"{cells[0]} is no file name")
     try:
         top, left, right, bottom, confidence = (float(cell) for cell in cells[2:7])
     except ValueError:

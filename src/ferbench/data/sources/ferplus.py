@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ferbench.data.fer2013_form import FerImage, images_from_table, list_images, rejected_rows
+from ferbench.data.layout import find_files
 from ferbench.data.source import Fault, Metadata, Reading, Record, Source
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError, unknown
@@ -22,6 +23,8 @@ __all__ = ["FerPlus"]
 # `BASIC` is FER+'s own order; the last two columns are no emotions.
 _VOTES = (*BASIC, "unknown", "NF")
 _TABLES = ("ferplus_labels.csv", "fer2013new.csv")
+# Of a number of votes; ten raters are the rule.
+_DIGITS = 4
 _MODES = ("plurality", "majority")
 
 
@@ -109,7 +112,7 @@ class FerPlus(Source):
 
 
 def _table(root: Path) -> Path:
-    found = [path for name in _TABLES for path in sorted(root.rglob(name))]
+    found = [path for name in _TABLES for path in find_files(root, name)]
     if not found:
         raise InputError(f"no {' or '.join(_TABLES)}", where=root, remedy=FerPlus.METADATA.steps)
     return found[0]
@@ -131,17 +134,22 @@ def _votes(table: Path, listed: list[FerImage], reading: Reading) -> dict[str, t
                 remedy="put fer2013.csv beside it, or use ferplus_labels.csv",
             )
         place = row.get("fer2013_row", str(number))
-        image_id = by_row.get(int(place)) if by_row and place.isdecimal() else None
+        image_id = by_row.get(int(place)) if by_row and _is_count(place, 9) else None
         image_id = image_id or by_file.get(row.get("file", ""))
         counts = [row.get(word) or "" for word in _VOTES]
         if image_id is None or image_id in votes:
             why = "listed twice" if image_id else f"{row.get('file', 'its row')} is absent"
             reading.faults.append(Fault(where, why))
-        elif not all(count.isdecimal() for count in counts):
-            reading.faults.append(Fault(where, "a vote is no whole number"))
+        elif not all(_is_count(count, _DIGITS) for count in counts):
+            reading.faults.append(Fault(where, f"a vote is no whole number below {10**_DIGITS}"))
         else:
             votes[image_id] = tuple(map(int, counts))
     return votes
+
+
+def _is_count(text: str, digits: int) -> bool:
+    # Python refuses to read numbers of thousands of digits.
+    return text.isdecimal() and len(text) <= digits
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -149,7 +157,15 @@ def _rows(table: Path) -> list[dict[str, str]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if missing := [word for word in _VOTES if word not in (rows.fieldnames or ())]:
-                raise InputError(f"no column {', '.join(missing)}", where=table)
+                raise InputError(
+                    f"no column {', '.join(missing)}",
+                    where=table,
+                    remedy=f"put FER+'s own {' or '.join(_TABLES)} there",
+                )
             return list(rows)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"no readable table: {error}", where=table) from error
+        raise InputError(
+            f"no readable table: {error}",
+            where=table,
+            remedy="get it again, and save it as UTF-8 with commas if you have edited it",
+        ) from error

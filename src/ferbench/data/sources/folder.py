@@ -108,7 +108,9 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
         raise InputError(
-            f"no regular expression: {error}", where="options: person_pattern"
+            f"no regular expression: {error}",
+            where="options: person_pattern",
+            remedy="write one with one group around what says who is shown, such as '^(s[0-9]+)_'",
         ) from error
     if compiled.groups != 1:
         raise InputError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "unknown"]
+__all__ = ["InputError", "causes", "unknown"]
 
 
 class InputError(Exception):
@@ -40,3 +40,12 @@ def unknown(kind: str, word: object, known: Iterable[str], *, where: object = No
     return InputError(
         f"unknown {kind} {word!r}", where=where, remedy=f"{hint}known: {', '.join(names)}"
     )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what it was raised from or while handling, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -6,9 +6,11 @@ is written beside its place and moved over it in one step.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,15 +18,54 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ferbench.errors import causes
+
 __all__ = [
     "digest",
+    "disk_full",
     "fresh_folder",
     "md5_file",
+    "need_room",
     "read_json",
     "sha256_file",
     "whole_file",
     "write_json",
 ]
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# SQLite and PyTorch's writer of archives, which keep the number of the error to themselves.
+_FULL_WORDS = "database or disk is full|inline_container.*unexpected pos|No space left on device"
+
+
+def disk_full(error: BaseException) -> OSError | None:
+    """The full disk that an exception tells of, directly or not; None if it tells of none.
+
+    >>> disk_full(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 5 vs 1"))
+    OSError(28, 'No space left on device')
+    """
+    links = list(causes(error))
+    for link in links:
+        if isinstance(link, OSError) and link.errno in _FULL:
+            place = link.filename2 or link.filename  # of a copy, the first is what is read
+            return link if place is None else OSError(link.errno, link.strerror, str(place))
+    if any(re.search(_FULL_WORDS, str(link)) for link in links):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return None
+
+
+def need_room(folder: Path, size: int) -> None:
+    """Raise the `OSError` of a full disk before a writer begins that would not survive it.
+
+    Args:
+        folder: that will be written into.
+        size: of what will be written, in bytes.
+
+    Raises:
+        OSError: less than that is free.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 
 from ferbench.errors import InputError
+from ferbench.files import disk_full
 
 __all__ = ["run_stage", "status_of"]
 
@@ -23,10 +23,11 @@ def status_of(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        full = disk_full(error)
+        if full is None:
             raise
-        place = f" while writing {error.filename}" if error.filename else ""
+        place = f" while writing {full.filename}" if full.filename else ""
         print(
             f"error: disk full{place}\n"
             "  remedy: free some space, then start the same command again; nothing half-written "

@@ -11,14 +11,14 @@ from ferbench.cli.stage import run_stage
 from ferbench.files import write_json
 from ferbench.params import load_params
 from ferbench.serving.publish import publish_study
-from ferbench.training.tracking import store_uri
+from ferbench.training.store import shown, store_uri
 
 
 def main() -> None:
     params = load_params()
     runs = publish_study(params)
     write_json(Path("reports", params.study.name, "tracking.json"), runs)
-    print(f"{len(runs)} runs in experiment {params.study.name} of {store_uri()}")
+    print(f"{len(runs)} runs in experiment {params.study.name} of {shown(store_uri())}")
 
 
 if __name__ == "__main__":

@@ -31,23 +31,19 @@ def params() -> Params:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new store with its tables: making them takes seconds, copying them nothing."""
-    from ferbench.training import tracking
+    from ferbench.training.store import connect
 
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/runs.db")
-        patch.setattr(tracking, "CACHE", folder)
-        tracking.connect()
+        connect()
     return folder / "runs.db"
 
 
 @pytest.fixture
 def own_store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty store of the test's own, in its folder, which is the current one."""
-    from ferbench.training import tracking
-
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
-    monkeypatch.setattr(tracking, "CACHE", tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copy(empty_store, tmp_path / "runs.db"))
 

@@ -18,6 +18,13 @@ SWITCHES = {
     "YOLO_VERBOSE": "false",
     "YOLO_CONFIG_DIR": str(CACHE / "ultralytics"),
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A silent tracking server is given up after half a minute, not after a quarter of an hour.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "PGCONNECT_TIMEOUT": "8",
+    # The addresses that it prints hold the credentials of MLFLOW_TRACKING_URI.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "DVC_NO_ANALYTICS": "1",

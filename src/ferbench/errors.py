@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pickle import UnpicklingError
 
-__all__ = ["DAMAGED", "InputError", "unknown"]
+__all__ = ["DAMAGED", "InputError", "causes", "unknown"]
 
 # What torch raises when it reads a file of tensors that is damaged or something else.
 DAMAGED = (
@@ -48,3 +48,12 @@ def unknown(kind: str, word: object, known: Iterable[str], *, where: object = No
     return InputError(
         f"unknown {kind} {word!r}", where=where, remedy=f"{hint}known: {', '.join(names)}"
     )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what it was raised from or while handling, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -7,10 +7,12 @@ is removed by the next one that writes the same file; DVC ignores it until then 
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,11 +22,15 @@ from typing import Any
 
 import psutil
 
+from ferbench.errors import causes
+
 __all__ = [
     "PARTIAL",
     "digest",
+    "disk_full",
     "fresh_folder",
     "md5_file",
+    "need_room",
     "read_json",
     "sha256_file",
     "whole_file",
@@ -33,6 +39,41 @@ __all__ = [
 
 # How the names of half-written files and folders begin.
 PARTIAL = ".partial-"
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# SQLite and PyTorch's writer of archives, which keep the number of the error to themselves.
+_FULL_WORDS = "database or disk is full|inline_container.*unexpected pos|No space left on device"
+
+
+def disk_full(error: BaseException) -> OSError | None:
+    """The full disk that an exception tells of, directly or not; None if it tells of none.
+
+    >>> disk_full(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 5 vs 1"))
+    OSError(28, 'No space left on device')
+    """
+    links = list(causes(error))
+    for link in links:
+        if isinstance(link, OSError) and link.errno in _FULL:
+            place = link.filename2 or link.filename  # of a copy, the first is what is read
+            return link if place is None else OSError(link.errno, link.strerror, str(place))
+    if any(re.search(_FULL_WORDS, str(link)) for link in links):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return None
+
+
+def need_room(folder: Path, size: int) -> None:
+    """Raise the `OSError` of a full disk before a writer begins that would not survive it.
+
+    Args:
+        folder: that will be written into.
+        size: of what will be written, in bytes.
+
+    Raises:
+        OSError: less than that is free.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 from ferbench.cli import machine
 from ferbench.cli import project as checkout
 from ferbench.cli.main import main
+from ferbench.training import store
 
 Gpu = namedtuple("Gpu", "stdout")
 
@@ -103,17 +106,42 @@ def test_credentials_are_found_and_never_shown(tmp_path: Path) -> None:
     assert secret not in repr(check)
 
 
-def test_a_broken_tracking_store_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_tracking_store_is_found(tmp_path: Path, empty_store: Path) -> None:
     path = tmp_path / "mlflow.db"
     uri = f"sqlite:///{path}"
     assert checkout._tracking(uri).found.endswith("is made on first use")
+    assert not path.exists()
     path.write_bytes(b"no database" * 100)
     assert checkout._tracking(uri).state == "fail"
-    path.unlink()
+    shutil.copy(empty_store, path)
+    assert checkout._tracking(uri).found.endswith("holds 0 runs")
+
+
+def test_a_tracking_store_of_another_program_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
     database = sqlite3.connect(path)
     database.executescript("create table runs (id text); insert into runs values ('a')")
     database.close()
-    assert checkout._tracking(uri).found.endswith("holds 1 runs")
+    check = checkout._tracking(f"sqlite:///{path}")
+    assert (check.state, "schema none instead of" in check.found) == ("fail", True)
+
+
+def test_a_locked_tracking_store_is_found(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_BUSY_S", 0.1)
+    path = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("begin exclusive")
+        check = checkout._tracking(f"sqlite:///{path}")
+    assert (check.state, check.found) == ("fail", f"sqlite:///{path}: is locked by another process")
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_credentials_of_a_tracking_server_are_not_shown(scheme: str) -> None:
+    check = checkout._tracking(f"{scheme}://me:hunter2@127.0.0.1:9/runs?password=hunter2")
+    assert check.state == "fail"
+    assert "hunter2" not in repr(check)
 
 
 def test_a_tracking_server_that_is_silent_is_found() -> None:

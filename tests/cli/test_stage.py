@@ -75,6 +75,40 @@ def test_a_full_disk_is_told_whatever_writes(
     assert list(tmp_path.iterdir()) == [], "nothing half-written is left"
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        OSError(errno.ENOSPC, "full", "read.pt", None, "runs/model.pt"),
+        OSError(errno.ENOSPC, "full", "runs/model.pt"),
+    ],
+)
+def test_a_full_disk_is_told_through_what_another_library_makes_of_it(
+    capsys: pytest.CaptureFixture[str], told: OSError
+) -> None:
+    def main() -> None:
+        try:
+            raise told
+        except OSError:
+            raise RuntimeError("cannot save") from None
+
+    assert status_of(main) == 2
+    assert "disk full while writing runs/model.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "(sqlite3.OperationalError) database or disk is full",
+        "[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534",
+    ],
+)
+def test_a_full_disk_is_told_where_a_library_keeps_its_number_to_itself(
+    capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert status_of(_raising(RuntimeError(words))) == 2
+    assert "error: disk full\n" in capsys.readouterr().err
+
+
 def test_our_own_bugs_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_stage(_raising(ZeroDivisionError()))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from mlflow import MlflowClient
 from tests.tiny_study import CLASSES
 
+from ferbench.cli.stage import status_of
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
 from ferbench.params import Params
 from ferbench.serving.export import log_model, servable
-from ferbench.serving.registry import logged_model
-from ferbench.training.tracking import open_run, store_uri
+from ferbench.serving.registry import logged_model, register_version
+from ferbench.training.tracking import connect, experiment_id, open_run, store_uri
 
 
 def trained(params: Params, variant: str) -> Trained:
@@ -83,6 +89,44 @@ def test_a_logged_model_is_a_program_that_checks_its_input(params: Params, varia
     for wrong in (image.numpy().astype(np.float64), image.numpy()[:, :, :-1]):
         with pytest.raises(MlflowException):
             loaded.predict(wrong)
+
+
+@pytest.mark.usefixtures("own_store")
+def test_an_export_does_not_begin_where_its_room_is_short(
+    params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PyTorch's writer ends the process on a full disk, with no exception to catch."""
+    model = trained(params, "vgg_improved")
+    run = open_run("demo", "a", "k" * 64, {})
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
+    assert status_of(lambda: log_model(model, run.run_id) and None) == 2
+    assert f"disk full while writing {tempfile.gettempdir()}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_store")
+def test_a_model_is_logged_and_registered_once_also_after_a_kill(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, key = trained(params, "vgg_improved"), "k" * 64
+    open_run("demo", "a", key, {}).finish()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:  # between the model and the tag that names it
+        patch.setattr(MlflowClient, "set_tag", kill)
+        with pytest.raises(Killed):
+            logged_model("demo", {"run_key": key}, model)
+    uri = logged_model("demo", {"run_key": key}, model)
+    client = connect()
+    (found,) = client.search_logged_models([experiment_id(client, "demo")])
+    assert found.model_uri == uri
+    versions = {register_version("ferbench_tiny", uri, key, "a card", {}) for _ in range(2)}
+    assert versions == {"1"}
 
 
 @pytest.mark.slow

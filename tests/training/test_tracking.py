@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow.entities import ViewType
 
 from ferbench.files import write_json
 from ferbench.training import tracking
+from ferbench.training.owners import OWNER, Owner, this_process
 from ferbench.training.tracking import connect, experiment_id, find_run, open_run, open_run_of
 
 KEY = "a" * 64
@@ -156,22 +162,152 @@ def test_without_a_variable_the_store_is_the_projects_own(
     assert tracking.store_uri() == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def _open_one(start: float, number: int, done: Any) -> None:
+def _elsewhere(folder: Path, key: str, done: Any) -> None:
+    """Another checkout's process, which opens a run and lives until it is killed."""
+    folder.mkdir(exist_ok=True)
+    os.chdir(folder)
+    done.put(open_run("demo", "elsewhere", key, {"seed": 0}).run_id)
+    time.sleep(3600)
+
+
+@contextmanager
+def checkout(folder: Path, key: str = KEY) -> Iterator[tuple[Any, str]]:
+    """A process of another checkout that writes a run, and the run's id."""
+    spawn = multiprocessing.get_context("spawn")
+    done = spawn.SimpleQueue()
+    child = spawn.Process(target=_elsewhere, args=(folder, key, done))
+    child.start()
+    try:
+        yield child, done.get()
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_run_that_a_living_process_writes_is_left_alone_and_a_dead_ones_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    with checkout(tmp_path / "other") as (child, theirs):
+        ours = open_run("demo", "a", KEY, {"seed": 0})
+        assert ours.run_id != theirs
+        found, new = open_run_of(RECORD | {"mlflow_run_id": theirs}, "a")
+        assert (found.run_id, new) == (ours.run_id, False)
+        ours.finish()
+        status = {run.info.run_id: run.info.status for run in runs(ViewType.ALL)}
+        assert status == {theirs: "RUNNING", ours.run_id: "FINISHED"}
+        child.kill()
+        child.join()
+        assert open_run("demo", "a", KEY, {"seed": 0}).run_id == theirs
+    assert {run.info.run_id for run in runs(ViewType.DELETED_ONLY)} == {ours.run_id}
+
+
+def test_a_run_that_is_being_written_is_not_marked_as_superseded(tmp_path: Path) -> None:
+    cell = {"variant": "ivsa", "dataset": "tiny", "seed": 0}
+    old = open_run("demo", "a", KEY, cell)
+    theirs = Owner(**(asdict(this_process()) | {"host": "another machine"}))
+    old.set_tags({OWNER: theirs.tag()})
+    new = open_run("demo", "a", "b" * 64, cell)
+    assert "superseded" not in old.client.get_run(old.run_id).data.tags
+    old.set_tags({OWNER: this_process().tag()})
+    open_run("demo", "a", "b" * 64, cell)
+    assert old.client.get_run(old.run_id).data.tags["superseded"] == "true"
+    assert open_run("demo", "a", KEY, cell).run_id == old.run_id
+    marks = {run.info.run_id: run.data.tags.get("superseded") for run in runs()}
+    assert marks == {old.run_id: "false", new.run_id: "true"}
+
+
+def test_a_finished_run_of_another_checkout_is_neither_binned_nor_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = open_run("demo", "a", KEY, {})
+    theirs.finish()
+    (tmp_path / "second").mkdir()
+    monkeypatch.chdir(tmp_path / "second")
+    ours = open_run("demo", "a", KEY, {})
+    assert {run.info.run_id for run in runs()} == {theirs.run_id, ours.run_id}
+
+
+def test_each_checkout_finds_its_own_run_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found[name] = open_run("demo", "a", KEY, {})
+        found[name].finish()
+    monkeypatch.chdir(tmp_path / "one")
+    assert open_run_of(RECORD, "a")[0].run_id == found["one"].run_id
+    record = RECORD | {"mlflow_run_id": found["two"].run_id}  # as DVC restores it
+    assert open_run_of(record, "a")[0].run_id == found["two"].run_id
+
+
+@pytest.mark.parametrize(
+    ("change", "another"),
+    [
+        ({}, False),
+        ({"host": "another machine"}, True),
+        ({"space": "pid:[1]"}, True),
+        ({"pid": 1, "started": 0.0}, False),  # another process has its number by now
+        ({"pid": 2**22 + 1}, False),  # Linux gives no such number
+    ],
+)
+def test_an_owner_counts_as_alive_unless_it_is_known_to_be_dead(
+    change: dict[str, Any], another: bool
+) -> None:
+    assert Owner(**(asdict(this_process()) | change)).is_another() is another
+
+
+def test_a_living_process_is_another_owner() -> None:
+    parent = psutil.Process(os.getppid())
+    more = {"pid": parent.pid, "started": parent.create_time()}
+    assert Owner(**(asdict(this_process()) | more)).is_another()
+
+
+@pytest.mark.parametrize("tag", ["", "[]", "{}", '{"pid": 1}', "nobody"])
+def test_a_tag_that_names_no_owner_is_passed_over(tag: str) -> None:
+    assert Owner.of({OWNER: tag}) is None
+    assert Owner.of({OWNER: this_process().tag()}) == this_process()
+
+
+def test_an_experiment_that_another_process_makes_first_is_used() -> None:
+    client = connect()
+    look = client.get_experiment_by_name
+    unseen = [None]
+
+    class Late:
+        """A client that looked before the other process wrote."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def get_experiment_by_name(self, name: str) -> Any:
+            return unseen.pop() if unseen else look(name)
+
+    first = experiment_id(client, "demo")
+    assert experiment_id(Late(), "demo") == first  # type: ignore[arg-type]
+
+
+def _open_one(folder: Path, start: float, number: int, done: Any) -> None:
+    folder.mkdir()
+    os.chdir(folder)
     time.sleep(max(0.0, start - time.time()))
     done.put(open_run("demo", f"run {number}", f"{number}" * 64, {}).run_id)
 
 
 @pytest.mark.slow
-def test_processes_that_open_a_new_store_at_once_all_succeed(
-    own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_checkouts_that_open_a_new_store_at_once_all_succeed(
+    own_store: Path, tmp_path: Path
 ) -> None:
     """Without the lock, the migrations of several first contacts break the store for good."""
     own_store.unlink()
-    monkeypatch.setenv("FERBENCH_CACHE", str(tmp_path / "cache"))
     spawn = multiprocessing.get_context("spawn")
     done = spawn.Queue()
     start = time.time() + 4
-    children = [spawn.Process(target=_open_one, args=(start, n, done)) for n in range(4)]
+    children = [
+        spawn.Process(target=_open_one, args=(tmp_path / f"checkout_{n}", start, n, done))
+        for n in range(4)
+    ]
     for child in children:
         child.start()
     for child in children:

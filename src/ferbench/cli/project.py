@@ -8,8 +8,10 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from ferbench import plugins
@@ -146,26 +148,31 @@ def _kaggle(environ: Mapping[str, str], home: Path) -> Check:
 
 
 def _tracking(uri: str) -> Check:
-    """Whether the tracking store answers."""
+    """Whether the tracking store can be used; one that is not there is not made."""
+    from ferbench.training.store import probe, shown, sqlite_file
+
     if uri.startswith(("http://", "https://")):
-        return _tracking_server(uri)
-    if not uri.startswith("sqlite:///"):
-        return Check("ok", "mlflow", f"{uri.partition(':')[0]} store; not looked at")
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not path.is_file():
+        return _tracking_server(shown(uri))
+    path = sqlite_file(uri)
+    if path is not None and not path.is_file():
         return Check("ok", "mlflow", f"{path} is made on first use")
     try:
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
-            (runs,) = database.execute("select count(*) from runs").fetchone()
-    except sqlite3.Error as error:
-        remedy = f"move {path} away; it is made anew, runs in `runs/` are not touched"
-        return Check("fail", "mlflow", f"{path}: {error}", remedy)
+        probe(uri)
+    except InputError as error:
+        return Check("fail", "mlflow", f"{error.where}: {error.what}", error.remedy)
+    if path is None:
+        return Check("ok", "mlflow", f"{shown(uri)} can be reached")
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        (runs,) = database.execute("select count(*) from runs").fetchone()
     return Check("ok", "mlflow", f"{path} holds {runs} runs")
 
 
-def _tracking_server(uri: str) -> Check:
+def _tracking_server(address: str) -> Check:
+    answers = Check("ok", "mlflow", "the tracking server answers")
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=5):
-            return Check("ok", "mlflow", "the tracking server answers")
-    except (URLError, OSError) as error:
+        with urlopen(f"{address.rstrip('/')}/health", timeout=5):
+            return answers
+    except HTTPError:  # it may want credentials, which are not sent here
+        return answers
+    except (HTTPException, OSError, ValueError) as error:
         return Check("fail", "mlflow", f"no answer: {error}", "correct MLFLOW_TRACKING_URI")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 
 from ferbench.cli.lifeline import end_stage_with_dvc
 from ferbench.errors import InputError
+from ferbench.files import disk_full
 
 __all__ = ["run_stage", "stage_words", "status_of"]
 
@@ -25,7 +25,7 @@ def status_of(main: Callable[[], int | None]) -> int:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        full = _full_disk(error)
+        full = disk_full(error)
         if full is None:
             raise
         place = f" while writing {full.filename}" if full.filename else ""
@@ -36,20 +36,6 @@ def status_of(main: Callable[[], int | None]) -> int:
             file=sys.stderr,
         )
         return 2
-
-
-def _full_disk(error: BaseException | None) -> OSError | None:
-    """The error that says that the disk is full, among an exception and what it was raised from.
-
-    torch answers a write that fails with an error of its own.
-    """
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def run_stage(main: Callable[[], None]) -> None:

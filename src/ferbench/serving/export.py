@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ferbench.files import need_room
 from ferbench.models.build import task_of
 from ferbench.models.deploy import deployed
 from ferbench.models.weights import Trained
+from ferbench.training.store import patient_uploads
 
 __all__ = ["Servable", "log_model", "servable"]
+
+# A network's graph and example, beside its weights.
+_ARCHIVE_BYTES = 64 * 2**20
 
 
 class Servable(nn.Module):
@@ -63,6 +70,9 @@ def log_model(trained: Trained, run_id: str) -> Any:
     from mlflow.types import Schema, TensorSpec
 
     module = servable(trained)
+    # On a full disk the exporter's writer ends the whole process.
+    size = sum(value.nbytes for value in module.state_dict().values())
+    need_room(Path(tempfile.gettempdir()), 2 * size + _ARCHIVE_BYTES)
     side, channels = trained.recipe.input_px, trained.recipe.channels
     example = np.zeros((2, channels, side, side), np.float32)
     with torch.no_grad():
@@ -71,7 +81,7 @@ def log_model(trained: Trained, run_id: str) -> Any:
         inputs=Schema([TensorSpec(np.dtype("float32"), (-1, channels, side, side))]),
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *out[1:]))]),
     )
-    with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
+    with warnings.catch_warnings(), patient_uploads(), mlflow.start_run(run_id=run_id):
         warnings.simplefilter("ignore")  # the exporter's own notes on names and copies
         return mlflow.pytorch.log_model(
             module,

@@ -26,6 +26,7 @@ from ferbench.serving.registry import (
     register_version,
 )
 from ferbench.serving.standing import Standing, best_cell, study_results
+from ferbench.training.store import store_faults
 
 __all__ = ["promote_study", "register_study"]
 
@@ -33,7 +34,8 @@ __all__ = ["promote_study", "register_study"]
 def register_study(params: Params) -> dict[str, Any]:
     """File the best model, on val, of each data set of the study; what was filed, by data set."""
     results = study_results(params)
-    return {dataset: _register(params, results, dataset) for dataset in params.datasets}
+    with store_faults():
+        return {dataset: _register(params, results, dataset) for dataset in params.datasets}
 
 
 def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Any]:
@@ -74,7 +76,8 @@ def promote_study(params: Params) -> dict[str, Any]:
                 f"no model of {dataset} is registered", where=path, remedy="`dvc repro` registers"
             )
     results = study_results(params)
-    return {name: _promote(params, results, name, filed[name]) for name in params.datasets}
+    with store_faults():
+        return {name: _promote(params, results, name, filed[name]) for name in params.datasets}
 
 
 def _promote(

@@ -1,15 +1,13 @@
 """Stage `track`: every cell's record in MLflow made whole from its files.
 
 Training writes curves as they come. What comes later (metrics, figures, the model) is added here;
-and a cell that DVC restored from another machine gets the run that this store has never seen. Doing
-it twice adds nothing.
+and a cell that DVC restored from another machine, or that was trained while the store was away,
+gets the run that this store has never seen. Doing it twice, or again after it was killed, adds
+nothing that is there.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +25,9 @@ from ferbench.serving.figures import (
     reliability_figure,
 )
 from ferbench.serving.registry import logged_model
-from ferbench.serving.run_metrics import Point, run_points
+from ferbench.serving.run_metrics import run_points
 from ferbench.serving.standing import best_runs, study_results
+from ferbench.training.store import one_at_a_time, store_faults
 from ferbench.training.tracking import Run, describe_study, open_run_of, run_tags
 
 __all__ = ["publish_study"]
@@ -48,34 +47,44 @@ def publish_study(params: Params) -> dict[str, str]:
     }
     tables = {name: _table(params, name) for name in ("classes", "reliability")}
     runs = {}
-    for cell in all_cells(params):
-        record = read_json(cell.folder / "run.json")
-        run = _run_of(cell, record)
-        mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
-        numbers = _rows_of(params, results, cell), mine["classes"]
-        _log_points(run, run_points(*numbers, params.compare.metrics, params.probes))
-        run.log_dataset(record, Path("reports", "data", f"{cell.dataset}.json"))
-        _log_files(run, cell)
-        _log_figures(run, cell, mine)
-        _log_explanations(run, params, cell)
-        run.set_tags(run_tags(record) | {"best_seed": cell in best})
-        if cell in best:
-            logged_model(cell.study, record, load_trained(cell.folder / "model.pt"))
-        run.finish()
-        runs[cell.name] = run.run_id
-    describe_study(params.study.name, _summary(params, results))
+    # Two checkouts that complete one run at once would both add what they both found missing.
+    with store_faults(), one_at_a_time("track"):
+        for cell in all_cells(params):
+            mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
+            numbers = _rows_of(params, results, cell), mine["classes"]
+            points = run_points(*numbers, params.compare.metrics, params.probes)
+            record = read_json(cell.folder / "run.json")
+            run = _run_of(cell, record)
+            run.log_points((point.name, point.step, point.value) for point in points)
+            run.log_dataset(record, Path("reports", "data", f"{cell.dataset}.json"))
+            _log_files(run, cell)
+            _log_figures(run, cell, mine)
+            _log_explanations(run, params, cell)
+            run.set_tags(run_tags(record) | {"best_seed": cell in best})
+            if cell in best:
+                logged_model(cell.study, record, load_trained(cell.folder / "model.pt"))
+            run.finish()
+            runs[cell.name] = run.run_id
+        describe_study(params.study.name, _summary(params, results))
     return runs
 
 
 def _run_of(cell: Cell, record: dict[str, Any]) -> Run:
-    """The cell's run; made from its files if this store does not know it."""
-    run, new = open_run_of(record, f"{cell.variant}-{cell.dataset}-s{cell.seed}")
-    if new:
-        description = Path("reports", cell.study, "variants", f"{cell.variant}.json")
-        run.log_params({k: read_json(description)[k] for k in ("row", "recipe")})
-        history = pd.read_csv(cell.folder / "history.csv")
-        for values in history.itertuples(index=False):
-            run.log_epoch(dict(zip(history.columns, values, strict=True)))
+    """The cell's run, with what the store missed when it was trained, which may be all."""
+    run, _ = open_run_of(record, f"{cell.variant}-{cell.dataset}-s{cell.seed}")
+    about = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
+    run.log_params({k: about[k] for k in ("row", "recipe")})
+    # What training says at its end; records of older versions lack some of it.
+    deviations = record.get("deviations")
+    if deviations is not None:
+        run.log_params({"deviations": "; ".join(deviations) or "none"})
+    if "initial_weights" in record:
+        run.log_params({"initial_weights": record["initial_weights"]})
+    names = {"best_val_score": "val_score", "train_seconds": "train_seconds"}
+    run.log_values({name: record[key] for name, key in names.items() if key in record})
+    run.set_tags({k: record[k] for k in ("best_epoch", "resumed") if k in record})
+    history = pd.read_csv(cell.folder / "history.csv")
+    run.log_history([dict(row) for _, row in history.iterrows()])
     return run
 
 
@@ -91,31 +100,6 @@ def _rows_of(params: Params, table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     for column, word in wanted.items():
         mine = mine[mine[column] == word]
     return mine
-
-
-def _log_points(run: Run, points: Iterable[Point]) -> None:
-    """Set the cell's numbers; those that stand already are not added again."""
-    from mlflow.entities import Metric
-
-    known = run.client.get_run(run.run_id).data.metrics
-    now = int(time.time() * 1000)
-    new = []
-    for name, curve in groupby(sorted(points, key=lambda p: p.name), key=lambda p: p.name):
-        wanted = [(point.step, point.value) for point in curve]
-        # One look at what is known; a curve's earlier points are asked for only if there is one.
-        stands = known.get(name) == wanted[-1][1] and (
-            len(wanted) == 1 or _history(run, name) == wanted
-        )
-        if not stands:
-            new += [Metric(name, value, now, step) for step, value in wanted]
-    run.client.log_batch(run.run_id, metrics=new)
-
-
-def _history(run: Run, name: str) -> list[tuple[int, float]]:
-    """Step and value of the points of a curve, the newest of each step."""
-    points = run.client.get_metric_history(run.run_id, name)
-    newest = {p.step: p.value for p in sorted(points, key=lambda p: p.timestamp)}
-    return sorted(newest.items())
 
 
 def _log_files(run: Run, cell: Cell) -> None:

@@ -25,7 +25,8 @@ from ferbench.training.fit import fit
 from ferbench.training.outcome import Fitted, Rule, Sides
 from ferbench.training.placement import devices_of, placement
 from ferbench.training.provenance import code_digest, commit, hardware, versions
-from ferbench.training.tracking import Run, open_run, run_tags
+from ferbench.training.recorder import Recorder
+from ferbench.training.tracking import run_tags
 
 __all__ = ["run_key", "train_cell"]
 
@@ -76,23 +77,23 @@ def train_cell(cell: Cell, params: Params) -> None:
     checkpoints = CACHE / "checkpoints" / key[:32]
     first = rank_zero_only.rank == 0  # of several processes on one cell, one locks and writes
     with _locked(cell, key) if first else nullcontext():
-        run = None
+        recorder = None
         if first:
             name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
-            run = open_run(cell.study, name, key, run_tags(about))
-            run.log_params({k: description[k] for k in ("row", "recipe")})
-            run.log_params({"deviations": "; ".join(about["deviations"]) or "none"})
+            logged = {k: description[k] for k in ("row", "recipe")}
+            logged["deviations"] = "; ".join(about["deviations"]) or "none"
+            recorder = Recorder(cell.study, name, key, run_tags(about), logged)
         rule = Rule(params.train.select[description["task"]], params.score.score_threshold)
         sides = Sides(data.pack, data.side("train"), data.side("val"), rule)
-        follow = run.log_epoch if run else None
+        follow = recorder.epoch if recorder else None
         fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
-        if run is None:
+        if recorder is None:
             return
         save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
         with whole_file(cell.folder / "history.csv") as temporary:
             pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)
-        write_json(cell.folder / "run.json", about | _outcome(fitted, sides, run))
-        _close(run, fitted)
+        write_json(cell.folder / "run.json", about | _outcome(fitted, sides, recorder))
+        _close(recorder, fitted)
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -129,9 +130,9 @@ def _about(
     }
 
 
-def _outcome(fitted: Fitted, sides: Sides, run: Run) -> dict[str, Any]:
+def _outcome(fitted: Fitted, sides: Sides, recorder: Recorder) -> dict[str, Any]:
     return {
-        "mlflow_run_id": run.run_id,
+        "mlflow_run_id": recorder.run_id,
         "best_epoch": fitted.best_epoch,
         "epochs": len(fitted.history),
         "val_score": fitted.val_score,
@@ -147,8 +148,10 @@ def _outcome(fitted: Fitted, sides: Sides, run: Run) -> dict[str, Any]:
     }
 
 
-def _close(run: Run, fitted: Fitted) -> None:
-    run.log_values({"best_val_score": fitted.val_score, "train_seconds": fitted.seconds})
-    run.set_tags({"best_epoch": fitted.best_epoch, "resumed": fitted.resumed})
-    run.log_params({"initial_weights": fitted.initial})
-    run.finish()
+def _close(recorder: Recorder, fitted: Fitted) -> None:
+    recorder.finish(
+        fitted.history,
+        {"best_val_score": fitted.val_score, "train_seconds": fitted.seconds},
+        {"best_epoch": fitted.best_epoch, "resumed": fitted.resumed},
+        {"initial_weights": fitted.initial},
+    )

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import ttest_ind
 from synthetic_data import NAME, make_data  # beside this script
@@ -48,6 +49,7 @@ from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 MARGIN = 0.05
+EPOCHS_SHOWN = (10, 20, 40, 80)
 METRICS = ("map50", "map50_95")
 # Three classes that both trainers tell apart within few epochs. With all seven, both stay near
 # chance for as long, and equivalence says nothing.
@@ -207,8 +209,32 @@ def report(args: argparse.Namespace) -> None:
     }
     print(f"CPU time, ours / library: {took['ours']:.0f} s / {took['library']:.0f} s")
     metrics = {metric: _compared(rows, metric) for metric in METRICS}
+    about["val_map50"] = _curves(args.folder)
     path = PROJECT / "benchmarks" / "results" / "trainer_equivalence.json"
     write_json(path, about | {"metrics": metrics, "runs": [_short(row) for row in rows]})
+
+
+def _curves(folder: Path) -> dict[str, dict[str, list[float]]]:
+    """mAP@0.5 on val after some epochs, each trainer's by its own validation: values by seed.
+
+    At the end both are near the ceiling; on the way they are not.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for path in sorted(folder.glob("*/score.json")):
+        trainer = path.parent.name.split("-")[0]
+        if trainer == "ours":
+            last = torch.load(path.parent / "checkpoints" / "last.ckpt", weights_only=True)
+            values = [row["val_score"] for row in last["callbacks"]["History"]["rows"]]
+        else:
+            table = pd.read_csv(path.parent / "library" / "results.csv", skipinitialspace=True)
+            values = table["metrics/mAP50(B)"].tolist()
+        for epoch in EPOCHS_SHOWN:
+            if epoch <= len(values):
+                found.setdefault(str(epoch), {}).setdefault(trainer, []).append(values[epoch - 1])
+    for epoch, by in found.items():
+        means = {t: f"{np.mean(v):.3f} +- {np.std(v, ddof=1):.3f}" for t, v in by.items()}
+        print(f"mAP@0.5 on val after {epoch} epochs: {means}")
+    return found
 
 
 def _compared(rows: list[dict[str, Any]], metric: str) -> dict[str, Any]:

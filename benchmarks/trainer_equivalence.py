@@ -231,9 +231,9 @@ def _curves(folder: Path) -> dict[str, dict[str, list[float]]]:
         for epoch in EPOCHS_SHOWN:
             if epoch <= len(values):
                 found.setdefault(str(epoch), {}).setdefault(trainer, []).append(values[epoch - 1])
-    for epoch, by in found.items():
+    for after, by in found.items():
         means = {t: f"{np.mean(v):.3f} +- {np.std(v, ddof=1):.3f}" for t, v in by.items()}
-        print(f"mAP@0.5 on val after {epoch} epochs: {means}")
+        print(f"mAP@0.5 on val after {after} epochs: {means}")
     return found
 
 

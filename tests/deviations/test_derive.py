@@ -49,7 +49,11 @@ def recipe(row: str | dict[str, Any]) -> Recipe:
         ("yolov5s_osam_released", "p0_paper", ("weights: none instead of coco", *HALF, YOLOV5[0])),
         ("yolov3", "p0_paper", (*HALF, "YOLOv3-tiny instead of YOLOv3")),
         ("yolov8s", "p0_paper", HALF),
-        ("alexnet_osam", "p0_classify_paper", (OSAM,)),
+        (
+            "alexnet_osam",
+            "p0_classify_paper",
+            ("learning rate 0.0003 instead of 0.001", OSAM),
+        ),
         ("vgg_improved", "p1_paper", ()),
         ("ivsa_literal", "p1_paper", ()),
         ("ivsa", "p1_paper", ("SAB: channel weights of mean 1 instead of sum 1 (equation 5)",)),

@@ -35,6 +35,7 @@ SMALLEST = {
     "p1_rgb_paper": "efficientnet_lite0",
     "p2_paper": "yolo_fer_relu6",
     "p3_paper": "yolov6s",
+    "p3_large_paper": "yolov6m",
     "p4_paper": "resnet50",
 }
 ATEN = torch.ops.aten
@@ -44,8 +45,8 @@ ACTIVATIONS = {
 }
 COPIES, BATCH, EPOCHS = 6, 16, 3  # of 32 faces: 36 steps
 ZERO = 1e-6
-# Measured: at most 0.16 (yolov6n) and 0.09 (alexnet) in any layer; 0.74 of AlexNet's last
-# convolution when the biases of `p0_classify_paper` began at a rate of 0.1.
+# Measured: at most 0.16 (yolov6n) and 0.11 (alexnet) in any layer; up to 0.67 of AlexNet's last
+# convolution at a rate of 0.001 in `p0_classify_paper`, and 0.74 when its biases began at 0.1.
 LIMIT = 0.3
 
 pytestmark = [
@@ -118,7 +119,9 @@ def dead_shares(stored: Stored, row: str, recipe: Recipe, state: Any) -> list[fl
 
 
 def test_every_recipe_of_the_catalogue_is_among_the_shortened_ones() -> None:
-    assert {shortened(r) for r in RECIPES.values()} == {shortened(RECIPES[r]) for r in SMALLEST}
+    tested = [shortened(RECIPES[name]).settings() for name in SMALLEST]
+    for name, recipe in RECIPES.items():
+        assert shortened(recipe).settings() in tested, name
 
 
 @pytest.mark.parametrize("name", SMALLEST)

@@ -43,7 +43,7 @@ from ferbench.training.fit import fit
 from ferbench.training.outcome import Sides
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
-FACES, MOST_COPIES = 32, 64
+FACES, MOST_COPIES = 32, 96
 pytestmark = [
     pytest.mark.slow,
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
@@ -97,7 +97,7 @@ BUDGETS = [
     Budget("yolov8n", 64, 8, 64, 1, 0.001),
     Budget("yolov10n", 64, 8, 64, 1, 0.002),
     Budget("yolo12n", 64, 8, 64, 1, 0.002),
-    Budget("yolo_fer", 64, 8, 64, 1, 0.002),
+    Budget("yolo_fer", 64, 8, 96, 1, 0.002),
     Budget("yolov5s4h", 64, 8, 48, 1, 0.001),
 ]
 

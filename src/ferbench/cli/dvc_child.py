@@ -1,4 +1,4 @@
-"""DVC as a child of ferbench: it ends when ferbench is gone.
+"""DVC as a child of ferbench: it ends when ferbench is gone, and is safe to kill.
 
 Command: python -m ferbench.cli.dvc_child <pid of ferbench> <words of dvc>...
 """
@@ -12,6 +12,7 @@ import time
 from typing import NoReturn
 
 from ferbench.cli.lifeline import GRACE_S, watch
+from ferbench.cli.lock_file import write_whole_files
 
 
 def main() -> int:
@@ -22,6 +23,7 @@ def main() -> int:
     # As an exception, so that DVC releases what it has locked.
     signal.signal(signal.SIGTERM, _exit)
     watch(int(parent), _end)
+    write_whole_files()
     return int(dvc(words))
 
 

@@ -19,6 +19,7 @@ from ferbench.cli.children import Children
 from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import run_cells
 from ferbench.cli.flow import dvc
+from ferbench.cli.lock_file import mend_lock_file
 from ferbench.params import Params, load_params
 
 __all__ = ["add_repro"]
@@ -61,6 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     with lock.exclusive():
         lock.refuse_other_dvc()
+        left = mend_lock_file()
+        if left is not None:
+            print(f"dvc.lock was damaged and is kept as dvc.lock.damaged; {left} stages are left")
         if args.study:
             show(args.study, studies.use(args.study))
         params = load_params()

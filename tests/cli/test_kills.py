@@ -61,7 +61,8 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _columns_without_time(folder: Path) -> None:
     """Take the one column out of every history that is a time."""
-    for path in (folder / "runs").rglob("history.csv"):
+    paths = [*(folder / "runs").rglob("history.csv"), *(folder / "reports").rglob("history.csv")]
+    for path in paths:
         rows = [line.split(",") for line in path.read_text().splitlines()]
         place = rows[0].index("seconds")
         path.unlink()  # DVC links it to its cache

@@ -2,13 +2,12 @@
 
 A stage that is killed leaves either the old file or the new one, never half of either: everything
 is written beside its place and moved over it in one step. What a killed process left half-written
-is removed by the next one that writes the same file; DVC ignores it until then (`.dvcignore`).
+is removed by the next one that writes into its folder; DVC ignores it until then (`.dvcignore`).
 """
 
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import os
@@ -80,7 +79,7 @@ def need_room(folder: Path, size: int) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; moved over it if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    _remove_abandoned(path.parent)
     handle, name = tempfile.mkstemp(
         prefix=f"{PARTIAL}{os.getpid()}-", suffix=f"-{path.name}", dir=path.parent
     )
@@ -101,7 +100,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     What stood at `path` is replaced as a whole, so no file of an earlier run survives in it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    _remove_abandoned(path.parent)
     name = tempfile.mkdtemp(
         prefix=f"{PARTIAL}{os.getpid()}-", suffix=f"-{path.name}", dir=path.parent
     )
@@ -116,9 +115,9 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Delete what processes that are gone have left half-written of a file or folder."""
-    for entry in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what processes that are gone have left half-written in a folder."""
+    for entry in folder.glob(f"{PARTIAL}*"):
         owner = entry.name[len(PARTIAL) :].split("-", 1)[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             if entry.is_dir() and not entry.is_symlink():

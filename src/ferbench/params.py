@@ -691,9 +691,6 @@ def _check_selection(params: Params, path: Path) -> None:
                 remedy=f"pick by one of {', '.join(params.compare.metrics)}, or add the metric to "
                 "compare: metrics",
             )
-    for task in params.train.select:
-        if task not in TASKS:
-            raise unknown("task", task, TASKS, where=f"{path}: train: select")
 
 
 def _check_unique(params: Params, path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from ferbench import environment
+from ferbench.files import PARTIAL
 from ferbench.training import store
 from ferbench.training.store import (
     StoreError,
@@ -216,8 +218,10 @@ def test_what_is_no_fault_of_a_store_is_let_through(own_store: Path) -> None:
 
 def test_a_new_store_appears_whole_and_leaves_of_a_killed_maker_go(own_store: Path) -> None:
     own_store.unlink()
-    left = own_store.with_name(f".{own_store.name}.killed.db")
-    junk(left)
+    with subprocess.Popen(["true"]) as killed:
+        killed.wait()
+    for kind in ("", "-journal"):
+        junk(own_store.with_name(f"{PARTIAL}{killed.pid}-x-{own_store.name}{kind}"))
     connect()
     assert sorted(path.name for path in own_store.parent.iterdir()) == ["runs.db", "runs.db.lock"]
 

@@ -223,8 +223,6 @@ def _make(file: Path) -> None:
     with one_at_a_time():
         if _is_made(file):
             return
-        for left in file.parent.glob(f".{file.name}.*"):  # by a maker that was killed
-            left.unlink()
         with whole_file(file) as temporary:
             # The first contact runs the migrations.
             MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)

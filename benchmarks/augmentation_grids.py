@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from synthetic_data import make_data  # beside this script
 
-from ferbench.catalogue import Catalogue
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import Recipe
+from ferbench.config.records import build_record
+from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import FaceDataset, SceneDataset
-from ferbench.data.stored import Stored
-from ferbench.params import Recipe
-from ferbench.records import build_record
 
 PROJECT = Path(__file__).parents[1]
 TILE_PX = 96
@@ -56,7 +56,7 @@ def tile(image: Any, boxes: Any = ()) -> Picture:
     return picture.astype(np.uint8)
 
 
-def by_ours(data: Stored, recipe: Recipe, *, detects: bool) -> list[Picture]:
+def by_ours(data: PackedDataset, recipe: Recipe, *, detects: bool) -> list[Picture]:
     """Samples of the first epoch, as training draws them."""
     faces = data.side("train")
     if detects:

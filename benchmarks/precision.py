@@ -25,10 +25,10 @@ from typing import Any
 import torch
 from synthetic_data import make_data  # beside this script
 
+from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.params import load_params
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Rule, Sides
+from ferbench.training.outcome import SelectionMetric, TrainingData
 from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
@@ -47,7 +47,9 @@ def run_cell(args: argparse.Namespace) -> None:
     changes: dict[str, Any] = {"weight_decay": DECAY, "precision": MODES[args.mode]}
     recipe = dataclasses.replace(params.recipe_of("yolov5s"), **changes)
     train = dataclasses.replace(params.train, accelerator="cpu", threads=1, progress=False)
-    sides = Sides(data.pack, data.side("train"), data.side("val"), Rule("map50", 0.5))
+    sides = TrainingData(
+        data.pack, data.side("train"), data.side("val"), SelectionMetric("map50", 0.5)
+    )
     folder = args.folder / f"{args.mode}-{args.seed}"
     row = (params.variants["yolov5s"], recipe, args.seed)
     fitted = fit(row, sides, train, folder / "checkpoints", None)

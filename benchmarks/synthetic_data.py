@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferbench.artifacts.index import read_index
+from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
 from ferbench.data.fetch import fetch
-from ferbench.data.index import read_index
 from ferbench.data.pack import pack_images
 from ferbench.data.split import draw_split
-from ferbench.data.stored import Stored, open_stored
 from ferbench.data.yolo_labels import write_yolo
 from ferbench.files import write_json
 from ferbench.plugins import load
@@ -23,7 +23,7 @@ NAME = "synthetic"
 
 def make_data(
     root: Path, options: Mapping[str, Any], emotions: Sequence[str] | None = None
-) -> Stored:
+) -> PackedDataset:
     """Synthetic faces, split by person, in our form and in the library's; made once.
 
     Args:
@@ -45,4 +45,4 @@ def make_data(
         write_json(root / "splits" / f"{NAME}.json", about)
         pack_images(index, raw, pack, None)
         write_yolo(index, split, about["classes"], raw, root / "yolo" / NAME)
-    return open_stored(NAME, 0, root)
+    return open_dataset(NAME, 0, root)

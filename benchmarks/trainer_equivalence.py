@@ -32,19 +32,19 @@ import torch
 from scipy.stats import ttest_ind
 from synthetic_data import NAME, make_data  # beside this script
 
-from ferbench.catalogue import Catalogue
-from ferbench.data.stored import Stored, open_stored
-from ferbench.evaluation.detections import Detections
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import Recipe, Variant, load_params
+from ferbench.config.records import build_record
+from ferbench.data.dataset import PackedDataset, open_dataset
+from ferbench.detection.metrics import Detections
 from ferbench.evaluation.metrics.map50 import map50
 from ferbench.evaluation.metrics.map50_95 import map50_95
 from ferbench.evaluation.predict import predict_side
 from ferbench.files import write_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.params import Recipe, Variant, load_params
-from ferbench.records import build_record
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Rule, Sides
+from ferbench.training.outcome import SelectionMetric, TrainingData
 from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
@@ -85,11 +85,13 @@ def variant_of(word: str) -> Variant:
     )
 
 
-def by_ours(data: Stored, variant: Variant, recipe: Recipe, seed: int, folder: Path) -> Any:
+def by_ours(data: PackedDataset, variant: Variant, recipe: Recipe, seed: int, folder: Path) -> Any:
     """State of our best epoch."""
     train = dataclasses.replace(load_params(PROJECT / "params.yaml").train, progress=False)
     train = dataclasses.replace(train, accelerator="cpu", threads=1)
-    sides = Sides(data.pack, data.side("train"), data.side("val"), Rule("map50", 0.5))
+    sides = TrainingData(
+        data.pack, data.side("train"), data.side("val"), SelectionMetric("map50", 0.5)
+    )
     return fit((variant, recipe, seed), sides, train, folder / "checkpoints", print).state
 
 
@@ -154,7 +156,7 @@ def run_cell(args: argparse.Namespace) -> None:
     """Train one cell and write its score."""
     torch.set_num_threads(1)
     root, folder = args.folder / "data", args.folder / f"{args.trainer}-{args.seed}"
-    data, variant = open_stored(NAME, 0, root), variant_of(args.model)
+    data, variant = open_dataset(NAME, 0, root), variant_of(args.model)
     recipe = recipe_of(args.epochs)
     start, start_cpu = time.monotonic(), time.process_time()
     if args.trainer == "ours":

@@ -7,10 +7,10 @@ Command: python pipeline/audit.py <dataset>. About 15 s for 30,000 crops on one 
 
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.audit.audit import audit_data_set, write_audited
-from ferbench.params import load_params
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
+from ferbench.data.leakage.audit import audit_data_set, write_audited
 from ferbench.plugins import load
 
 

@@ -11,10 +11,9 @@ Seconds for some dozens of variants; tests of faces take a minute for some hundr
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.params import load_params
 from ferbench.evaluation.scoring import higher_is_better
-from ferbench.params import load_params
-from ferbench.stats.evidence import read_evidence
-from ferbench.stats.study import compare_study, write_tables
+from ferbench.stats.study import compare_study, read_evidence, write_tables
 
 
 def main() -> None:

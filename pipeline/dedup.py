@@ -8,10 +8,10 @@ reasons) and dedup.json (counts). About 10 s for 32,000 crops on two cores.
 
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage, stage_words
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
-from ferbench.params import load_params
 from ferbench.plugins import load
 
 

@@ -7,11 +7,11 @@ Command: python pipeline/describe.py <variant>. Some 10 seconds on one core, mos
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage, stage_words
+from ferbench.config.params import load_params
 from ferbench.errors import unknown
 from ferbench.files import write_json
 from ferbench.models.build import task_of
 from ferbench.models.describe import describe
-from ferbench.params import load_params
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ the unpacked tree and `.ferbench.json` (source, checksums, files). Seconds for 3
 import sys
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage, stage_words
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.fetch import fetch
-from ferbench.params import load_params
 from ferbench.plugins import load
 
 

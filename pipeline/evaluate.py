@@ -8,20 +8,20 @@ images.
 
 import torch
 
-from ferbench.cells import cell_from_words
+from ferbench.artifacts.predictions import write_boxes, write_predictions
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.stored import open_stored
+from ferbench.config.params import load_params
+from ferbench.config.runs import run_from_words
+from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.predict import predict_side
-from ferbench.evaluation.predictions import write_boxes, write_predictions
 from ferbench.files import write_json
 from ferbench.models.weights import load_trained
-from ferbench.params import load_params
 
 
 def main() -> None:
     params = load_params()
-    cell = cell_from_words(params, stage_words())
-    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
+    cell = run_from_words(params, stage_words())
+    trained, data = load_trained(cell.folder / "model.pt"), open_dataset(cell.dataset, cell.seed)
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
     counts = {}

@@ -7,21 +7,21 @@ Command: python pipeline/explain.py <explain> <variant> <dataset>. Seconds on on
 
 import torch
 
+from ferbench.artifacts.predictions import read_predictions
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.stored import open_stored
+from ferbench.config.params import load_params
+from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
-from ferbench.evaluation.predictions import read_predictions
 from ferbench.evaluation.views import open_view
 from ferbench.files import fresh_folder
 from ferbench.models.weights import load_trained
-from ferbench.params import load_params
 
 
 def main() -> None:
     params = load_params()
     name, cell = explain_from_words(params, stage_words())
     how = params.explain[name]
-    trained, data = load_trained(cell.folder / "model.pt"), open_stored(cell.dataset, cell.seed)
+    trained, data = load_trained(cell.folder / "model.pt"), open_dataset(cell.dataset, cell.seed)
     predictions = read_predictions(cell.folder / "predictions.parquet")
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from ferbench.cli.stage import run_stage, stage_words
+from ferbench.config.params import load_params
 from ferbench.errors import unknown
 from ferbench.evaluation.latency import measure_latency
 from ferbench.files import read_json, write_json
-from ferbench.params import load_params
 
 
 def main() -> None:

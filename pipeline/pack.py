@@ -6,11 +6,11 @@ Command: python pipeline/pack.py <dataset>.
 
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
+from ferbench.artifacts.index import read_index
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.index import read_index
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.pack import pack_images
-from ferbench.params import load_params
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ Command: python pipeline/promote.py. Seconds.
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.params import load_params
-from ferbench.serving.filing import promote_study
+from ferbench.tracking.promotion import promote_study
 
 
 def main() -> None:

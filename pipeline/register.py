@@ -8,14 +8,14 @@ Command: python pipeline/register.py. Half a minute on one core.
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.params import load_params
-from ferbench.serving.filing import register_study
+from ferbench.tracking.promotion import register_best
 
 
 def main() -> None:
     params = load_params()
-    filed = register_study(params)
+    filed = register_best(params)
     write_json(Path("reports", params.study.name, "registered.json"), filed)
     for row in filed.values():
         print(f"{row['model']} version {row['version']}: {row['variant']}, seed {row['seed']}")

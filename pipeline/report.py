@@ -14,7 +14,7 @@ Some seconds, and a quarter of a second a chart.
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
-from ferbench.params import load_params
+from ferbench.config.params import load_params
 from ferbench.reporting.index import write_index
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import read_study

@@ -13,8 +13,8 @@ Seconds a run: no network is loaded.
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.params import load_params
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
-from ferbench.params import load_params
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ Command: python pipeline/split.py <dataset>. A second or two.
 
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
+from ferbench.artifacts.index import read_index
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.index import read_index
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.split import draw_rounds, draw_split
 from ferbench.files import whole_file, write_json
-from ferbench.params import load_params
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ Command: python pipeline/track.py. Some ten seconds a variant on one core.
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.params import load_params
-from ferbench.serving.publish import publish_study
-from ferbench.training.store import shown, store_uri
+from ferbench.tracking.publish import publish_study
+from ferbench.tracking.store import shown, store_uri
 
 
 def main() -> None:

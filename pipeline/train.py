@@ -7,15 +7,15 @@ Command: python pipeline/train.py <variant> <dataset> <seed>. From a minute on t
 a GPU.
 """
 
-from ferbench.cells import cell_from_words
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.params import load_params
-from ferbench.training.record import train_cell
+from ferbench.config.params import load_params
+from ferbench.config.runs import run_from_words
+from ferbench.training.run import train_cell
 
 
 def main() -> None:
     params = load_params()
-    train_cell(cell_from_words(params, stage_words()), params)
+    train_cell(run_from_words(params, stage_words()), params)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ if a promise is broken; then the stage fails. About 5 s.
 import sys
 from pathlib import Path
 
-from ferbench.cells import dataset_from_words
 from ferbench.cli.stage import run_stage, stage_words
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.data_page import render_page
 from ferbench.data.validate import require, validate
 from ferbench.files import whole_file, write_json
-from ferbench.params import load_params
 from ferbench.plugins import load
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferbench.cells import dataset_from_words
+from ferbench.artifacts.index import read_index
 from ferbench.cli.stage import run_stage, stage_words
-from ferbench.data.index import read_index
+from ferbench.config.params import load_params
+from ferbench.config.runs import dataset_from_words
 from ferbench.data.yolo_labels import write_yolo
 from ferbench.files import read_json
-from ferbench.params import load_params
 
 
 def main() -> None:

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from tests.tiny_study import make_scenes, make_stored, small_params
 
-from ferbench.data.stored import Stored
-from ferbench.params import Params
+from ferbench.config.params import Params
+from ferbench.data.dataset import PackedDataset
 
 
 @pytest.fixture(scope="session")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     return make_stored(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     return make_scenes(tmp_path_factory.mktemp("scenes"))
 
 
@@ -31,7 +31,7 @@ def params() -> Params:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new store with its tables: making them takes seconds, copying them nothing."""
-    from ferbench.training.store import connect
+    from ferbench.tracking.store import connect
 
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ferbench.catalogue import expand, read_yaml
-from ferbench.evaluation.predictions import no_boxes, write_boxes, write_predictions
-from ferbench.params import Params, load_params
+from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
+from ferbench.config.catalogue import expand, read_yaml
+from ferbench.config.params import Params, load_params
 
 CLASSES = ["neutral", "happiness", "anger"]
 SKILL = {"vgg_improved": 1.1, "ivsa": 2.2, "yolov5s": 1.5, "yolov5s_osam": 1.4}
@@ -50,7 +50,7 @@ def fabricate(
                 run = _run(variant, key, row, seed, detects)
                 (folder / "run.json").write_text(json.dumps(run))
                 if probes:
-                    write_probes(folder / "probes", _names("", faces), SKILL[variant], detects)
+                    write_probes(folder / "robustness", _names("", faces), SKILL[variant], detects)
     return params
 
 
@@ -81,7 +81,7 @@ def write_probes(folder: Path, names: list[str], skill: float, detects: bool) ->
     for probe, shown in conditions.items():
         skipped = {} if shown else {"skipped": "a classifier has no boxes"}
         _write(
-            folder / probe / "probe.json",
+            folder / probe / "robustness.json",
             {**about, "kind": probe, "conditions": shown, **skipped},
         )
         for condition in shown:
@@ -126,7 +126,7 @@ def fabricate_reports(root: Path, params: Params) -> None:
     }
     for key in params.datasets:
         _write(root / "reports" / "data" / f"{key}.json", facts)
-        _write(root / "reports" / "data" / f"{key}.floor.json", floor)
+        _write(root / "reports" / "data" / f"{key}.baselines.json", floor)
     for number, variant in enumerate(params.variants, 1):
         about = {
             "variant": variant,
@@ -230,7 +230,7 @@ def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Pa
     tree["variants"] = {name: {**head, "backbone": "vgg_improved", **tail} for name in SKILL}
     row = dataclasses.asdict(next(iter(shipped.datasets.values())))
     tree["datasets"] = {"synthetic": {**row, "name": "synthetic", "protocol": "person_70_10_20"}}
-    tree["probes"] = probes
+    tree["robustness"] = probes
     path = root / "params.yaml"
     path.write_text(yaml.safe_dump(_plain(tree), sort_keys=False), encoding="utf-8")
     return load_params(path)

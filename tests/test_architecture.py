@@ -20,7 +20,7 @@ PLUGIN_PACKAGES = [
     "data.sources",
     "evaluation.explanations",
     "evaluation.metrics",
-    "evaluation.probes",
+    "evaluation.robustness",
     "findings.papers",
     "models.attention",
     "models.backbones",

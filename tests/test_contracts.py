@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from ferbench.config.params import Recipe, Variant
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.build import build_loss, build_network, task_of
-from ferbench.params import Recipe, Variant
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")

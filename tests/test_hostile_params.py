@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ferbench.catalogue import expand, read_yaml
+from ferbench.config.catalogue import expand, read_yaml
 
 PROJECT = Path(__file__).parents[1]
 DEMO = PROJECT / "studies" / "demo.yaml"
@@ -30,7 +30,7 @@ HOSTILE = {
     "seeds": "0;touch pwned",
     "variants": "$(touch pwned)",
     "datasets": "`touch pwned`",
-    "probes": "'; touch pwned; '",
+    "robustness": "'; touch pwned; '",
     "latency": '"; touch pwned; "',
     "explain": "x\ntouch pwned\n",
     "study": "a|touch pwned",
@@ -86,7 +86,7 @@ def _python(*words: str) -> str:
 def _hostile(words: dict[str, str]) -> Any:
     """The demo with one row a table, under a word that would get out of a command."""
     tree = expand(read_yaml(DEMO), DEMO)
-    for table in ("variants", "datasets", "probes", "latency", "explain"):
+    for table in ("variants", "datasets", "robustness", "latency", "explain"):
         tree[table] = {words[table]: next(iter(tree[table].values()))}
     tree["seeds"] = [words["seeds"]]
     tree["study"]["name"] = words["study"]

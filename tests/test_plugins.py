@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ferbench import params, plugins
+from ferbench import plugins
+from ferbench.config import params
+from ferbench.config.params import Variant, load_params
 from ferbench.errors import InputError
 from ferbench.models import build
-from ferbench.params import Variant, load_params
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_file_with_two_public_names_is_refused(package: str) -> None:
 # Packages whose parts take options, and how many arguments are given to a part besides them.
 _WITH_OPTIONS = {
     "ferbench.data.sources": 0,
-    "ferbench.evaluation.probes": 0,
+    "ferbench.evaluation.robustness": 0,
     **{f"ferbench.{package}": given for package, given in params._COLUMNS.values()},
 }
 

@@ -27,11 +27,10 @@ import pytest
 import yaml
 from tests.import_closure import import_closure, module_file
 
-from ferbench.catalogue import Catalogue
-from ferbench.models.build import task_of
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import Recipe, Variant
 from ferbench.models.describe import code_modules
-from ferbench.params import Recipe, Variant
-from ferbench.training import record
+from ferbench.training import run as record
 
 PROJECT = Path(__file__).parents[1]
 SRC = PROJECT / "src"
@@ -43,8 +42,8 @@ STAGES: dict[str, Any] = {
 # Modules that no stage lists: an edit leaves the numbers as they are, or makes stages fail.
 PLUMBING = {
     "ferbench": "imports `ferbench.environment` and holds the version",
-    "ferbench.catalogue": "params.yaml is written out in full, and DVC compares its values",
-    "ferbench.cells": "command-line words and folders; a moved folder is a missing output",
+    "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
+    "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "
@@ -52,9 +51,9 @@ PLUMBING = {
     "ferbench.errors": "messages",
     "ferbench.files": "how files are written and hashed, not what is in them",
     "ferbench.locks": "whether a process waits, not what it computes",
-    "ferbench.params": "types of params.yaml and look-ups in it; DVC compares its values",
+    "ferbench.config.params": "types of params.yaml and look-ups in it; DVC compares its values",
     "ferbench.plugins": "imports a module by its name",
-    "ferbench.records": "checks types of params.yaml, whose values DVC compares",
+    "ferbench.config.records": "checks types of params.yaml, whose values DVC compares",
 }
 
 # Imports that are not followed from a stage: (importing module, imported module).
@@ -63,13 +62,13 @@ CUTS = {
         "images are decoded only by `pack_images`; this stage reads the pack, which is a dep, and "
         "must not repeat where decoding was edited and the pixels stayed the same"
     )
-    for stage in ("train", "evaluate", "probe", "explain")
+    for stage in ("train", "evaluate", "robustness", "explain")
 }
 
 BARRIER = "reports/${study.name}/variants"
 METRICS = "ferbench.evaluation.metrics"
 BEHIND_BARRIER = (
-    *("ferbench.models.", "ferbench.data.augmentations.", "ferbench.data.yolo_transforms"),
+    *("ferbench.models.", "ferbench.data.augmentations.", "ferbench.data.transforms"),
     f"{METRICS}.",
 )
 # The metrics that select a checkpoint in some study. Training loads the selecting one alone.
@@ -82,10 +81,6 @@ SELECTING = sorted(
 )
 # Modules of `ferbench.models` that are imported for every row and run for some of them.
 RUN_FOR: dict[str, tuple[Callable[[Variant], bool], str]] = {
-    "ferbench.models.boxes": (
-        lambda variant: task_of(variant) == "detect",
-        "only detectors have boxes to decode",
-    ),
     "ferbench.models.pretrained": (
         lambda variant: variant.weights != "none",
         "`load_initial` returns at once for `weights: none`",
@@ -252,7 +247,7 @@ def _digested(name: str) -> frozenset[str]:
 
 
 def test_stages_that_train_or_run_networks_are_behind_the_barrier() -> None:
-    assert {"train", "evaluate", "probe", "explain", "latency"} <= set(_NETWORK_STAGES)
+    assert {"train", "evaluate", "robustness", "explain", "latency"} <= set(_NETWORK_STAGES)
 
 
 @pytest.mark.parametrize("stage", _NETWORK_STAGES)

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ferbench.data.index import read_index, write_index
+from ferbench.artifacts.index import read_index, write_index
+from ferbench.config.params import Params, load_params
+from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.data.pack import pack_images
-from ferbench.data.stored import Stored, open_stored
 from ferbench.files import write_json
-from ferbench.params import Params, load_params
 
 CLASSES = ("neutral", "happiness", "surprise")
 PROJECT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[1]
 Face = tuple[int, float, float, float, float]
 
 
-def make_stored(root: Path, images: int = 30, px: int = 24) -> Stored:
+def make_stored(root: Path, images: int = 30, px: int = 24) -> PackedDataset:
     """Grey faces `tiny` under `root`, one an image: two thirds train, the rest val and test."""
     rng = np.random.default_rng(0)
     pictures, faces, sides = {}, {}, {}
@@ -37,7 +37,7 @@ def make_stored(root: Path, images: int = 30, px: int = 24) -> Stored:
     return store(root, "tiny", pictures, faces, sides)
 
 
-def make_scenes(root: Path) -> Stored:
+def make_scenes(root: Path) -> PackedDataset:
     """Colour images `scenes` under `root` that are not square and show one to three faces."""
     rng = np.random.default_rng(1)
     boxes = [(0.25, 0.5, 0.3, 0.6), (0.75, 0.4, 0.2, 0.5), (0.5, 0.8, 0.1, 0.2)]
@@ -57,7 +57,7 @@ def store(
     faces: Mapping[str, Sequence[Face]],
     sides: Mapping[str, str],
     classes: Sequence[str] = CLASSES,
-) -> Stored:
+) -> PackedDataset:
     """What the data stages leave for pictures with boxes, each a person of its own."""
     raw = root / "raw" / dataset
     raw.mkdir(parents=True)
@@ -82,7 +82,7 @@ def store(
         root / "splits" / f"{dataset}.json",
         {"classes": list(classes), "protocol": "person_70_10_20", "seed": 0},
     )
-    return open_stored(dataset, 0, root)
+    return open_dataset(dataset, 0, root)
 
 
 def _index_row(

@@ -19,7 +19,7 @@ __all__ = ["Part", "load", "names", "parameters"]
 
 @dataclass(frozen=True)
 class Part:
-    """The rule of a field of `ferbench.records` that its word names a part.
+    """The rule of a field of `ferbench.config.records` that its word names a part.
 
     Args:
         package: that the part is of, without `ferbench.`: its parts are listed, none is loaded, and

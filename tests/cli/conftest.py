@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ferbench.catalogue import expand, read_yaml
+from ferbench.config.catalogue import expand, read_yaml
 
 PROJECT = Path(__file__).parents[2]
 

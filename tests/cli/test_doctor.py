@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ferbench.cli import machine
-from ferbench.cli import project as checkout
+from ferbench.cli import doctor as checkout
+from ferbench.cli import doctor as machine
 from ferbench.cli.main import main
-from ferbench.training import store
+from ferbench.tracking import store
 
 Gpu = namedtuple("Gpu", "stdout")
 
@@ -37,8 +37,8 @@ def test_an_empty_folder_fails_with_a_remedy_for_each_fault(
 @pytest.mark.parametrize(
     ("table", "options", "words"),
     [
-        ("probes", {"sizes": []}, "probes: canvas: "),
-        ("probes", {"limit": 0}, "limit is 0"),
+        ("robustness", {"sizes": []}, "probes: canvas: "),
+        ("robustness", {"limit": 0}, "limit is 0"),
         ("datasets", {"form": 3}, "datasets: faces: options: form: must be a word"),
     ],
 )

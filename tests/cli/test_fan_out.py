@@ -149,8 +149,8 @@ def test_an_old_log_does_not_tell_of_a_new_failure(
 def test_what_needs_one_cell_alone_runs_with_it(
     started: Path, monkeypatch: pytest.MonkeyPatch, flow: Flow
 ) -> None:
-    flow.needs["probe@dark-a-s-1"] = frozenset({"train@a-s-1", "split@s"})
+    flow.needs["robustness@dark-a-s-1"] = frozenset({"train@a-s-1", "split@s"})
     flow.needs["pair@a-s"] = frozenset({"evaluate@a-s-0", "evaluate@a-s-1"})
-    _stale(monkeypatch, {"train@a-s-1", "probe@dark-a-s-1", "pair@a-s"})
+    _stale(monkeypatch, {"train@a-s-1", "robustness@dark-a-s-1", "pair@a-s"})
     assert _run()
-    assert started.read_text().split() == ["train@a-s-1", "evaluate@a-s-1", "probe@dark-a-s-1"]
+    assert started.read_text().split() == ["train@a-s-1", "evaluate@a-s-1", "robustness@dark-a-s-1"]

@@ -11,7 +11,7 @@ import yaml
 from tests.tiny_study import PROJECT
 
 from ferbench.cli.flow import dvc
-from ferbench.cli.lock_file import mend_lock_file
+from ferbench.cli.lock import mend_lock_file
 
 TEXT = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
 WHOLE = yaml.load(TEXT, Loader=yaml.CSafeLoader)

@@ -11,8 +11,9 @@ import yaml
 
 from ferbench.cli import lock
 from ferbench.cli.main import main
-from ferbench.params import Params
-from ferbench.serving import filing, registry
+from ferbench.config.params import Params
+from ferbench.tracking import promotion as filing
+from ferbench.tracking import registry
 
 Outcomes = Callable[..., None]
 

@@ -9,8 +9,8 @@ import pytest
 
 from ferbench.cli import results
 from ferbench.cli.main import main
+from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.params import load_params
 
 HEAD = "study,dataset,protocol,variant,seed,subset,metric,value\n"
 
@@ -48,7 +48,7 @@ def test_the_table_gives_mean_deviation_and_floor(
 ) -> None:
     _results(project)
     write_json(
-        Path("reports/data/faces.floor.json"),
+        Path("reports/data/faces.baselines.json"),
         {"split": {"nearest_neighbour": 0.318, "majority_class": 0.143, "n_test": 12}},
     )
     capsys.readouterr()

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from ferbench.cli.stage import run_stage, stage_words, status_of
+from ferbench.config.params import Params
 from ferbench.errors import InputError
 from ferbench.files import whole_file, write_json
 from ferbench.models.weights import save_trained
-from ferbench.params import Params
 from ferbench.training.callbacks import WholeCheckpoints
 
 

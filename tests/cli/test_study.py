@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ferbench.catalogue import Catalogue
 from ferbench.cli import lock, studies
 from ferbench.cli.main import main
-from ferbench.params import load_params
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import load_params
 
 PROJECT = Path(__file__).parents[2]
 

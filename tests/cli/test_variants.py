@@ -10,7 +10,7 @@ import pytest
 
 from ferbench.cli import sizes
 from ferbench.cli.main import main
-from ferbench.params import load_params
+from ferbench.config.params import load_params
 
 PROJECT = Path(__file__).parents[2]
 COLUMNS = (

@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ferbench.data.audit.audit import Audited, audit_data_set, write_audited
-from ferbench.data.audit.leaks import find_leaks
-from ferbench.data.audit.looks import look_at, near_pairs, picture
-from ferbench.data.audit.released import across_splits, list_released, read_dropped, without_dedup
-from ferbench.data.audit.samples import COLUMNS, choose_samples
+from ferbench.artifacts.index import read_index
+from ferbench.config.params import Audit
 from ferbench.data.dedup import deduplicate, write_cleaned
-from ferbench.data.index import read_index
+from ferbench.data.leakage.audit import Audited, audit_data_set, write_audited
+from ferbench.data.leakage.leaks import find_leaks
+from ferbench.data.leakage.perceptual_hash import look_at, near_pairs, picture
+from ferbench.data.leakage.released import across_splits, list_released, read_dropped, without_dedup
+from ferbench.data.leakage.samples import COLUMNS, choose_samples
 from ferbench.data.pack import Pack, pack_images
 from ferbench.data.protocols.stratified_70_10_20 import stratified_70_10_20
 from ferbench.data.source import Box, Metadata, Reading, Record, Source
@@ -30,7 +31,6 @@ from ferbench.data.sources.synthetic import Synthetic
 from ferbench.data.split import draw_split
 from ferbench.errors import InputError
 from ferbench.files import write_json
-from ferbench.params import Audit
 
 Pixels = np.ndarray[Any, Any]
 RULES = Audit(near_bits=4, flat_deviation=4.0)

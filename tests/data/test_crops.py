@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from ferbench.data.crops import ten_crops
+from ferbench.config.params import Params, Recipe
+from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import FaceDataset
-from ferbench.data.stored import Stored
+from ferbench.data.transforms import ten_crops
 from ferbench.errors import InputError
 from ferbench.models.pixels import logits_of
-from ferbench.params import Params, Recipe
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_torchvision_cuts_the_same_ten(recipe: Recipe) -> None:
     assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
 
 
-def test_each_face_is_all_ten_crops_in_training(stored: Stored, recipe: Recipe) -> None:
+def test_each_face_is_all_ten_crops_in_training(stored: PackedDataset, recipe: Recipe) -> None:
     faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
     image, target, index = faces[0, 2]
     assert image.shape == (10, 1, 20, 20)
@@ -54,7 +54,7 @@ def test_each_face_is_all_ten_crops_in_training(stored: Stored, recipe: Recipe) 
 
 
 def test_ten_crops_share_what_comes_before_the_crop_and_are_erased_one_by_one(
-    stored: Stored, recipe: Recipe
+    stored: PackedDataset, recipe: Recipe
 ) -> None:
     faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
     plain = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
@@ -70,14 +70,14 @@ def test_ten_crops_share_what_comes_before_the_crop_and_are_erased_one_by_one(
     assert any(len(set(row)) == 2 for row in erased)
 
 
-def test_a_plain_sample_is_all_ten(stored: Stored, recipe: Recipe) -> None:
+def test_a_plain_sample_is_all_ten(stored: PackedDataset, recipe: Recipe) -> None:
     faces = FaceDataset(stored.pack, stored.side("val"), recipe, 3)
     image, _, index = faces[-1, 1]
     assert image.shape == (10, 1, 20, 20)
     assert index == 1
 
 
-def test_an_augmentation_without_a_crop_is_refused(stored: Stored, recipe: Recipe) -> None:
+def test_an_augmentation_without_a_crop_is_refused(stored: PackedDataset, recipe: Recipe) -> None:
     with pytest.raises(InputError, match="crops: 1"):
         FaceDataset(stored.pack, stored.side("val"), dataclasses.replace(recipe, augment="p0"), 3)
 

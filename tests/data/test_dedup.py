@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ferbench.artifacts.index import read_index
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
-from ferbench.data.index import read_index
 from ferbench.data.source import Box, Fault, Reading, Record
 from ferbench.data.sources.folder import Folder
 from ferbench.errors import InputError

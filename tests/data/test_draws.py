@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ferbench.config.params import Params, Recipe
 from ferbench.data.draws import Purpose, generator, seed_transforms
-from ferbench.params import Params, Recipe
 from ferbench.plugins import load, names
 
 SAMPLES = 2000

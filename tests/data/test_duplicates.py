@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from ferbench.data.duplicates import Policy, Resolved, resolve
+from ferbench.data.dedup import Policy, Resolved, resolve
 
 
 def _row(name: str, md5: str, *emotions: str, split: str | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ferbench.data.face_boxes import place_faces
+from ferbench.data.dedup import place_faces
 from ferbench.data.source import Box, Record
 
 

@@ -5,14 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ferbench.data.faces.anatomy import HAIR_STYLES, draw_person
-from ferbench.data.faces.drawing import Drawing, Pose
-from ferbench.data.faces.head import Look, draw_face, face_bounds
-from ferbench.data.faces.landmarks import brow, eye, mouth
-from ferbench.data.faces.photo import Shot, draw_shot
-from ferbench.data.faces.scene import SCENE_PX, Sitter, place_faces, render_crop
-from ferbench.data.faces.units import PROTOTYPES, draw_units
 from ferbench.emotions import BASIC
+from synthfaces.action_units import PROTOTYPES, draw_units
+from synthfaces.drawing import Drawing, Pose
+from synthfaces.landmarks import brow, eye, mouth
+from synthfaces.person import HAIR_STYLES, draw_person
+from synthfaces.photo import Shot, draw_shot
+from synthfaces.scene import (
+    SCENE_PX,
+    Look,
+    Sitter,
+    draw_face,
+    face_bounds,
+    place_faces,
+    render_crop,
+)
 
 FORWARD = np.zeros(2)
 

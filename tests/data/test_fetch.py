@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ferbench.data import fetch as fetching
-from ferbench.data import origins
+from ferbench.data import fetch as origins
 from ferbench.data.fetch import fetch
 from ferbench.data.source import Metadata, Reading, Source
 from ferbench.errors import InputError

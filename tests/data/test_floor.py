@@ -12,11 +12,10 @@ import pytest
 from PIL import Image
 from scipy.spatial.distance import cdist
 
-from ferbench.data import floor
+from ferbench.data import baselines as floor
+from ferbench.data.baselines import Faces, look, measure_baselines, right
 from ferbench.data.dedup import deduplicate, list_images
 from ferbench.data.fetch import fetch
-from ferbench.data.floor import measure_floor
-from ferbench.data.neighbours import Faces, look, right
 from ferbench.data.pack import Pack, pack_images
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.data.split import draw_split
@@ -49,8 +48,8 @@ def test_near_copies_lift_the_floor_and_keeping_persons_apart_takes_them_away(
     tmp_path: Path,
 ) -> None:
     index, pack = twins(tmp_path)
-    leaky = measure_floor(index, *draw_split(index, "stratified_70_10_20", 0), pack)
-    apart = measure_floor(index, *draw_split(index, "person_70_10_20", 0), pack)
+    leaky = measure_baselines(index, *draw_split(index, "stratified_70_10_20", 0), pack)
+    apart = measure_baselines(index, *draw_split(index, "person_70_10_20", 0), pack)
     assert leaky["split"]["nearest_neighbour"] > 0.95
     assert leaky["redraws"]["nearest_neighbour"]["low"] > 0.95
     assert apart["redraws"]["nearest_neighbour"]["high"] < 0.6
@@ -63,7 +62,7 @@ def test_near_copies_lift_the_floor_and_keeping_persons_apart_takes_them_away(
 def test_floor_is_that_of_the_obvious_form(tmp_path: Path) -> None:
     index, pack = twins(tmp_path)
     split, description = draw_split(index, "person_70_10_20", 3)
-    got = measure_floor(index, split, description, pack)["split"]
+    got = measure_baselines(index, split, description, pack)["split"]
     side = split.set_index("image_id")["split"]
     train, test = (index[index["image_id"].map(side) == s] for s in ("train", "test"))
     pixels = [np.stack([pack.image(i).ravel() for i in s["image_id"]]) for s in (train, test)]
@@ -79,16 +78,16 @@ def test_floor_is_the_same_whatever_the_order_of_rows(tmp_path: Path) -> None:
     index, pack = twins(tmp_path, persons=6, frames=2)
     split, description = draw_split(index, "person_70_10_20", 0)
     mixed = index.sample(frac=1, random_state=0)
-    expected = measure_floor(index, split, description, pack)
-    assert measure_floor(mixed, split, description, pack) == expected
+    expected = measure_baselines(index, split, description, pack)
+    assert measure_baselines(mixed, split, description, pack) == expected
 
 
 def test_baselines_on_val_are_those_of_test_with_the_two_splits_exchanged(tmp_path: Path) -> None:
     index, pack = twins(tmp_path)
     split, description = draw_split(index, "person_70_10_20", 3)
     other = split.assign(split=split["split"].replace({"val": "test", "test": "val"}))
-    got = measure_floor(index, split, description, pack)
-    exchanged = measure_floor(index, other, description, pack)
+    got = measure_baselines(index, split, description, pack)
+    exchanged = measure_baselines(index, other, description, pack)
     assert got["val_faces"] == exchanged["test_faces"] == got["val"]["n_val"]
     for name in ("nearest_neighbour", "nearest_neighbour_standardised", "majority_class"):
         assert got["val"][name] == exchanged["split"][name]
@@ -99,7 +98,7 @@ def test_baselines_of_a_split_without_val_are_measured_on_test_alone(tmp_path: P
     index, pack = twins(tmp_path, persons=6, frames=2)
     split, description = draw_split(index, "person_70_10_20", 0)
     no_val = split.assign(split=split["split"].replace({"val": "train"}))
-    got = measure_floor(index, no_val, description, pack)
+    got = measure_baselines(index, no_val, description, pack)
     assert got["val"] is None and got["split"]["n_test"] > 0
 
 
@@ -108,10 +107,10 @@ def test_majority_class_counts_all_faces_of_a_large_set(
 ) -> None:
     index, pack = twins(tmp_path, persons=6, frames=2)
     split, description = draw_split(index, "stratified_70_10_20", 0)
-    whole = measure_floor(index, split, description, pack)
+    whole = measure_baselines(index, split, description, pack)
     monkeypatch.setattr(floor, "MAX_FACES", 35)
     monkeypatch.setattr(floor, "MAX_TEST", 1)
-    got = measure_floor(index, split, description, pack)
+    got = measure_baselines(index, split, description, pack)
     assert (got["split"]["n_test"], got["val"]["n_val"]) == (1, 1)
     for entry in ("split", "val"):
         assert got[entry]["majority_class"] == whole[entry]["majority_class"]
@@ -122,7 +121,7 @@ def test_large_sets_are_sampled_and_say_so(tmp_path: Path, monkeypatch: pytest.M
     split, description = draw_split(index, "stratified_70_10_20", 0)
     monkeypatch.setattr(floor, "MAX_FACES", 35)
     monkeypatch.setattr(floor, "MAX_TEST", 3)
-    got = measure_floor(index, split, description, pack)
+    got = measure_baselines(index, split, description, pack)
     assert got["split"]["n_test"] == 3
     assert got["split"]["n_train"] == description["images"]["train"]
     assert got["test_faces"] == description["images"]["test"]
@@ -134,7 +133,7 @@ def test_large_sets_are_sampled_and_say_so(tmp_path: Path, monkeypatch: pytest.M
 def test_folds_by_person_are_left_out_where_persons_are_unknown(tmp_path: Path) -> None:
     index, pack = twins(tmp_path, persons=6, frames=2)
     index["person"] = None
-    got = measure_floor(index, *draw_split(index, "stratified_70_10_20", 0), pack)
+    got = measure_baselines(index, *draw_split(index, "stratified_70_10_20", 0), pack)
     assert got["ten_folds"]["nearest_neighbour"]["by_person"] is None
     assert got["skipped"] == {"ten_folds by_person": "persons are unknown"}
 
@@ -197,8 +196,8 @@ def test_ckplus_by_image_is_nearly_solved_by_raw_pixels_and_by_person_is_not(
     )
     pack_images(index, raw, tmp_path / "pack")
     pack = Pack(tmp_path / "pack")
-    image = measure_floor(index, *draw_split(index, "stratified_70_10_20", 0), pack)
-    person = measure_floor(index, *draw_split(index, "person_70_10_20", 0), pack)
+    image = measure_baselines(index, *draw_split(index, "stratified_70_10_20", 0), pack)
+    person = measure_baselines(index, *draw_split(index, "person_70_10_20", 0), pack)
     assert image["redraws"]["nearest_neighbour"]["mean"] == pytest.approx(0.92, abs=0.02)
     assert person["redraws"]["nearest_neighbour"]["mean"] == pytest.approx(0.54, abs=0.06)
     # scikit-learn's StratifiedKFold and GroupKFold, once: 98.7 % and 54.5 % in raw pixels, 99.2 %

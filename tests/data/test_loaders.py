@@ -15,11 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tiny_study import CLASSES, small_params, store
 
+from ferbench.config.params import Params, Recipe
+from ferbench.data.dataset import PackedDataset, face_table
+from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.data.sampler import EpochSampler
-from ferbench.data.stored import Stored
-from ferbench.data.units import units
-from ferbench.params import Params, Recipe
 
 SIZES = [(32, 32), (40, 60), (61, 33), (31, 64), (17, 90), (90, 16), (33, 32), (5, 7), (47, 48)]
 
@@ -35,7 +34,7 @@ def scene_recipe(params: Params) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def sizes(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """One image of each of `SIZES`, in their order, with one face."""
     names = [f"size_{i}" for i in range(len(SIZES))]
     return store(
@@ -54,14 +53,14 @@ def same(a: Any, b: Any) -> bool:
     )
 
 
-def dataset(data: Stored, recipe: Recipe, seed: int = 3) -> FaceDataset | SceneDataset:
+def dataset(data: PackedDataset, recipe: Recipe, seed: int = 3) -> FaceDataset | SceneDataset:
     kind = FaceDataset if recipe.channels == 1 else SceneDataset
     return kind(data.pack, data.side("train"), recipe, seed)
 
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
 def test_a_sample_depends_on_seed_epoch_and_index_alone(
-    stored: Stored, recipe: str, request: pytest.FixtureRequest
+    stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
     keys = [(epoch, index) for epoch in (0, 1) for index in range(6)]
@@ -73,7 +72,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
 def test_another_epoch_or_seed_is_another_sample(
-    stored: Stored, recipe: str, request: pytest.FixtureRequest
+    stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
     one, other = dataset(stored, chosen), dataset(stored, chosen, seed=4)
@@ -83,7 +82,7 @@ def test_another_epoch_or_seed_is_another_sample(
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
 def test_without_augmentation_a_sample_is_the_same_for_every_seed(
-    stored: Stored, recipe: str, request: pytest.FixtureRequest
+    stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
     one, other = dataset(stored, chosen), dataset(stored, chosen, seed=4)
@@ -135,7 +134,7 @@ def test_without_a_seed_every_process_sees_all_in_natural_order() -> None:
 )
 @settings(deadline=None, max_examples=60)
 def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
-    sizes: Stored, place: int, w: float, h: float, x: float, y: float, input_px: int
+    sizes: PackedDataset, place: int, w: float, h: float, x: float, y: float, input_px: int
 ) -> None:
     recipe = dataclasses.replace(small_params().recipes["p0"], resize_px=32, input_px=input_px)
     scenes = SceneDataset(sizes.pack, sizes.side("val"), recipe, seed=0)
@@ -150,7 +149,7 @@ def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
 
 
 def test_a_box_beyond_the_image_is_brought_to_its_border(
-    sizes: Stored, scene_recipe: Recipe
+    sizes: PackedDataset, scene_recipe: Recipe
 ) -> None:
     scenes = SceneDataset(sizes.pack, sizes.side("val"), scene_recipe, seed=0)
     back = scenes.to_fractions(np.array([[-5.0, -5.0, 99.0, 99.0]]), "size_1")
@@ -158,7 +157,7 @@ def test_a_box_beyond_the_image_is_brought_to_its_border(
 
 
 def test_grey_images_become_colour_and_colour_ones_grey(
-    stored: Stored, scenes: Stored, params: Params
+    stored: PackedDataset, scenes: PackedDataset, params: Params
 ) -> None:
     grey, colour = params.recipes["p1"], params.recipes["p0"]
     seen = FaceDataset(stored.pack, stored.side("train"), colour, 0)[-1, 0][0]
@@ -192,7 +191,7 @@ def test_a_box_thinner_than_a_pixel_still_shows_one(tmp_path: Path, params: Para
 
 
 def test_images_with_several_and_with_no_boxes_make_one_batch(
-    scenes: Stored, scene_recipe: Recipe
+    scenes: PackedDataset, scene_recipe: Recipe
 ) -> None:
     data = SceneDataset(scenes.pack, scenes.side("train"), scene_recipe, 0)
     collate = loader(data, EpochSampler(len(data), None), 3).collate_fn
@@ -213,7 +212,7 @@ def test_images_with_several_and_with_no_boxes_make_one_batch(
 
 
 def test_a_last_training_batch_of_one_image_is_left_out(
-    stored: Stored, faces_recipe: Recipe
+    stored: PackedDataset, faces_recipe: Recipe
 ) -> None:
     faces = FaceDataset(stored.pack, stored.side("train"), faces_recipe, 0)
     size = len(faces)
@@ -228,7 +227,7 @@ def test_faces_are_numbered_where_an_image_shows_several() -> None:
         {"image_id": ["b", "b", "a", "c"], "face": [1, 0, 0, 0], "cls": [2, 1, 0, 0]}
     ).assign(cx=0.5, cy=0.5, w=0.1, h=0.1)
     split = pd.DataFrame({"image_id": ["a", "b", "c"], "split": ["val", "val", "test"]})
-    faces = units(boxes, split, "val", CLASSES).frame
+    faces = face_table(boxes, split, "val", CLASSES).frame
     assert faces["unit_id"].tolist() == ["a", "b#0", "b#1"]
     assert faces["cls"].tolist() == [0, 1, 2]
 

@@ -13,10 +13,10 @@ import torch
 from scipy.stats import ks_2samp
 from tests.tiny_study import CLASSES, store
 
+from ferbench.config.params import Params, Recipe
+from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import SceneDataset
-from ferbench.data.mosaic import four_in_one, mosaic_partners
-from ferbench.data.stored import Stored
-from ferbench.params import Params, Recipe
+from ferbench.data.transforms import four_in_one, mosaic_partners
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def recipe(params: Params) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def squares(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def squares(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """Grey pictures with one square each, as bright as its class, whose box is known."""
     rng = np.random.default_rng(0)
     pictures, faces, sides = {}, {}, {}
@@ -63,7 +63,9 @@ def test_the_share_of_mosaics_is_the_recipes(recipe: Recipe) -> None:
     assert 0.45 < share < 0.55
 
 
-def test_boxes_and_classes_lie_where_their_squares_are(squares: Stored, recipe: Recipe) -> None:
+def test_boxes_and_classes_lie_where_their_squares_are(
+    squares: PackedDataset, recipe: Recipe
+) -> None:
     data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
     found = 0
     for index in range(len(data)):
@@ -80,7 +82,7 @@ def test_boxes_and_classes_lie_where_their_squares_are(squares: Stored, recipe: 
     assert found > len(data)  # more than one square a picture
 
 
-def test_a_mosaic_is_the_same_twice(squares: Stored, recipe: Recipe) -> None:
+def test_a_mosaic_is_the_same_twice(squares: PackedDataset, recipe: Recipe) -> None:
     data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
     first, again = data[0, 1], data[0, 1]
     assert torch.equal(first[0], again[0])
@@ -109,7 +111,7 @@ SAMPLES = 1200
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def faces(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """Faces that fill their picture, as those of FER2013 and CK+ do, some of them not square."""
     rng = np.random.default_rng(0)
     shapes = {f"face_{i:02d}": (48, 48) if i % 3 else (48, 36) for i in range(40)}
@@ -157,7 +159,7 @@ def our_boxes(data: SceneDataset) -> np.ndarray:
 
 @pytest.mark.parametrize(("mosaic", "gain"), [(1.0, 0.5), (0.0, 0.5), (1.0, 0.9)])
 def test_faces_are_seen_as_the_library_shows_them(
-    faces: Stored, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
+    faces: PackedDataset, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
 ) -> None:
     """Number, size and position of the boxes; two-sample Kolmogorov-Smirnov tests.
 
@@ -176,7 +178,7 @@ def test_faces_are_seen_as_the_library_shows_them(
 
 
 def test_a_mosaic_shows_whole_faces_as_often_as_the_library(
-    faces: Stored, recipe: Recipe, tmp_path: Path
+    faces: PackedDataset, recipe: Recipe, tmp_path: Path
 ) -> None:
     """At scale 1 every face would cover the input: its box's area is its visible share."""
     recipe = dataclasses.replace(recipe, augment="p0", scale_gain=0.5, epochs=10**6)

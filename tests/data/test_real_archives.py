@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from ferbench import plugins
-from ferbench.data.audit.audit import audit_data_set
+from ferbench.artifacts.index import read_index
+from ferbench.config.params import Audit
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
 from ferbench.data.fetch import fetch
-from ferbench.data.index import read_index
+from ferbench.data.leakage.audit import audit_data_set
 from ferbench.data.pack import pack_images
 from ferbench.data.split import draw_split
 from ferbench.emotions import in_order
 from ferbench.files import write_json
-from ferbench.params import Audit
 
 pytestmark = pytest.mark.data
 

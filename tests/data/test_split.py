@@ -11,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferbench import plugins
-from ferbench.data.partition import by_image, by_person, draw_evenly, folds
-from ferbench.data.split import PROTOCOLS, SIDES, draw_rounds, draw_split
-from ferbench.data.units import split_of_seed
+from ferbench.data.dataset import split_of_seed
+from ferbench.data.split import (
+    PROTOCOLS,
+    SIDES,
+    by_image,
+    by_person,
+    draw_evenly,
+    draw_rounds,
+    draw_split,
+    folds,
+)
 from ferbench.errors import InputError
 
 EMOTIONS = ("neutral", "happiness", "anger", "fear")

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ferbench.artifacts.index import read_index, write_index
+from ferbench.config.params import Dataset, Validate
 from ferbench.data.data_page import render_page
 from ferbench.data.dedup import deduplicate, write_cleaned
-from ferbench.data.index import read_index, write_index
 from ferbench.data.source import Metadata, Reading, Record
 from ferbench.data.validate import require, validate
 from ferbench.errors import InputError
-from ferbench.params import Dataset, Validate
 
 Draw = Callable[..., Path]
 Report = dict[str, Any]

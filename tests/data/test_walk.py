@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data import walk
+from ferbench.data import layout as walk
 from ferbench.data.fetch import fetch
-from ferbench.data.layout import find_folder, folders, image_ids, images
+from ferbench.data.layout import files_below, find_folder, folders, image_ids, images
 from ferbench.data.sources.folder import Folder
-from ferbench.data.walk import files_below
 from ferbench.errors import InputError
 
 Draw = Callable[..., Path]

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferbench.evaluation.classes import class_rows
-from ferbench.evaluation.predictions import no_boxes
+from ferbench.artifacts.predictions import no_boxes
 from ferbench.evaluation.ranking import class_ap, class_auroc
-from ferbench.evaluation.scoring import Answers
+from ferbench.evaluation.scoreboard import class_rows
+from ferbench.evaluation.scoring import Predictions
 
 CLASSES = ["neutral", "anger", "fear"]
 
@@ -16,7 +16,7 @@ def values(prob, target):
     table = pd.DataFrame(prob, columns=CLASSES)
     table.insert(0, "target", target)
     table.insert(0, "image_id", [f"{n}" for n in range(len(table))])
-    rows = pd.DataFrame(class_rows(Answers(table, no_boxes(CLASSES), None)))
+    rows = pd.DataFrame(class_rows(Predictions(table, no_boxes(CLASSES), None)))
     return rows.pivot_table("value", "emotion", "metric", dropna=False)
 
 

@@ -17,27 +17,26 @@ from numpy.typing import NDArray
 from tests.tiny_study import CLASSES, PROJECT
 from torch import Tensor, nn
 
-from ferbench.cells import Cell
-from ferbench.data.stored import Stored
+from ferbench.artifacts.predictions import write_predictions
+from ferbench.config.params import Explain, Params
+from ferbench.config.runs import Run
+from ferbench.data.dataset import PackedDataset
 from ferbench.errors import InputError
 from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
+from ferbench.evaluation.explanations.attention_maps import gates
 from ferbench.evaluation.explanations.errors import errors
-from ferbench.evaluation.explanations.gates import gates
 from ferbench.evaluation.explanations.grad_cam import grad_cam
 from ferbench.evaluation.explanations.saliency import saliency
 from ferbench.evaluation.gallery import Gallery, overlay, scaled
 from ferbench.evaluation.predict import predict_side
-from ferbench.evaluation.predictions import write_predictions
-from ferbench.evaluation.scored import score_of
-from ferbench.evaluation.views import View, answered, open_view, spread
+from ferbench.evaluation.views import View, answered, open_view, score_of, spread
 from ferbench.files import read_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained, save_trained
-from ferbench.params import Explain, Params
 from ferbench.plugins import load, names
 
 METHODS = names("ferbench.evaluation.explanations")
-CELL = Cell("demo", "some_variant", "tiny", 0)
+CELL = Run("demo", "some_variant", "tiny", 0)
 PX = 16  # the classifiers' input
 TABLE = pd.DataFrame(
     [
@@ -49,7 +48,7 @@ TABLE = pd.DataFrame(
 ).sort_values("image_id")
 
 
-def said_of(data: Stored, prob: NDArray[np.float64]) -> pd.DataFrame:
+def said_of(data: PackedDataset, prob: NDArray[np.float64]) -> pd.DataFrame:
     """A predictions table of the test faces in their order."""
     frame = data.side("test").frame
     head = {"image_id": frame["unit_id"], "target": [CLASSES[c] for c in frame["cls"]]}
@@ -68,7 +67,9 @@ def trained_as(params: Params, variant: str, network: nn.Module | None = None) -
     return Trained(network.eval(), row, recipe, CLASSES)
 
 
-def view_of(params: Params, data: Stored, variant: str, network: nn.Module | None = None) -> View:
+def view_of(
+    params: Params, data: PackedDataset, variant: str, network: nn.Module | None = None
+) -> View:
     said = said_of(data, random_prob(len(data.side("test").frame)))
     return open_view(trained_as(params, variant, network), data, said, 4, "cpu")
 
@@ -131,7 +132,7 @@ def shown(found: Gallery | str) -> Gallery:
     return found
 
 
-def test_saliency_of_a_linear_network_is_its_weight(params: Params, stored: Stored) -> None:
+def test_saliency_of_a_linear_network_is_its_weight(params: Params, stored: PackedDataset) -> None:
     network = Linear()
     found = shown(saliency(view_of(params, stored, "vgg_improved", network)))
     assert len(found.faces) == 4
@@ -143,7 +144,7 @@ def test_saliency_of_a_linear_network_is_its_weight(params: Params, stored: Stor
 
 
 def test_grad_cam_finds_the_map_before_pooling_and_follows_the_paper(
-    params: Params, stored: Stored
+    params: Params, stored: PackedDataset
 ) -> None:
     found = shown(grad_cam(view_of(params, stored, "vgg_improved", Quadrant())))
     assert f"{PX}×{PX} positions" in found.caption
@@ -169,7 +170,9 @@ class Corner(Quadrant):
         self.mark = nn.ReLU()
 
 
-def test_grad_cam_highlights_the_quadrant_that_decides(params: Params, stored: Stored) -> None:
+def test_grad_cam_highlights_the_quadrant_that_decides(
+    params: Params, stored: PackedDataset
+) -> None:
     found = shown(grad_cam(view_of(params, stored, "vgg_improved", Corner())))
     for (values,) in found.maps:
         half = PX // 2
@@ -178,7 +181,9 @@ def test_grad_cam_highlights_the_quadrant_that_decides(params: Params, stored: S
         assert values[:, : half - 1].max() < 0.1
 
 
-def test_grad_cam_takes_no_map_that_stands_beside_another(params: Params, stored: Stored) -> None:
+def test_grad_cam_takes_no_map_that_stands_beside_another(
+    params: Params, stored: PackedDataset
+) -> None:
     found = shown(grad_cam(view_of(params, stored, "vgg_improved", Branches())))
     assert f"{PX}×{PX} positions" in found.caption
 
@@ -186,7 +191,7 @@ def test_grad_cam_takes_no_map_that_stands_beside_another(params: Params, stored
 @pytest.mark.parametrize("variant", ["vgg_improved", "ivsa", "yolov5s", "yolov5s_osam"])
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_are_finite_of_the_inputs_size_and_between_0_and_1(
-    params: Params, stored: Stored, variant: str, method: str
+    params: Params, stored: PackedDataset, variant: str, method: str
 ) -> None:
     view = view_of(params, stored, variant)
     found = load("ferbench.evaluation.explanations", method)(view)
@@ -208,9 +213,9 @@ CATALOGUE = ["yolov8n", "yolov6s", "yolo_fer", "yolov10n", "resnet50_cbam_light"
 
 @pytest.mark.parametrize("variant", CATALOGUE)
 def test_the_maps_that_decide_are_found_in_networks_of_every_kind(
-    stored: Stored, variant: str
+    stored: PackedDataset, variant: str
 ) -> None:
-    from ferbench.params import load_params
+    from ferbench.config.params import load_params
 
     params = load_params(PROJECT / "studies" / "all_rows.yaml")
     view = dataclasses.replace(view_of(params, stored, variant), images=1)
@@ -221,14 +226,16 @@ def test_the_maps_that_decide_are_found_in_networks_of_every_kind(
         assert np.isfinite(values).all()
 
 
-def test_a_released_orderly_gate_is_told_to_be_1_everywhere(params: Params, stored: Stored) -> None:
+def test_a_released_orderly_gate_is_told_to_be_1_everywhere(
+    params: Params, stored: PackedDataset
+) -> None:
     released = with_attention(params, "yolov5s_osam", "osam", norm="channel", form="released")
     found = shown(gates(view_of(released, stored, "yolov5s_osam")))
     assert found.caption.count("is 1 everywhere") == len(found.heads) == 3
     assert not any(values.any() for maps in found.maps for values in maps)
 
 
-def test_a_gate_is_told_by_its_own_weights(params: Params, stored: Stored) -> None:
+def test_a_gate_is_told_by_its_own_weights(params: Params, stored: PackedDataset) -> None:
     view = view_of(params, stored, "ivsa")
     found = shown(gates(view))
     assert "everywhere" not in found.caption.split("Weights")[1]
@@ -250,12 +257,12 @@ def test_a_gate_is_told_by_its_own_weights(params: Params, stored: Stored) -> No
     assert said in found.caption
 
 
-def test_a_variant_without_attention_has_no_gates(params: Params, stored: Stored) -> None:
+def test_a_variant_without_attention_has_no_gates(params: Params, stored: PackedDataset) -> None:
     assert gates(view_of(params, stored, "vgg_improved")) == "the variant has no attention gate"
 
 
 def test_errors_are_the_most_confident_wrong_answers_worst_first(
-    params: Params, stored: Stored
+    params: Params, stored: PackedDataset
 ) -> None:
     view = view_of(params, stored, "vgg_improved")
     frame = stored.side("test").frame
@@ -273,7 +280,7 @@ def test_errors_are_the_most_confident_wrong_answers_worst_first(
 
 
 def test_without_a_wrong_answer_there_is_no_gallery_of_errors(
-    params: Params, stored: Stored
+    params: Params, stored: PackedDataset
 ) -> None:
     perfect = said_of(stored, np.eye(len(CLASSES))[stored.side("test").frame["cls"]])
     view = open_view(trained_as(params, "vgg_improved"), stored, perfect, 4, "cpu")
@@ -287,7 +294,7 @@ def test_faces_are_spread_over_classes_and_over_right_and_wrong() -> None:
     assert spread(TABLE, words, 99) == ["a1", "a2", "a3", "b2", "b1", "b3", "c1"]
 
 
-def test_a_miss_is_not_explained(stored: Stored) -> None:
+def test_a_miss_is_not_explained(stored: PackedDataset) -> None:
     prob = random_prob(len(stored.side("test").frame))
     prob[0] = 0
     table = answered(said_of(stored, prob))
@@ -296,7 +303,7 @@ def test_a_miss_is_not_explained(stored: Stored) -> None:
 
 
 def test_a_detectors_score_is_that_of_the_box_that_answers_for_the_face(
-    params: Params, scenes: Stored
+    params: Params, scenes: PackedDataset
 ) -> None:
     trained = trained_as(params, "yolov5s")
     said = predict_side(trained, scenes, "test", "cpu").predictions
@@ -312,7 +319,9 @@ def test_a_detectors_score_is_that_of_the_box_that_answers_for_the_face(
         assert float(scored(view.input(face)).detach()) == pytest.approx(logit, abs=1e-4)
 
 
-def test_the_face_that_is_meant_is_outlined_among_several(params: Params, scenes: Stored) -> None:
+def test_the_face_that_is_meant_is_outlined_among_several(
+    params: Params, scenes: PackedDataset
+) -> None:
     view = view_of(params, scenes, "yolov5s")
     (one, two) = view.faces(["scene_6", "scene_7#1"])
     assert one.outline is None
@@ -320,14 +329,14 @@ def test_the_face_that_is_meant_is_outlined_among_several(params: Params, scenes
     assert two.outline == pytest.approx((0.65 * 32, 0.15 * 32, 0.85 * 32, 0.65 * 32), abs=1e-3)
 
 
-def test_predictions_of_other_faces_are_refused(params: Params, stored: Stored) -> None:
+def test_predictions_of_other_faces_are_refused(params: Params, stored: PackedDataset) -> None:
     said = said_of(stored, random_prob(len(stored.side("test").frame))).iloc[1:]
     with pytest.raises(InputError, match="not of this network"):
         open_view(trained_as(params, "vgg_improved"), stored, said, 4, "cpu")
 
 
 def test_an_unknown_method_is_refused_before_anything_is_drawn(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="unknown part"):
         explain(view_of(params, stored, "ivsa"), ["errors", "tea_leaves"], CELL, tmp_path)
@@ -336,7 +345,7 @@ def test_an_unknown_method_is_refused_before_anything_is_drawn(
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s"])
 def test_figures_and_index_are_complete_and_the_same_bytes_twice(
-    params: Params, stored: Stored, tmp_path: Path, variant: str
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
 ) -> None:
     for name in ("first", "again"):
         (tmp_path / name).mkdir()
@@ -366,7 +375,7 @@ def test_figures_and_index_are_complete_and_the_same_bytes_twice(
 
 
 def test_the_stage_writes_what_its_words_name(
-    params: Params, stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import runpy
 
@@ -382,7 +391,7 @@ def test_the_stage_writes_what_its_words_name(
     state = trained.network.state_dict()
     save_trained(cell.folder / "model.pt", state, trained.variant, trained.recipe, CLASSES)
     write_predictions(cell.folder / "predictions.parquet", said)
-    monkeypatch.setattr("ferbench.params.load_params", lambda: study)
+    monkeypatch.setattr("ferbench.config.params.load_params", lambda: study)
     monkeypatch.setattr(sys, "argv", ["explain.py", "looks", "vgg_improved", "tiny"])
     script: Any = runpy.run_path(str(PROJECT / "pipeline" / "explain.py"))
     script["main"]()

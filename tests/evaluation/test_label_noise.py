@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench.artifacts.predictions import arrays
 from ferbench.errors import InputError
 from ferbench.evaluation.label_noise import MIN_PER_CLASS, estimate_label_noise
-from ferbench.evaluation.predictions import arrays
 
 CLASSES = ("neutral", "happiness", "surprise", "fear")
 

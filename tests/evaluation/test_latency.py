@@ -10,10 +10,10 @@ import pytest
 import torch
 from tests.tiny_study import CLASSES
 
+from ferbench.config.params import Latency, Params
+from ferbench.detection.boxes import SCORE_FLOOR, kept_boxes
 from ferbench.evaluation import latency
 from ferbench.evaluation.latency import measure_latency
-from ferbench.models.boxes import SCORE_FLOOR, kept_boxes
-from ferbench.params import Latency, Params
 
 HOW = Latency(batch=2, precision="float32", threads=1, warm_up=1, iterations=2, repeats=3)
 TIMES = ("forward", "end_to_end")

@@ -8,7 +8,7 @@ import torch
 import torchmetrics.functional.classification as reference
 
 from ferbench import plugins
-from ferbench.evaluation.detections import Detections
+from ferbench.detection.metrics import Detections
 
 PACKAGE = "ferbench.evaluation.metrics"
 PROB = [

@@ -10,19 +10,19 @@ import pytest
 import torch
 from tests.tiny_study import CLASSES
 
-from ferbench.data.stored import Stored
-from ferbench.evaluation import predict
-from ferbench.evaluation.predict import Predicted, predict_side
-from ferbench.evaluation.predictions import (
+from ferbench.artifacts.predictions import (
     read_boxes,
     read_predictions,
     write_boxes,
     write_predictions,
 )
-from ferbench.models.boxes import Boxes
+from ferbench.config.params import Params
+from ferbench.data.dataset import PackedDataset
+from ferbench.detection.boxes import Boxes
+from ferbench.evaluation import predict
+from ferbench.evaluation.predict import Predicted, predict_side
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.params import Params
 
 # Where the images of side val of `scenes` (61 x 33 pixels) are in an input of 32 x 32.
 LEFT, WIDTH, HEIGHT = 7, 17, 32
@@ -47,7 +47,7 @@ def found(*rows: tuple[float, float, float, float, int, float]) -> Boxes:
 
 
 @pytest.fixture
-def stubbed(params: Params, scenes: Stored, monkeypatch: pytest.MonkeyPatch) -> Predicted:
+def stubbed(params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch) -> Predicted:
     """One face answered from afar; of two faces one found; of three none."""
     images = [
         found((0.9, 0.9, 0.1, 0.1, 2, 0.7), (0.25, 0.5, 0.3, 0.6, 0, 0.4)),
@@ -66,7 +66,7 @@ def assert_storable(said: Predicted, folder: Path) -> None:
 
 
 def test_a_classifier_answers_for_every_face_and_has_no_boxes(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     said = predict_side(untrained(params, "vgg_improved"), stored, "test", "cpu")
     faces = stored.side("test").frame
@@ -78,7 +78,7 @@ def test_a_classifier_answers_for_every_face_and_has_no_boxes(
 
 
 def test_a_classifier_tells_the_faces_of_one_image_apart(
-    params: Params, scenes: Stored, tmp_path: Path
+    params: Params, scenes: PackedDataset, tmp_path: Path
 ) -> None:
     said = predict_side(untrained(params, "vgg_improved"), scenes, "test", "cpu")
     assert said.predictions["image_id"].tolist() == [
@@ -90,7 +90,7 @@ def test_a_classifier_tells_the_faces_of_one_image_apart(
 
 
 def test_an_untrained_detector_leaves_tables_that_keep_every_promise(
-    params: Params, scenes: Stored, tmp_path: Path
+    params: Params, scenes: PackedDataset, tmp_path: Path
 ) -> None:
     said = predict_side(untrained(params, "yolov5s_osam"), scenes, "test", "cpu")
     assert len(said.predictions) == len(scenes.side("test").frame) == 6
@@ -99,7 +99,9 @@ def test_an_untrained_detector_leaves_tables_that_keep_every_promise(
 
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s"])
-def test_the_same_network_says_the_same_twice(params: Params, stored: Stored, variant: str) -> None:
+def test_the_same_network_says_the_same_twice(
+    params: Params, stored: PackedDataset, variant: str
+) -> None:
     first = predict_side(untrained(params, variant), stored, "val", "cpu")
     again = predict_side(untrained(params, variant), stored, "val", "cpu")
     pd.testing.assert_frame_equal(first.predictions, again.predictions)

@@ -17,21 +17,27 @@ from PIL import Image
 from tests.tiny_study import CLASSES
 
 from ferbench import plugins
+from ferbench.artifacts.predictions import read_boxes, read_predictions
+from ferbench.config.params import Params, RobustnessTest
+from ferbench.data.dataset import PackedDataset
 from ferbench.data.pack import Pack
-from ferbench.data.stored import Stored
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import predict_faces, predict_side
-from ferbench.evaluation.predictions import read_boxes, read_predictions
-from ferbench.evaluation.probes import canvas, degraded
-from ferbench.evaluation.probes.canvas import Canvas
-from ferbench.evaluation.probes.degraded import Degraded
-from ferbench.evaluation.probing import Altered, Probed, build_probe, draw_faces, write_probed
+from ferbench.evaluation.robustness import canvas, degraded
+from ferbench.evaluation.robustness.canvas import Canvas
+from ferbench.evaluation.robustness.degraded import Degraded
+from ferbench.evaluation.robustness_test import (
+    Altered,
+    RobustnessResult,
+    build_robustness_test,
+    draw_faces,
+    write_robustness,
+)
 from ferbench.files import read_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.params import Params, Probe
 
-PARTS = plugins.names("ferbench.evaluation.probes")
+PARTS = plugins.names("ferbench.evaluation.robustness")
 SMALL = {"sizes": [8, 24, 33], "canvas": 33}
 
 
@@ -62,23 +68,23 @@ def noise(*shape: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_every_option_has_a_default_and_a_strange_one_is_told_the_known(kind: str) -> None:
-    assert asdict(build_probe(Probe(kind, {})))["seed"] == 0
+    assert asdict(build_robustness_test(RobustnessTest(kind, {})))["seed"] == 0
     with pytest.raises(InputError, match=r"unknown key 'sead'[\s\S]*did you mean 'seed'"):
-        build_probe(Probe(kind, {"sead": 1}))
+        build_robustness_test(RobustnessTest(kind, {"sead": 1}))
     with pytest.raises(InputError, match="seed is -1"):
-        build_probe(Probe(kind, {"seed": -1}))
+        build_robustness_test(RobustnessTest(kind, {"seed": -1}))
     with pytest.raises(InputError, match="limit is 0"):
-        build_probe(Probe(kind, {"limit": 0}))
+        build_robustness_test(RobustnessTest(kind, {"limit": 0}))
 
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_a_probe_answers_for_every_test_face_and_leaves_whole_files(
-    params: Params, scenes: Stored, tmp_path: Path, kind: str
+    params: Params, scenes: PackedDataset, tmp_path: Path, kind: str
 ) -> None:
-    row = Probe(kind, SMALL if kind == "canvas" else {})
-    probed = build_probe(row).run(untrained(params, "yolov5s"), scenes, "cpu")
-    write_probed(tmp_path / "probe", row, probed, {"variant": "yolov5s"})
-    about = read_json(tmp_path / "probe" / "probe.json")
+    row = RobustnessTest(kind, SMALL if kind == "canvas" else {})
+    probed = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
+    write_robustness(tmp_path / "probe", row, probed, {"variant": "yolov5s"})
+    about = read_json(tmp_path / "probe" / "robustness.json")
     units = scenes.side("test").frame["unit_id"].tolist()
     assert about["kind"] == kind and about["variant"] == "yolov5s"
     assert about["conditions"] and about["faces"] == len(units) and "skipped" not in about
@@ -89,7 +95,9 @@ def test_a_probe_answers_for_every_test_face_and_leaves_whole_files(
 
 
 @pytest.mark.parametrize("by", ["image_id", "unit_id"])
-def test_a_limit_draws_evenly_over_classes_and_alike_each_time(scenes: Stored, by: str) -> None:
+def test_a_limit_draws_evenly_over_classes_and_alike_each_time(
+    scenes: PackedDataset, by: str
+) -> None:
     faces = scenes.side("test")
     drawn = draw_faces(faces, by, 2, seed=3)
     again = draw_faces(faces, by, 2, seed=3)
@@ -105,7 +113,7 @@ def test_a_limit_draws_evenly_over_classes_and_alike_each_time(scenes: Stored, b
 
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
 def test_unaltered_pictures_are_answered_as_in_stage_evaluate(
-    params: Params, scenes: Stored, variant: str
+    params: Params, scenes: PackedDataset, variant: str
 ) -> None:
     trained, source = untrained(params, variant), Pack(scenes.pack)
     same = Altered(scenes.pack, lambda i: degraded._degrade(source.image(i), []))
@@ -124,10 +132,10 @@ def test_the_papers_sizes_are_the_default() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"position": "random", "seed": 4}])
 def test_a_face_is_the_resized_crop_on_black_and_its_box_is_the_square(
-    params: Params, scenes: Stored, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     calls = shown(monkeypatch, canvas)
-    build_probe(Probe("canvas", {**SMALL, **options})).run(
+    build_robustness_test(RobustnessTest("canvas", {**SMALL, **options})).run(
         untrained(params, "yolov5s"), scenes, "cpu"
     )
     crops = crops_of(scenes)
@@ -146,7 +154,7 @@ def test_a_face_is_the_resized_crop_on_black_and_its_box_is_the_square(
                 assert left == top == (33 - size) // 2
 
 
-def crops_of(scenes: Stored) -> dict[str, NDArray[np.uint8]]:
+def crops_of(scenes: PackedDataset) -> dict[str, NDArray[np.uint8]]:
     """Every labelled test face, cut out by arithmetic on its box."""
     pack, crops = Pack(scenes.pack), {}
     for row in scenes.side("test").frame.itertuples():
@@ -159,13 +167,17 @@ def crops_of(scenes: Stored) -> dict[str, NDArray[np.uint8]]:
 
 
 def test_random_places_are_told_and_do_not_depend_on_other_faces(
-    params: Params, scenes: Stored
+    params: Params, scenes: PackedDataset
 ) -> None:
     trained = untrained(params, "yolov5s")
     options = {**SMALL, "sizes": [8], "position": "random"}
-    every = build_probe(Probe("canvas", options)).run(trained, scenes, "cpu")
-    some = build_probe(Probe("canvas", {**options, "limit": 2})).run(trained, scenes, "cpu")
-    other = build_probe(Probe("canvas", {**options, "seed": 1})).run(trained, scenes, "cpu")
+    every = build_robustness_test(RobustnessTest("canvas", options)).run(trained, scenes, "cpu")
+    some = build_robustness_test(RobustnessTest("canvas", {**options, "limit": 2})).run(
+        trained, scenes, "cpu"
+    )
+    other = build_robustness_test(RobustnessTest("canvas", {**options, "seed": 1})).run(
+        trained, scenes, "cpu"
+    )
     assert len(every.draws) == 6 and len(some.draws) == 2
     assert set(map(str, some.draws)) < set(map(str, every.draws))
     assert set(map(str, other.draws)).isdisjoint(map(str, every.draws))
@@ -176,7 +188,7 @@ def test_random_places_are_told_and_do_not_depend_on_other_faces(
 
 
 def test_a_centred_canvas_has_no_draws_and_may_be_seen_smaller(
-    params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = shown(monkeypatch, canvas)
     probe = Canvas(sizes=(16,), canvas=64, input_px=32, limit=3)
@@ -191,7 +203,7 @@ def test_a_centred_canvas_has_no_draws_and_may_be_seen_smaller(
 
 
 def test_the_network_sees_the_whole_canvas(
-    params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, seen = untrained(params, "yolov5s"), []
     trained.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -204,20 +216,20 @@ def test_the_network_sees_the_whole_canvas(
     assert batch[..., 24:72, 24:72].min() >= 0 and batch[..., 24:72, 24:72].max() > 0.9
 
 
-def test_a_classifier_is_not_asked(params: Params, stored: Stored, tmp_path: Path) -> None:
-    row = Probe("canvas", {})
-    probed = build_probe(row).run(untrained(params, "vgg_improved"), stored, "cpu")
-    write_probed(tmp_path / "probe", row, probed, {})
-    about = read_json(tmp_path / "probe" / "probe.json")
+def test_a_classifier_is_not_asked(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+    row = RobustnessTest("canvas", {})
+    probed = build_robustness_test(row).run(untrained(params, "vgg_improved"), stored, "cpu")
+    write_robustness(tmp_path / "probe", row, probed, {})
+    about = read_json(tmp_path / "probe" / "robustness.json")
     assert about["conditions"] == [] and about["faces"] == 0
     assert "classifier" in about["skipped"]
-    assert [path.name for path in (tmp_path / "probe").iterdir()] == ["probe.json"]
+    assert [path.name for path in (tmp_path / "probe").iterdir()] == ["robustness.json"]
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [48, 48], [48, 641]])
 def test_sizes_that_do_not_fit_are_refused(sizes: list[int]) -> None:
     with pytest.raises(InputError, match="from 1 to the canvas's 640"):
-        build_probe(Probe("canvas", {"sizes": sizes}))
+        build_robustness_test(RobustnessTest("canvas", {"sizes": sizes}))
 
 
 # --- degraded
@@ -257,7 +269,7 @@ def test_one_to_three_different_operations_are_drawn_with_numbers_in_range() -> 
         assert max(seen[key]) - min(seen[key]) > 0.9 * (high - low), key
 
 
-def test_draws_depend_on_seed_and_image_alone(params: Params, scenes: Stored) -> None:
+def test_draws_depend_on_seed_and_image_alone(params: Params, scenes: PackedDataset) -> None:
     assert plans(0) == plans(0)
     assert plans(0) != plans(1)
     trained = untrained(params, "vgg_improved")
@@ -284,12 +296,12 @@ def test_every_image_really_changes_and_keeps_its_shape(channels: int) -> None:
 
 
 def test_what_was_drawn_is_what_the_network_sees(
-    params: Params, scenes: Stored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls = shown(monkeypatch, degraded)
-    row = Probe("degraded", {"seed": 7})
-    probed = build_probe(row).run(untrained(params, "yolov5s"), scenes, "cpu")
-    write_probed(tmp_path / "probe", row, probed, {})
+    row = RobustnessTest("degraded", {"seed": 7})
+    probed = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
+    write_robustness(tmp_path / "probe", row, probed, {})
     draws = pd.read_csv(tmp_path / "probe" / "draws.csv")
     assert draws["image_id"].unique().tolist() == ["scene_6", "scene_7", "scene_8"]
     source = Pack(scenes.pack)
@@ -303,7 +315,7 @@ def test_what_was_drawn_is_what_the_network_sees(
 
 def test_an_unknown_severity_is_refused() -> None:
     with pytest.raises(InputError, match=r"unknown value 'mild'[\s\S]*medium"):
-        build_probe(Probe("degraded", {"severity": "mild"}))
+        build_robustness_test(RobustnessTest("degraded", {"severity": "mild"}))
 
 
 def apply(name: str, image: NDArray[np.uint8], **numbers: float) -> NDArray[np.uint8]:
@@ -360,6 +372,11 @@ def test_jpeg_is_as_pillow_writes_and_reads_it(tmp_path: Path, channels: int) ->
 
 
 def test_nothing_drawn_leaves_no_table(tmp_path: Path) -> None:
-    write_probed(tmp_path / "probe", Probe("canvas", {}), Probed(skipped="no"), {"seed": 3})
-    assert read_json(tmp_path / "probe" / "probe.json")["seed"] == 3
+    write_robustness(
+        tmp_path / "probe",
+        RobustnessTest("canvas", {}),
+        RobustnessResult(skipped="no"),
+        {"seed": 3},
+    )
+    assert read_json(tmp_path / "probe" / "robustness.json")["seed"] == 3
     assert not (tmp_path / "probe" / "draws.csv").exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ferbench.evaluation.reliability import BINS, reliability
+from ferbench.evaluation.scoreboard import BINS, reliability
 
 
 def test_a_bin_holds_its_upper_edge_and_the_first_one_zero():

@@ -8,9 +8,9 @@ import pytest
 from tests.fabricated_study import CLASSES, fabricate
 
 from ferbench import plugins
+from ferbench.artifacts.predictions import read_boxes, read_predictions
 from ferbench.errors import InputError
-from ferbench.evaluation import noise
-from ferbench.evaluation.predictions import read_boxes, read_predictions
+from ferbench.evaluation import label_noise as noise
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.evaluation.selection import best_seeds, val_losses
 
@@ -184,7 +184,7 @@ def test_probes_give_a_subset_for_each_condition_and_their_mean(full):
     mean = (table["canvas_48"] + table["canvas_640"]) / 2
     assert same(table["canvas_mean"], mean)
     shown = read_predictions(
-        root / "runs/demo/yolov5s/synthetic/1/probes/canvas/48/predictions.parquet"
+        root / "runs/demo/yolov5s/synthetic/1/robustness/canvas/48/predictions.parquet"
     )
     right = (shown[CLASSES].idxmax(axis=1) == shown["target"]) & shown[CLASSES].any(axis=1)
     assert table.loc["accuracy_any", "canvas_48"] == pytest.approx(right.mean())
@@ -192,7 +192,7 @@ def test_probes_give_a_subset_for_each_condition_and_their_mean(full):
 
 def test_a_probe_that_was_not_run_is_named(tmp_path):
     params = fabricate(tmp_path, (0,), probes=True)
-    (tmp_path / "runs/demo/ivsa/synthetic/0/probes/degraded/probe.json").unlink()
+    (tmp_path / "runs/demo/ivsa/synthetic/0/robustness/degraded/robustness.json").unlink()
     with pytest.raises(InputError, match="ivsa-synthetic-0 lacks probe degraded") as error:
         score_study(params, tmp_path)
     assert "dvc repro" in str(error.value)

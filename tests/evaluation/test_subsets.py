@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.errors import InputError
-from ferbench.evaluation.finished import Finished
-from ferbench.evaluation.leaks import Images, read_images
-from ferbench.evaluation.predictions import no_boxes, write_boxes, write_predictions
-from ferbench.evaluation.subsets import subsets_of
+from ferbench.evaluation.finished_runs import Finished, Images, read_images, subsets_of
 from ferbench.files import write_json
 
 CLASSES = ["neutral", "anger"]
@@ -93,12 +91,12 @@ def test_what_split_and_audit_wrote_is_read_by_image(tmp_path):
 
 def probed(cell, units):
     """The cell, after a probe that showed it some faces in two conditions."""
-    folder = cell.folder / "probes" / "canvas"
+    folder = cell.folder / "robustness" / "canvas"
     said = pd.DataFrame({"image_id": units, "target": "anger", "neutral": 1.0, "anger": 0.0})
     for condition in ("48", "96"):
         write_predictions(folder / condition / "predictions.parquet", said)
         write_boxes(folder / condition / "boxes.parquet", no_boxes(CLASSES))
-    write_json(folder / "probe.json", {"conditions": ["48", "96"]})
+    write_json(folder / "robustness.json", {"conditions": ["48", "96"]})
     return dict(subsets_of(cell, images(None), ["canvas"], 0.5))
 
 

@@ -19,7 +19,7 @@ from ferbench.models.attention.sam import SAM
 from ferbench.models.backbones.vgg_improved import ImprovedVGG
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.deploy import deployed
-from ferbench.models.gates import position_weights
+from ferbench.models.gating import position_weights
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")

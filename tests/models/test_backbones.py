@@ -15,7 +15,7 @@ from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.sab import SAB
 from ferbench.models.blocks import Attention, ConvUnit
 from ferbench.models.deploy import deployed
-from ferbench.models.flops import gflops
+from ferbench.models.describe import gflops
 from ferbench.plugins import load
 
 SMALL = {"depth": 18, "stem": "cifar"}

@@ -9,13 +9,12 @@ import torch
 from tests.tiny_study import PROJECT
 from torch import Tensor
 
+from ferbench.config.params import load_params
 from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
-from ferbench.params import load_params
-from ferbench.training.classifier import ClassifierModule
-from ferbench.training.detector import DetectorModule
+from ferbench.training.modules import ClassifierModule, DetectorModule
 from ferbench.training.optimizers import build_optimizer
-from ferbench.training.outcome import Rule
+from ferbench.training.outcome import SelectionMetric
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 DETECTORS = [name for name, row in STUDY.variants.items() if task_of(row) == "detect"]
@@ -47,7 +46,9 @@ def answer(network: Any, images: Tensor) -> Tensor:
 def test_every_row_predicts_deploys_and_takes_a_training_step(name: str) -> None:
     row, recipe = STUDY.variants[name], STUDY.recipe_of(name)
     task = task_of(row)
-    module = MODULES[task](row, recipe, torch.full((CLASSES,), 5.0), 0, Rule("accuracy", 0.5))
+    module = MODULES[task](
+        row, recipe, torch.full((CLASSES,), 5.0), 0, SelectionMetric("accuracy", 0.5)
+    )
     network: Any = module.network.eval()
     torch.manual_seed(0)
     size = (2, recipe.channels, recipe.input_px, recipe.input_px)

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ferbench.errors import InputError
-from ferbench.models.atfl import ATFL, focal_weight
-from ferbench.models.class_weights import class_weights, column_factor
 from ferbench.models.graph import LibraryGraph
+from ferbench.models.loss_terms import ATFL, class_weights, column_factor, focal_weight
 from ferbench.models.losses.cross_entropy import CrossEntropy
 from ferbench.models.losses.weighted_ce import WeightedCrossEntropy
 from ferbench.models.losses.yolo import YOLOLoss

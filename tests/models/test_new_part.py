@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from tests.tiny_study import PROJECT
 
-from ferbench.data.stored import Stored
+from ferbench.config.params import Params, load_params
+from ferbench.data.dataset import PackedDataset
 from ferbench.models import attention
 from ferbench.models.describe import describe
-from ferbench.params import Params, load_params
 from ferbench.plugins import names
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Sides
+from ferbench.training.outcome import TrainingData
 
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
@@ -93,12 +93,12 @@ def test_its_row_is_described_with_its_own_code(
     assert "ferbench.models.attention.mean_gate" not in plain["code"]
 
 
-def test_its_row_trains(params: Params, stored: Stored, tmp_path: Path) -> None:
+def test_its_row_trains(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
         params.recipe_of("mine_strong"), input_px=16, resize_px=18, epochs=1, batch_size=4, lr=0.01
     )
     train = dataclasses.replace(params.train, accelerator="cpu", progress=False)
-    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    sides = TrainingData(stored.pack, stored.side("train"), stored.side("val"))
     row = (params.variants["mine_strong"], recipe, 0)
     state = fit(row, sides, train, tmp_path / "checkpoints", None).state
     weight = state["body.stages.2.weight"]  # of the gate behind the first stage

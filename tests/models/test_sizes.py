@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from ferbench.config.params import Params, load_params
 from ferbench.models.build import build_network
 from ferbench.models.deploy import deployed
-from ferbench.models.describe import code_modules, describe
-from ferbench.models.flops import gflops
-from ferbench.params import Params, load_params
+from ferbench.models.describe import code_modules, describe, gflops
 
 DEMO = Path(__file__).parents[2] / "studies" / "demo.yaml"
 
@@ -105,7 +104,7 @@ def test_digest_covers_model_files_of_every_row_and_decoding_of_detectors_only(
     )
     assert "ferbench.models.weights" in detector
     assert "ferbench.models.weights" in classifier
-    assert "ferbench.models.boxes" in detector
-    assert "ferbench.models.boxes" not in classifier
+    assert "ferbench.detection.boxes" in detector
+    assert "ferbench.detection.boxes" not in classifier
     written = describe("yolov5s", params.variants["yolov5s"], params.recipe_of("yolov5s"))["code"]
     assert sorted(written) == detector

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tests.tiny_study import CLASSES
 
+from ferbench.config.params import Params
 from ferbench.errors import InputError
 from ferbench.models.build import build_network
 from ferbench.models.weights import load_trained, save_trained
-from ferbench.params import Params
 
 
 def write(params: Params, variant: str, path: Path) -> torch.nn.Module:

@@ -15,9 +15,7 @@ from ferbench.models.attention.mca import MCA
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.backbones.yolo12 import YOLO12
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.lrfe import LRFE, BottleneckLRFE
-from ferbench.models.star import NewStarBlock
-from ferbench.models.turbo import AreaAttention
+from ferbench.models.yolo_blocks import LRFE, AreaAttention, BottleneckLRFE, NewStarBlock
 
 STAR, DILATED, BOTTLENECK = {"star": True}, {"lrfe": "dilated"}, {"lrfe": "bottleneck"}
 FULL = STAR | DILATED

@@ -19,16 +19,15 @@ from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.osam import OSAM
 from ferbench.models.backbones.yolov6 import yolov6
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.class_weights import class_weights
 from ferbench.models.deploy import deployed
-from ferbench.models.flops import gflops
+from ferbench.models.describe import gflops
 from ferbench.models.graph import LibraryGraph
+from ferbench.models.loss_terms import class_weights
 from ferbench.models.losses.yolo import YOLOLoss
 from ferbench.models.losses.yolov6 import YOLOv6Loss, varifocal
 from ferbench.models.yolov6.assigner import Assigned, Assigner, Faces, faces_of
-from ferbench.models.yolov6.convs import RepVGG
-from ferbench.models.yolov6.head import ANCHORS, AnchorAid
-from ferbench.models.yolov6.places import corners, grid
+from ferbench.models.yolov6.blocks import RepVGG
+from ferbench.models.yolov6.head import ANCHORS, AnchorAid, corners, grid
 
 NATIVE = ConvUnit(None)
 CLASSES = 7
@@ -380,7 +379,7 @@ def _distribution_loss(
 STEM_STEP = """
 import copy, torch
 from torch import nn
-from ferbench.models.yolov6.convs import RepVGG
+from ferbench.models.yolov6.blocks import RepVGG
 torch.set_num_threads(1)
 for channels in (1, 3):
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.reporting.fabricated_reports import fabricate_all
 
-from ferbench.params import Params
+from ferbench.config.params import Params
 from ferbench.reporting.index import write_index
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import StudyFiles, read_study

@@ -10,10 +10,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from tests.fabricated_study import fabricate, fabricate_reports
 
+from ferbench.config.params import Explain, Latency, Params
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
-from ferbench.params import Explain, Latency, Params
-from ferbench.stats.evidence import read_evidence
-from ferbench.stats.study import compare_study, write_tables
+from ferbench.stats.study import compare_study, read_evidence, write_tables
 
 HOW = Latency(batch=1, precision="float32", threads=2, warm_up=5, iterations=10, repeats=3)
 
@@ -63,7 +62,7 @@ def write_audits(root: Path, params: Params) -> None:
     }
     for key, row in params.datasets.items():
         _write(root / "reports" / "data" / f"{key}.audit.json", audit(row.protocol))
-        _write(root / "reports" / "data" / f"{key}.floor.json", floor)
+        _write(root / "reports" / "data" / f"{key}.baselines.json", floor)
         draw(root / "data" / "audit" / key / "samples.png", (480, 160))
 
 

@@ -18,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from tests.chromium import needs_chromium, open_chromium
 
-from ferbench.params import Params
+from ferbench.config.params import Params
 
 pytestmark = needs_chromium
 WIDE, NARROW = (1280, 900), (390, 844)

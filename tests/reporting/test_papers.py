@@ -8,8 +8,8 @@ import pytest
 import yaml
 from tests.fabricated_study import fabricate
 
-from ferbench.catalogue import Catalogue
-from ferbench.params import Probe, load_params
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import RobustnessTest, load_params
 from ferbench.reporting.measured import measured
 from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
 from ferbench.reporting.printed import printed_deltas, printed_size, printed_values
@@ -208,7 +208,7 @@ def test_a_row_on_canvases_is_held_against_the_probe_of_that_kind(tmp_path):
     rows = paper_rows(found).set_index("row")
     name = "YOLOv6 Small-unweighted class-Mean"
     assert "no probe of that kind" in rows.loc[name, "reason"]
-    probes = {"canvas": Probe("canvas", {})}
+    probes = {"canvas": RobustnessTest("canvas", {})}
     scores = {"subset": "canvas_mean", "metric": "accuracy", "variant": "yolov6s"}
     place = {"dataset": "fer2013", "protocol": "official"}
     results = pd.DataFrame([{**place, **scores, "seed": s, "value": 0.4 + s / 10} for s in (0, 1)])

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from tests.fabricated_study import CLASSES
 
+from ferbench.config.params import Params
 from ferbench.evaluation.metrics.ece import ece
-from ferbench.params import Params
 from ferbench.reporting.confused import confused_table
 from ferbench.reporting.cost import Point, front, latency_notes, latency_table
 from ferbench.reporting.index import read_cards, write_index
@@ -126,12 +126,15 @@ def test_bins_of_several_seeds_are_weighed_by_their_faces() -> None:
 
 def test_conditions_of_a_probe_are_not_those_of_one_with_a_longer_name(files: StudyFiles) -> None:
     assert conditions_of(files, "canvas") == ["48", "640", "mean"]
-    probes = {"canvas": files.params.probes["canvas"], "canvas_48": files.params.probes["canvas"]}
+    probes = {
+        "canvas": files.params.robustness["canvas"],
+        "canvas_48": files.params.robustness["canvas"],
+    }
     subsets = pd.DataFrame({"subset": ["canvas_640", "canvas_48_7"]})
     empty = files.results.iloc[:0]
     both = replace(
         files,
-        params=replace(files.params, probes=probes),
+        params=replace(files.params, robustness=probes),
         means=[],
         results=pd.concat([empty, subsets]),
     )
@@ -190,7 +193,7 @@ def test_a_variant_at_the_floor_is_not_praised_for_losing_nothing(files: StudyFi
     before = robustness_blocks(files, "synthetic")[0].words[0]
     assert "which is best" in before and "naive baseline" not in before
     floors = {"synthetic": {"split": {"majority_class": 0.99}}}
-    after = robustness_blocks(replace(files, floors=floors), "synthetic")[0].words[0]
+    after = robustness_blocks(replace(files, baselines=floors), "synthetic")[0].words[0]
     assert after.startswith(before) and after.endswith(" is not better than the naive baseline.")
 
 
@@ -211,18 +214,20 @@ def test_one_data_set_under_two_protocols_stands_side_by_side(files: StudyFiles)
     both = {"a": row, "b": replace(row, protocol="stratified_70_10_20")}
     easier = [replace(m, protocol="stratified_70_10_20", mean=m.mean + 0.05) for m in files.means]
     floors = {
-        "a": files.floors["synthetic"],
+        "a": files.baselines["synthetic"],
         "b": {"split": {"nearest_neighbour": 0.9, "majority_class": 0.39}},
     }
     two = replace(
         files,
         params=replace(files.params, datasets=both),
         means=[*files.means, *easier],
-        floors=floors,
+        baselines=floors,
     )
     (block,) = protocol_blocks(two)
     assert cell(block.tables[0], "ivsa", "span, points") == pytest.approx(0.05)
-    assert cell(block.tables[0], "floor: 1-NN on raw pixels", "span, points") == pytest.approx(0.39)
+    assert cell(
+        block.tables[0], "naive baseline: 1-NN on raw pixels", "span, points"
+    ) == pytest.approx(0.39)
     assert block.tables[0].notes == 2  # only floors that both have
     assert "filled: person_70_10_20" in block.charts[0].svg
 

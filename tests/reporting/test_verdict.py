@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ferbench.artifacts.results import read_results
 from ferbench.reporting.summary import Comparison, Mean, at, summarise
 from ferbench.reporting.verdict import judge
-from ferbench.results import read_results
 
 FLOORS = {"majority class": 0.3, "1-NN on raw pixels": 0.5}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ferbench.cli.main import main
+from ferbench.config.params import Params
 from ferbench.errors import InputError
-from ferbench.params import Params
 from ferbench.reporting.report import make_report, write_report
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.withdrawn import (

@@ -6,16 +6,14 @@ import pandas as pd
 import pytest
 
 from ferbench import plugins
+from ferbench.config.params import Compare
 from ferbench.errors import InputError
-from ferbench.params import Compare
-from ferbench.stats.compare import COLUMNS, compare_variants
 from ferbench.stats.comparisons.cluster_bootstrap import cluster_bootstrap
 from ferbench.stats.comparisons.corrected_t import corrected_t
 from ferbench.stats.comparisons.mcnemar import mcnemar
 from ferbench.stats.comparisons.paired_t import paired_t
 from ferbench.stats.comparisons.welch import welch
-from ferbench.stats.evidence import Evidence
-from ferbench.stats.samples import samples_of
+from ferbench.stats.study import COLUMNS, Evidence, compare_variants, samples_of
 
 HOW = Compare(
     metrics=("accuracy", "map50"), tests=("welch",), omnibus=(), correction="holm", alpha=0.05

@@ -15,7 +15,7 @@ from ferbench.stats.comparisons.mcnemar import mcnemar
 from ferbench.stats.comparisons.paired_t import paired_t
 from ferbench.stats.comparisons.welch import welch
 from ferbench.stats.comparisons.wilcoxon import wilcoxon
-from ferbench.stats.power import detectable
+from ferbench.stats.effects import detectable
 
 PACKAGE = "ferbench.stats.comparisons"
 TESTS = plugins.names(PACKAGE)

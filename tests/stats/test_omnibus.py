@@ -9,7 +9,7 @@ from tests.stats import nulls
 from ferbench import plugins
 from ferbench.stats.omnibus.friedman import friedman
 from ferbench.stats.omnibus.nemenyi import nemenyi
-from ferbench.stats.ranks import mean_ranks
+from ferbench.stats.result import mean_ranks
 
 PACKAGE = "ferbench.stats.omnibus"
 TESTS = plugins.names(PACKAGE)

@@ -6,14 +6,21 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ferbench.config.params import Compare, load_params
 from ferbench.errors import InputError
 from ferbench.files import write_json
-from ferbench.params import Compare, load_params
-from ferbench.stats.detectable import POWER_COLUMNS, detectable_differences
-from ferbench.stats.evidence import Evidence, read_evidence
-from ferbench.stats.power import detectable
-from ferbench.stats.ranking import OMNIBUS_COLUMNS, RANK_COLUMNS, rank_variants
-from ferbench.stats.study import compare_study, write_tables
+from ferbench.stats.effects import detectable
+from ferbench.stats.study import (
+    OMNIBUS_COLUMNS,
+    POWER_COLUMNS,
+    RANK_COLUMNS,
+    Evidence,
+    compare_study,
+    detectable_differences,
+    rank_variants,
+    read_evidence,
+    write_tables,
+)
 
 HOW = Compare(
     metrics=("accuracy",),

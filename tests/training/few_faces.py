@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from tests.tiny_study import store
 
-from ferbench.data.faces.dataset import classes, plan_images, render
-from ferbench.data.stored import Stored
+from ferbench.data.dataset import PackedDataset
+from synthfaces.dataset import classes, plan_images, render
 
 OPTIONS = {"form": "crops", "persons": 8, "images_per_person": 4, "seed": 0}
 LOOK = {"contempt": False, "min_intensity": 0.8}
 
 
-def few_faces(root: Path, copies: int) -> Stored:
+def few_faces(root: Path, copies: int) -> PackedDataset:
     """32 posed faces of 8 persons and 7 emotions: `copies` times in train, once in val.
 
     Copies make an epoch of several steps, so that validation and checkpoints do not take most of

@@ -17,12 +17,12 @@ from typing import Any
 
 from tests.tiny_study import small_params
 
-from ferbench.cells import Cell
-from ferbench.data.stored import open_stored
+from ferbench.config.params import Params
+from ferbench.config.runs import Run
+from ferbench.data.dataset import open_dataset
 from ferbench.files import read_json, write_json
 from ferbench.models.describe import describe
-from ferbench.params import Params
-from ferbench.training import record
+from ferbench.training import run as record
 
 VARIANT = "vgg_improved"
 
@@ -36,8 +36,8 @@ def study() -> Params:
     )
 
 
-def cell_of(params: Params, seed: int) -> Cell:
-    return Cell(params.study.name, VARIANT, next(iter(params.datasets)), seed)
+def cell_of(params: Params, seed: int) -> Run:
+    return Run(params.study.name, VARIANT, next(iter(params.datasets)), seed)
 
 
 def reach(point: str) -> None:
@@ -47,7 +47,7 @@ def reach(point: str) -> None:
         time.sleep(0.05)
 
 
-def train(params: Params, cell: Cell, data: Path) -> None:
+def train(params: Params, cell: Run, data: Path) -> None:
     fit = record.fit
 
     def followed(row: Any, sides: Any, train: Any, checkpoints: Path, follow: Any) -> Any:
@@ -58,14 +58,14 @@ def train(params: Params, cell: Cell, data: Path) -> None:
         return fit(row, sides, train, checkpoints, on)
 
     record.fit = followed
-    record.open_stored = lambda dataset, seed: open_stored("tiny", 0, data)
+    record.open_stored = lambda dataset, seed: open_dataset("tiny", 0, data)
     record.CACHE = Path(".cache").absolute()
     reach("ready")
     record.train_cell(cell, params)
 
 
-def track(params: Params, cell: Cell, data: Path) -> None:
-    from ferbench.serving import publish
+def track(params: Params, cell: Run, data: Path) -> None:
+    from ferbench.tracking import publish
 
     del params, data
     publish._run_of(cell, read_json(cell.folder / "run.json")).finish()
@@ -80,7 +80,7 @@ def main() -> None:
     write_json(
         Path("reports", cell.study, "variants", f"{VARIANT}.json"), describe(VARIANT, row, recipe)
     )
-    acts: dict[str, Callable[[Params, Cell, Path], None]] = {"train": train, "track": track}
+    acts: dict[str, Callable[[Params, Run, Path], None]] = {"train": train, "track": track}
     acts[what](params, cell, Path(data))
 
 

@@ -12,15 +12,15 @@ from tests.tiny_study import PROJECT
 from tests.training.few_faces import few_faces
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ferbench.catalogue import Catalogue
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import Recipe, load_params
+from ferbench.data.dataset import PackedDataset
+from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.data.sampler import EpochSampler
-from ferbench.data.stored import Stored
 from ferbench.models.build import build_network, task_of
 from ferbench.models.pixels import as_fractions
-from ferbench.params import Recipe, load_params
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Sides
+from ferbench.training.outcome import TrainingData
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 RECIPES = {name: Recipe(**row) for name, row in Catalogue(PROJECT / "params.yaml").recipes.items()}
@@ -96,11 +96,11 @@ def shortened(recipe: Recipe) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def faces(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     return few_faces(tmp_path_factory.mktemp("faces"), COPIES)
 
 
-def dead_shares(stored: Stored, row: str, recipe: Recipe, state: Any) -> list[float]:
+def dead_shares(stored: PackedDataset, row: str, recipe: Recipe, state: Any) -> list[float]:
     """The share of dead channels of every activation, on all faces, first layer first.
 
     Norms take the statistics of these faces, as in training: a unit is dead if it has no gradient.
@@ -126,11 +126,11 @@ def test_every_recipe_of_the_catalogue_is_among_the_shortened_ones() -> None:
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_warm_up_leaves_most_units_of_every_layer_alive(
-    faces: Stored, tmp_path: Path, name: str
+    faces: PackedDataset, tmp_path: Path, name: str
 ) -> None:
     row, recipe = SMALLEST[name], shortened(RECIPES[name])
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
-    sides = Sides(faces.pack, faces.side("train"), faces.side("val"))
+    sides = TrainingData(faces.pack, faces.side("train"), faces.side("val"))
     fitted = fit((STUDY.variants[row], recipe, 0), sides, train, tmp_path, None)
     shares = dead_shares(faces, row, recipe, fitted.state)
     assert shares

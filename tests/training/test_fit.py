@@ -15,22 +15,22 @@ import pytest
 import torch
 from tests.tiny_study import PROJECT
 
+from ferbench.config.params import Params
+from ferbench.data.dataset import PackedDataset
+from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import SceneDataset, loader
-from ferbench.data.sampler import EpochSampler
-from ferbench.data.stored import Stored
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import predict_side
-from ferbench.evaluation.scoring import Answers, score_answers
+from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.params import Params
-from ferbench.training.detector import DetectorModule
+from ferbench.training.callbacks import train_classifier_alone
 from ferbench.training.fit import fit
-from ferbench.training.freezing import train_classifier_alone
-from ferbench.training.outcome import Fitted, Rule, Sides
+from ferbench.training.modules import DetectorModule
+from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
-RULE = Rule("accuracy", 0.5)
+RULE = SelectionMetric("accuracy", 0.5)
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
@@ -40,10 +40,15 @@ pytestmark = [
 
 
 def train(
-    params: Params, stored: Stored, folder: Path, variant: str, follow: Any = None, **changes: Any
+    params: Params,
+    stored: PackedDataset,
+    folder: Path,
+    variant: str,
+    follow: Any = None,
+    **changes: Any,
 ) -> Fitted:
     recipe = dataclasses.replace(params.recipe_of(variant), **changes)
-    sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+    sides = TrainingData(stored.pack, stored.side("train"), stored.side("val"))
     row = (params.variants[variant], recipe, 5)
     return fit(row, sides, params.train, folder, follow or (lambda row: None))
 
@@ -72,7 +77,7 @@ def die_after(epoch: int) -> Any:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_killed_training_goes_on_to_the_very_same_end(
-    params: Params, stored: Stored, tmp_path: Path, variant: str
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
 ) -> None:
     straight = train(params, stored, tmp_path / "straight", variant)
     with pytest.raises(KilledError):
@@ -89,7 +94,7 @@ def test_a_killed_training_goes_on_to_the_very_same_end(
 @pytest.mark.parametrize("damaged", ["best.ckpt", "last.ckpt"])
 @pytest.mark.parametrize("how", ["absent", "cut", "junk"])
 def test_a_training_survives_the_loss_of_a_checkpoint(
-    params: Params, stored: Stored, tmp_path: Path, damaged: str, how: str
+    params: Params, stored: PackedDataset, tmp_path: Path, damaged: str, how: str
 ) -> None:
     """With `last.ckpt` alone, every later start failed."""
     straight = train(params, stored, tmp_path / "straight", "vgg_improved")
@@ -106,14 +111,14 @@ def test_a_training_survives_the_loss_of_a_checkpoint(
 @pytest.mark.parametrize("lost", [0.1, 0.3])
 def test_a_lost_best_checkpoint_is_the_last_one_if_that_is_best(
     params: Params,
-    stored: Stored,
+    stored: PackedDataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lost: float,
 ) -> None:
     """Otherwise the best weights are gone, and training starts again."""
     scores = iter([0.2, lost, 0.15, 0.25, 0.2, 0.2])
-    monkeypatch.setattr(Rule, "value", lambda *_, **__: next(scores))
+    monkeypatch.setattr(SelectionMetric, "value", lambda *_, **__: next(scores))
     with pytest.raises(KilledError):
         train(params, stored, tmp_path, "vgg_improved", die_after(2))
     (tmp_path / "best.ckpt").unlink()
@@ -127,7 +132,7 @@ def test_a_lost_best_checkpoint_is_the_last_one_if_that_is_best(
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_two_stages_survive_a_kill_in_either(
-    params: Params, stored: Stored, tmp_path: Path, epoch: int
+    params: Params, stored: PackedDataset, tmp_path: Path, epoch: int
 ) -> None:
     changes = {"head_epochs": 2, "head_lr": 0.01, "epochs": 3}
     straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
@@ -145,13 +150,15 @@ def test_the_first_stage_trains_the_last_linear_layer_alone(params: Params) -> N
     assert sorted(learns.values()) == [7, 7 * 1000]
 
 
-def test_a_detector_has_no_first_stage(params: Params, stored: Stored, tmp_path: Path) -> None:
+def test_a_detector_has_no_first_stage(
+    params: Params, stored: PackedDataset, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="head_epochs: 0"):
         train(params, stored, tmp_path, "yolov5s", head_epochs=1)
 
 
 def test_gathered_batches_make_fewer_steps_and_resume(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
     straight = train(params, stored, tmp_path / "straight", "yolov5s", **changes)
@@ -160,7 +167,7 @@ def test_gathered_batches_make_fewer_steps_and_resume(
     assert_same(straight, train(params, stored, tmp_path / "killed", "yolov5s", **changes))
 
 
-def test_ten_crops_train_and_resume(params: Params, stored: Stored, tmp_path: Path) -> None:
+def test_ten_crops_train_and_resume(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
     changes = {"crops": 10, "augment": "p1", "epochs": 2}
     straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
     with pytest.raises(KilledError):
@@ -170,7 +177,7 @@ def test_ten_crops_train_and_resume(params: Params, stored: Stored, tmp_path: Pa
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
 def test_schedules_survive_a_kill(
-    params: Params, stored: Stored, tmp_path: Path, schedule: str
+    params: Params, stored: PackedDataset, tmp_path: Path, schedule: str
 ) -> None:
     changes = {"schedule": schedule, "plateau_patience": 0, "epochs": 4, "lr": 0.0}
     straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
@@ -181,7 +188,7 @@ def test_schedules_survive_a_kill(
 
 
 def test_a_finished_training_is_not_trained_again(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     first = train(params, stored, tmp_path, "vgg_improved")
     again = train(params, stored, tmp_path, "vgg_improved", die_after(0))
@@ -189,10 +196,10 @@ def test_a_finished_training_is_not_trained_again(
 
 
 def test_training_stops_early_and_a_stopped_one_stays_stopped(
-    params: Params, stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.5, 0.5, 0.4, 0.4])  # the tie of epoch 1 is where patience counts from
-    monkeypatch.setattr(Rule, "value", lambda *_, **__: next(scores))
+    monkeypatch.setattr(SelectionMetric, "value", lambda *_, **__: next(scores))
     changes = {"lr": 0.0, "epochs": 9, "patience": 2, "ema_decay": 0.0, "bn_momentum": 0.0}
     first = train(params, stored, tmp_path, "vgg_improved", **changes)
     assert len(first.history) == 4
@@ -203,7 +210,7 @@ def test_training_stops_early_and_a_stopped_one_stays_stopped(
 
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
 def test_a_checkpoint_is_selected_by_the_number_that_is_reported(
-    params: Params, stored: Stored, tmp_path: Path, variant: str
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
 ) -> None:
     """The score of the best epoch is what evaluation computes of the stored predictions on val."""
     fitted = train(params, stored, tmp_path, variant, epochs=4, lr=0.002)
@@ -213,14 +220,16 @@ def test_a_checkpoint_is_selected_by_the_number_that_is_reported(
     trained = Trained(network.eval(), params.variants[variant], recipe, stored.classes)
     read = predict_side(trained, stored, "val", "cpu")
     threshold = 0.5 if variant == "yolov5s" else None
-    metrics = score_answers(Answers(read.predictions, read.boxes, threshold), ["accuracy"])
+    metrics = score_predictions(Predictions(read.predictions, read.boxes, threshold), ["accuracy"])
     assert fitted.val_score == pytest.approx(metrics["accuracy"], abs=1e-6)
 
 
 def test_the_metric_and_direction_of_selection_are_the_rules(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
-    sides = Sides(stored.pack, stored.side("train"), stored.side("val"), Rule("nll", 0.5))
+    sides = TrainingData(
+        stored.pack, stored.side("train"), stored.side("val"), SelectionMetric("nll", 0.5)
+    )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     fitted = fit(row, sides, params.train, tmp_path, None)
     scores = [epoch["val_score"] for epoch in fitted.history]
@@ -229,9 +238,11 @@ def test_the_metric_and_direction_of_selection_are_the_rules(
 
 
 def test_a_classifier_cannot_be_selected_by_a_metric_of_boxes(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
-    sides = Sides(stored.pack, stored.side("train"), stored.side("val"), Rule("map50", 0.5))
+    sides = TrainingData(
+        stored.pack, stored.side("train"), stored.side("val"), SelectionMetric("map50", 0.5)
+    )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     with pytest.raises(InputError, match="a classifier has no map50"):
         fit(row, sides, params.train, tmp_path, None)
@@ -240,7 +251,7 @@ def test_a_classifier_cannot_be_selected_by_a_metric_of_boxes(
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_mixed_precision_trains_every_kind_with_either_optimizer(
-    params: Params, stored: Stored, tmp_path: Path, variant: str, optimizer: str
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str, optimizer: str
 ) -> None:
     changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0, "precision": "bf16-mixed"}
     fitted = train(params, stored, tmp_path, variant, **changes)
@@ -248,7 +259,7 @@ def test_mixed_precision_trains_every_kind_with_either_optimizer(
     assert all(torch.isfinite(value).all() for value in fitted.state.values())
 
 
-def test_a_gradients_norm_is_bounded(params: Params, stored: Stored, tmp_path: Path) -> None:
+def test_a_gradients_norm_is_bounded(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
     changes = {"optimizer": "sgd", "epochs": 1, "weight_decay": 0.0, "momentum": 0.0, "lr": 1.0}
     changes |= {"nesterov": False, "schedule": "constant", "ema_decay": 0.0}
     start = train(params, stored, tmp_path / "still", "vgg_improved", **{**changes, "lr": 0.0})
@@ -261,7 +272,7 @@ def test_a_gradients_norm_is_bounded(params: Params, stored: Stored, tmp_path: P
 
 
 def test_training_learns_what_is_plain_to_see(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "vgg_improved", epochs=12, lr=0.001, patience=12)
     assert fitted.val_score >= 0.8
@@ -269,7 +280,7 @@ def test_training_learns_what_is_plain_to_see(
 
 
 def test_a_detector_finds_what_is_plain_to_see(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "yolov5s", epochs=12, lr=0.002, patience=12)
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"] / 2
@@ -277,7 +288,7 @@ def test_a_detector_finds_what_is_plain_to_see(
 
 
 def test_constants_of_the_detection_head_stay_as_they_are(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "yolov5s", epochs=1)
     (kernel,) = [v for k, v in fitted.state.items() if ".dfl." in k]
@@ -286,7 +297,7 @@ def test_constants_of_the_detection_head_stay_as_they_are(
 
 @pytest.mark.slow
 def test_kill_9_in_the_middle_of_training_costs_one_epoch_at_most(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     """A process of its own, killed by the system in epoch 2."""
     script = f"""
@@ -295,7 +306,7 @@ sys.path[:0] = [{str(PROJECT)!r}, {str(Path(__file__).parent)!r}]
 from pathlib import Path
 import test_fit
 from tests.tiny_study import small_params
-from ferbench.data.stored import open_stored
+from ferbench.data.dataset import open_stored
 def follow(row):
     if row["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -310,7 +321,7 @@ test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa
 
 
 def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_logs_their_mean(
-    params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = params.recipe_of("yolov5s")
     counts = torch.ones(len(stored.classes))
@@ -327,7 +338,7 @@ def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_lo
 
 
 def test_what_a_file_gave_is_told_also_after_two_stages(
-    params: Params, stored: Stored, tmp_path: Path
+    params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     row, recipe = params.variants["ivsa"], params.recipe_of("ivsa")
     state = build_network(row, recipe, len(stored.classes), seed=9).state_dict()

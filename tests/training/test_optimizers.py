@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from ferbench.config.params import Params, Recipe
 from ferbench.models.build import build_network
-from ferbench.params import Params, Recipe
 from ferbench.training.optimizers import (
     batches_a_step,
     build_optimizer,

@@ -33,14 +33,14 @@ import pytest
 from tests.tiny_study import PROJECT
 from tests.training.few_faces import few_faces
 
-from ferbench.data.stored import Stored
+from ferbench.config.params import load_params
+from ferbench.data.dataset import PackedDataset
 from ferbench.evaluation.predict import predict_side
-from ferbench.evaluation.scoring import Answers, score_answers
+from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network, task_of
 from ferbench.models.weights import Trained
-from ferbench.params import load_params
 from ferbench.training.fit import fit
-from ferbench.training.outcome import Sides
+from ferbench.training.outcome import TrainingData
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 FACES, MOST_COPIES = 32, 96
@@ -103,7 +103,7 @@ BUDGETS = [
 
 
 def overfitted(
-    stored: Stored, folder: Path, budget: Budget, follow: Any = None, **changes: Any
+    stored: PackedDataset, folder: Path, budget: Budget, follow: Any = None, **changes: Any
 ) -> dict[str, float]:
     """Metrics on the 32 faces that a row was trained on, at a score of 0.5 for a detector."""
     size = {"input_px": budget.input_px, "resize_px": budget.input_px}
@@ -113,7 +113,7 @@ def overfitted(
     row = STUDY.variants[budget.row]
     learn = stored.side("train")
     learn = dataclasses.replace(learn, frame=learn.frame.head(FACES * budget.copies))
-    sides = Sides(stored.pack, learn, stored.side("val"))
+    sides = TrainingData(stored.pack, learn, stored.side("val"))
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
     fitted = fit((row, recipe, 0), sides, train, folder, follow)
     network = build_network(row, recipe, len(stored.classes), 0)
@@ -121,18 +121,18 @@ def overfitted(
     trained = Trained(network, row, recipe, stored.classes)
     predicted = predict_side(trained, stored, "val", "cpu")
     threshold = 0.5 if task_of(row) == "detect" else None
-    answers = Answers(predicted.predictions, predicted.boxes, threshold)
-    return score_answers(answers, ["accuracy", "map50"])
+    answers = Predictions(predicted.predictions, predicted.boxes, threshold)
+    return score_predictions(answers, ["accuracy", "map50"])
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def faces(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     return few_faces(tmp_path_factory.mktemp("faces"), MOST_COPIES)
 
 
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.row)
 def test_family_learns_its_training_faces_by_heart(
-    faces: Stored, tmp_path: Path, budget: Budget
+    faces: PackedDataset, tmp_path: Path, budget: Budget
 ) -> None:
     scores = overfitted(faces, tmp_path, budget)
     if "map50" in scores:

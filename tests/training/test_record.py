@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.cells import Cell
-from ferbench.data.stored import Stored
+from ferbench.config.params import Params
+from ferbench.config.runs import Run
+from ferbench.data.dataset import PackedDataset
 from ferbench.files import read_json, write_json
 from ferbench.models.describe import describe
-from ferbench.params import Params
-from ferbench.training import record
-from ferbench.training.tracking import connect, experiment_id, find_run
+from ferbench.tracking.runs import connect, experiment_id, find_run
+from ferbench.training import run as record
 
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
@@ -24,14 +24,14 @@ pytestmark = [
 
 
 def test_a_run_records_its_deviations_and_no_setting_of_the_paper(
-    own_store: Path, params: Params, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    own_store: Path, params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "CACHE", own_store.parent)
     monkeypatch.setattr(record, "open_stored", lambda dataset, seed: stored)
     variant = params.variants["vgg_improved"]
     recipe = replace(params.recipe_of("vgg_improved"), epochs=1)
     params = replace(params, recipes={**params.recipes, variant.recipe: recipe})
-    cell = Cell(params.study.name, "vgg_improved", next(iter(params.datasets)), 0)
+    cell = Run(params.study.name, "vgg_improved", next(iter(params.datasets)), 0)
     description = describe("vgg_improved", variant, recipe)
     write_json(Path("reports", cell.study, "variants", "vgg_improved.json"), description)
     record.train_cell(cell, params)

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from ferbench.data.stored import Stored
+from ferbench.config.params import Params
+from ferbench.data.dataset import PackedDataset
 from ferbench.errors import InputError
-from ferbench.params import Params
-from ferbench.training.placement import batch_share, placement
+from ferbench.training.fit import batch_share, placement
 
 PROJECT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ import torch
 from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
 from tests.tiny_study import small_params
-from ferbench.data.stored import open_stored
+from ferbench.data.dataset import open_stored
 from ferbench.training.fit import fit
 from ferbench.training.modules import RunModule
 from ferbench.training.outcome import Sides
@@ -72,7 +72,9 @@ told = {
 """
 
 
-def run(stored: Stored, folder: Path, devices: int, variant: str, **options: Any) -> dict[str, Any]:
+def run(
+    stored: PackedDataset, folder: Path, devices: int, variant: str, **options: Any
+) -> dict[str, Any]:
     """What rank 0 reports of a training on so many processes, and its gradients."""
     import torch
 
@@ -102,7 +104,7 @@ def run(stored: Stored, folder: Path, devices: int, variant: str, **options: Any
     ],
 )
 def test_two_processes_take_the_steps_and_gradients_of_one(
-    stored: Stored, tmp_path: Path, variant: str, options: dict[str, Any]
+    stored: PackedDataset, tmp_path: Path, variant: str, options: dict[str, Any]
 ) -> None:
     import torch
 
@@ -117,7 +119,7 @@ def test_two_processes_take_the_steps_and_gradients_of_one(
 
 @pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_one_of_them_writes(
-    stored: Stored, tmp_path: Path
+    stored: PackedDataset, tmp_path: Path
 ) -> None:
     run(stored, tmp_path / "two", 2, "ivsa", norms="learn")
     first, second = (json.loads((tmp_path / "two" / f"rank{r}.json").read_text()) for r in (0, 1))

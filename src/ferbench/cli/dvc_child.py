@@ -12,7 +12,7 @@ import time
 from typing import NoReturn
 
 from ferbench.cli.lifeline import GRACE_S, watch
-from ferbench.cli.lock_file import write_whole_files
+from ferbench.cli.lock import write_whole_files
 
 
 def main() -> int:

@@ -14,16 +14,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ferbench.config.params import Params
 from ferbench.files import read_json
-from ferbench.params import Params
 
 __all__ = ["METRICS", "environment_warning", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
-# What can be had without learning, of `reports/data/<dataset>.floor.json`: accuracies.
+# What can be had without learning, of `reports/data/<dataset>.baselines.json`: accuracies.
 FLOORS = {
-    "nearest_neighbour": "floor: nearest neighbour in pixels",
-    "majority_class": "floor: commonest class",
+    "nearest_neighbour": "naive baseline: nearest neighbour in pixels",
+    "majority_class": "naive baseline: commonest class",
 }
 
 # (dataset, protocol) -> variant -> metric -> one value a seed
@@ -38,7 +38,7 @@ def show(params: Params) -> None:
         values = means(folder / "results.csv")
         for key, row in params.datasets.items():
             if variants := values.get((row.name, row.protocol)):
-                floors = _floors(Path("reports", "data", f"{key}.floor.json"))
+                floors = _floors(Path("reports", "data", f"{key}.baselines.json"))
                 console.print(_table(f"{row.name}, {row.protocol}, on test", variants, floors))
     if warning := environment_warning(folder):
         console.print(warning, style="yellow", highlight=False)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import ferbench
-from ferbench.catalogue import Catalogue
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.params import Recipe, Variant, load_params
 from ferbench.errors import InputError
 from ferbench.files import digest, read_json, sha256_file, write_json
-from ferbench.params import Recipe, Variant, load_params
 
 __all__ = ["Row", "catalogue_rows", "sizes", "study_rows"]
 

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from ferbench.data.layout import emotion_of, find_files, find_folder, folders, image_ids, images
+from ferbench.data.layout import (
+    emotion_of,
+    find_files,
+    find_folder,
+    folders,
+    image_ids,
+    images,
+)
 from ferbench.data.source import Fault
 from ferbench.errors import InputError
 

@@ -18,13 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ferbench.data.crops import face_of, split_at_crop, ten_crops
-from ferbench.data.draws import seed_transforms
-from ferbench.data.mosaic import PAD_VALUE, four_in_one, mosaic_partners
+from ferbench.config.params import Recipe
+from ferbench.data.dataset import FaceTable
+from ferbench.data.draws import EpochSampler, Key, seed_transforms
 from ferbench.data.pack import Pack
-from ferbench.data.sampler import EpochSampler, Key
-from ferbench.data.units import Units
-from ferbench.params import Recipe
+from ferbench.data.transforms import (
+    PAD_VALUE,
+    face_of,
+    four_in_one,
+    mosaic_partners,
+    split_at_crop,
+    ten_crops,
+)
 from ferbench.plugins import load
 
 __all__ = ["FaceDataset", "SceneDataset", "loader"]
@@ -46,7 +51,7 @@ cv2.setNumThreads(0)
 class _Images(Dataset[Any]):
     """What both data sets share: decoded images, channels and seeded transforms."""
 
-    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
+    def __init__(self, pack: Path, faces: FaceTable, recipe: Recipe, seed: int) -> None:
         self.pack = Pack(pack)
         self.faces = faces
         self.recipe = recipe
@@ -78,7 +83,7 @@ class FaceDataset(_Images):
     all of them, (10, C, H, W).
     """
 
-    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
+    def __init__(self, pack: Path, faces: FaceTable, recipe: Recipe, seed: int) -> None:
         super().__init__(pack, faces, recipe, seed)
         # Plain arrays: a data frame's rows cost more than the transforms do.
         self.image_ids = faces.frame["image_id"].tolist()
@@ -127,7 +132,7 @@ class SceneDataset(_Images):
     An item is (image (C, H, W) uint8, boxes (M, 4) cx cy w h, classes (M,), index of the image).
     """
 
-    def __init__(self, pack: Path, faces: Units, recipe: Recipe, seed: int) -> None:
+    def __init__(self, pack: Path, faces: FaceTable, recipe: Recipe, seed: int) -> None:
         super().__init__(pack, faces, recipe, seed)
         self.scenes = [(str(i), rows) for i, rows in faces.frame.groupby("image_id", sort=True)]
         # Plain arrays: a data frame's columns cost more than the transforms do.

@@ -38,7 +38,7 @@ def pack_images(
     """Decode all images of an index into a pack, as a whole or not at all.
 
     Args:
-        index: as `ferbench.data.index.read_index` gives it.
+        index: as `ferbench.artifacts.index.read_index` gives it.
         raw: folder that the index's paths start from.
         folder: where the pack is put.
         max_side_px: longer sides are scaled down to it (areas averaged); None keeps all sizes.

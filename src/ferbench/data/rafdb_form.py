@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from ferbench.data.archives import extract
-from ferbench.data.layout import find_files, find_folder, folders, image_ids, images, read_lines
+from ferbench.data.layout import (
+    find_files,
+    find_folder,
+    folders,
+    image_ids,
+    images,
+    read_lines,
+)
 from ferbench.data.source import Fault, Reading, Record, Source
 from ferbench.errors import InputError
 

@@ -16,9 +16,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from ferbench.data.layout import emotion_of, find_folder, image_ids, images, read_lines
+from ferbench.data.layout import emotion_of, files_below, find_folder, image_ids, images, read_lines
 from ferbench.data.source import Box, Fault, Reading, Record, Source
-from ferbench.data.walk import files_below
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
 

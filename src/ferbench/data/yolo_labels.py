@@ -39,7 +39,7 @@ def write_yolo(
     would refuse, mend or turn by their orientation tag become PNG files with the same pixels.
 
     Args:
-        index: as `ferbench.data.index.read_index` gives it.
+        index: as `ferbench.artifacts.index.read_index` gives it.
         split: image_id and split (train, val, test).
         classes: class names in the order of their numbers.
         raw: folder that the index's paths start from.
@@ -69,7 +69,7 @@ def boxes_of(index: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """All faces of an index as fractions of their images.
 
     Args:
-        index: as `ferbench.data.index.read_index` gives it.
+        index: as `ferbench.artifacts.index.read_index` gives it.
         classes: class names in the order of their numbers.
 
     Returns:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ferbench.cells import Cell, cell_from_words
+from ferbench.config.params import Params
+from ferbench.config.runs import Run, run_from_words
 from ferbench.errors import InputError, unknown
 from ferbench.evaluation.gallery import Gallery, draw_gallery
 from ferbench.evaluation.views import View
 from ferbench.files import write_json
-from ferbench.params import Params
 from ferbench.plugins import load
 
 __all__ = ["explain", "explain_folder", "explain_from_words"]
@@ -19,7 +19,7 @@ __all__ = ["explain", "explain_folder", "explain_from_words"]
 _METHODS = "ferbench.evaluation.explanations"
 
 
-def explain(view: View, methods: Sequence[str], cell: Cell, folder: Path) -> None:
+def explain(view: View, methods: Sequence[str], cell: Run, folder: Path) -> None:
     """Write a PNG a method and `index.json` into `folder`.
 
     The index holds `variant`, `dataset` (the key), `seed`, `figures` (each with `method`, `title`,
@@ -57,7 +57,7 @@ def explain(view: View, methods: Sequence[str], cell: Cell, folder: Path) -> Non
     write_json(folder / "index.json", {**about, "figures": figures, "skipped": skipped})
 
 
-def _caption(found: Gallery, view: View, cell: Cell) -> str:
+def _caption(found: Gallery, view: View, cell: Run) -> str:
     """A method's caption, then what holds for all of them."""
     said = [found.caption]
     if view.trained.recipe.crops > 1:
@@ -74,7 +74,7 @@ def _caption(found: Gallery, view: View, cell: Cell) -> str:
     return " ".join(said)
 
 
-def explain_from_words(params: Params, words: list[str]) -> tuple[str, Cell]:
+def explain_from_words(params: Params, words: list[str]) -> tuple[str, Run]:
     """What a command line names: a row of `explain`, and the cell of the first seed.
 
     Args:
@@ -93,9 +93,9 @@ def explain_from_words(params: Params, words: list[str]) -> tuple[str, Cell]:
     name, *rest = words
     if name not in params.explain:
         raise unknown("explanation", name, params.explain, where="params.yaml: explain")
-    return name, cell_from_words(params, [*rest, str(params.seeds[0])])
+    return name, run_from_words(params, [*rest, str(params.seeds[0])])
 
 
-def explain_folder(name: str, cell: Cell) -> Path:
+def explain_folder(name: str, cell: Run) -> Path:
     """Where the figures of a row of `explain` are, relative to the project."""
     return Path("runs", cell.study, "_explain", name, cell.variant, cell.dataset)

@@ -7,17 +7,20 @@ JAIR 70, 2021, arXiv:1911.00068; library cleanlab, `prune_by_noise_rate`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ferbench.artifacts.predictions import arrays, classes_of
+from ferbench.config.params import Params
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
-from ferbench.evaluation.predictions import arrays, classes_of
+from ferbench.evaluation.finished_runs import SUBSETS, Finished
 
-__all__ = ["estimate_label_noise"]
+__all__ = ["Noise", "estimate_label_noise", "study_noise"]
 
 METHOD = "confident learning, prune by noise rate, on the mean probability of all models"
 # Thresholds are means over a class; of fewer images they are chance.
@@ -118,3 +121,49 @@ def _issues(table: pd.DataFrame) -> tuple[pd.DataFrame, float]:
     )
     doubtful = issues[doubted].sort_values(["self_confidence", "image_id"], ignore_index=True)
     return doubtful, float((prob.argmax(axis=1) == target).mean())
+
+
+# MERGED from ferbench.evaluation.label_noise:
+# What a study's answers say of the labels they are measured with.
+
+
+_PLACE = ("dataset", "protocol", "subset")
+_ISSUE = ("image_id", "given", "suggested", "self_confidence")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Labels that the networks of a study doubt.
+
+    Args:
+        issues: dataset, protocol, subset, image_id (of the face), given, suggested,
+            self_confidence.
+        summary: by data-set key and subset, what `estimate_label_noise` says.
+    """
+
+    issues: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def study_noise(params: Params, cells: Sequence[Finished]) -> Noise:
+    """Judge the labels of val and test of every data set by all its cells together.
+
+    Where every seed has a split of its own, the cells have no faces in common and say nothing.
+
+    Args:
+        params: the active study.
+        cells: all its cells.
+    """
+    tables = [pd.DataFrame({name: [] for name in (*_PLACE, *_ISSUE)})]
+    summary: dict[str, Any] = {}
+    for key, row in params.datasets.items():
+        if row.resplit:
+            continue
+        own = [finished for finished in cells if finished.cell.dataset == key]
+        for subset in SUBSETS:
+            issues, about = estimate_label_noise([one.answers(subset)[0] for one in own])
+            place = {"dataset": row.name, "protocol": row.protocol, "subset": subset}
+            tables.append(issues.assign(**place)[[*_PLACE, *_ISSUE]])
+            summary.setdefault(key, {})[subset] = about
+    found = [table for table in tables if len(table)] or tables[:1]
+    return Noise(pd.concat(found, ignore_index=True), summary)

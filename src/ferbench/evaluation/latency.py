@@ -25,15 +25,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
+from ferbench.config.params import Latency, Recipe, Variant
+from ferbench.data.dataset import FaceTable
 from ferbench.data.loaders import FaceDataset, SceneDataset
 from ferbench.data.pack import pack_images
-from ferbench.data.units import Units
+from ferbench.detection.boxes import MAX_BOXES, kept_boxes
 from ferbench.emotions import EMOTIONS
-from ferbench.models.boxes import MAX_BOXES, kept_boxes
 from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
 from ferbench.models.pixels import as_fractions, logits_of
-from ferbench.params import Latency, Recipe, Variant
 
 __all__ = ["measure_latency"]
 
@@ -147,7 +147,7 @@ def _pictures(folder: Path, variant: Variant, recipe: Recipe) -> FaceDataset | S
     index = {"image_id": "picture", "path": "picture.png", "height": shape[0], "width": shape[1]}
     pack_images(pd.DataFrame([index]), folder, folder / "pack")
     face = {"image_id": "picture", "face": 0, "cls": 0, "cx": 0.5, "cy": 0.5, "w": 1.0, "h": 1.0}
-    faces = Units(pd.DataFrame([{**face, "unit_id": "picture"}]), EMOTIONS[:1])
+    faces = FaceTable(pd.DataFrame([{**face, "unit_id": "picture"}]), EMOTIONS[:1])
     dataset = FaceDataset if task_of(variant) == "classify" else SceneDataset
     return dataset(folder / "pack", faces, recipe, seed=0)
 

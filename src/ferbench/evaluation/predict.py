@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ferbench.artifacts.predictions import no_boxes
+from ferbench.data.dataset import FaceTable, PackedDataset
+from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.pack import Pack
-from ferbench.data.sampler import EpochSampler
-from ferbench.data.stored import Stored
-from ferbench.data.units import Units
-from ferbench.evaluation.matching import match_scene
-from ferbench.evaluation.predictions import no_boxes
-from ferbench.models.boxes import MAX_BOXES, Boxes, kept_boxes
+from ferbench.detection.boxes import MAX_BOXES, Boxes, kept_boxes
+from ferbench.detection.matching import match_scene
 from ferbench.models.build import task_of
 from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.weights import Trained
@@ -31,13 +30,13 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a network said of one side: the tables of `ferbench.evaluation.predictions`."""
+    """What a network said of one side: the tables of `ferbench.artifacts.predictions`."""
 
     predictions: pd.DataFrame
     boxes: pd.DataFrame
 
 
-def predict_side(trained: Trained, data: Stored, side: str, device: str) -> Predicted:
+def predict_side(trained: Trained, data: PackedDataset, side: str, device: str) -> Predicted:
     """Probabilities of every labelled face on a side, and a detector's boxes.
 
     Args:
@@ -50,7 +49,7 @@ def predict_side(trained: Trained, data: Stored, side: str, device: str) -> Pred
 
 
 def predict_faces(
-    trained: Trained, pictures: Pack, faces: Units, device: str, batch: int = _BATCH
+    trained: Trained, pictures: Pack, faces: FaceTable, device: str, batch: int = _BATCH
 ) -> Predicted:
     """Probabilities of given faces, and a detector's boxes in the images that show them.
 
@@ -148,7 +147,7 @@ Reader = FaceReader | SceneReader
 
 
 def _predict(
-    network: nn.Module, trained: Trained, pictures: Pack, faces: Units, batch: int
+    network: nn.Module, trained: Trained, pictures: Pack, faces: FaceTable, batch: int
 ) -> Predicted:
     device = next(network.parameters()).device
     classify = task_of(trained.variant) == "classify"
@@ -168,7 +167,9 @@ def _predict(
     return reader.tables()
 
 
-def _predictions(faces: Units, prob: NDArray[np.float64], classes: tuple[str, ...]) -> pd.DataFrame:
+def _predictions(
+    faces: FaceTable, prob: NDArray[np.float64], classes: tuple[str, ...]
+) -> pd.DataFrame:
     target = [classes[c] for c in faces.frame["cls"]]
     head = pd.DataFrame({"image_id": faces.frame["unit_id"], "target": target})
     return pd.concat([head, pd.DataFrame(prob, columns=list(classes))], axis=1)

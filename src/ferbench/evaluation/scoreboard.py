@@ -1,31 +1,173 @@
-"""A study's numbers: every cell and metric, as tables for `dvc metrics`, `dvc plots` and people."""
+"""A network's numbers for each emotion by itself."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ferbench.evaluation.answers import MISSED, answer_table, labels
-from ferbench.evaluation.classes import class_rows
-from ferbench.evaluation.finished import SUBSETS, Finished, finished_cells
-from ferbench.evaluation.leaks import Images, read_images
-from ferbench.evaluation.noise import Noise, study_noise
-from ferbench.evaluation.reliability import reliability
-from ferbench.evaluation.scoring import ANY, Answers, score_answers
+from ferbench.artifacts.results import DECIMALS
+from ferbench.config.params import Params
+from ferbench.evaluation.finished_runs import (
+    SUBSETS,
+    Finished,
+    Images,
+    finished_cells,
+    mean_name,
+    probe_name,
+    read_images,
+    subsets_of,
+)
+from ferbench.evaluation.label_noise import Noise, study_noise
+from ferbench.evaluation.ranking import class_ap, class_auroc
+from ferbench.evaluation.scoring import ANY, Predictions, confusion, predicted, score_predictions
 from ferbench.evaluation.selection import best_seeds, val_losses
-from ferbench.evaluation.subsets import mean_name, probe_name, subsets_of
 from ferbench.files import fresh_folder, whole_file, write_json
-from ferbench.params import Params
-from ferbench.results import DECIMALS
 
-__all__ = ["Scoreboard", "score_study", "write_scoreboard"]
+__all__ = [
+    "BINS",
+    "MISSED",
+    "Scoreboard",
+    "class_rows",
+    "face_labels",
+    "labels",
+    "reliability",
+    "score_study",
+    "write_scoreboard",
+]
+
+
+def class_rows(answers: Predictions) -> Iterator[dict[str, Any]]:
+    """Rows emotion, metric, value of one network on one subset.
+
+    support counts faces. precision, recall and f1 are of the answers at the score threshold; a
+    class that is never answered has precision 0. ap and auroc are of the probabilities, each class
+    against the rest, without a threshold. Detectors have the average precision of their boxes at
+    IoU 0.5, ap50, and precision_box, recall_box and f1_box where the mean F1 is best. What a class
+    without faces does not define is NaN.
+    """
+    columns = _answered(confusion(answers.sure, answers.target))
+    columns["ap"] = class_ap(answers.raw, answers.target)
+    columns["auroc"] = class_auroc(answers.raw, answers.target)
+    if (detections := answers.detections) is not None:
+        columns["ap50"] = detections.average_precision[0]
+        columns["precision_box"] = detections.best.precision
+        columns["recall_box"] = detections.best.recall
+        columns["f1_box"] = detections.best.f1
+    for number, emotion in enumerate(answers.classes):
+        for metric, values in columns.items():
+            yield {"emotion": emotion, "metric": metric, "value": float(values[number])}
+
+
+def _answered(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Support, precision, recall and F1 of each class, from counts (C, C + 1) with misses last."""
+    right, support = np.diag(counts).astype(float), counts.sum(axis=1).astype(float)
+    said = counts[:, :-1].sum(axis=0)
+    present = support > 0
+    precision = np.where(present, right / np.maximum(said, 1), np.nan)
+    recall = np.where(present, right / np.maximum(support, 1), np.nan)
+    f1 = np.where(present, 2 * right / np.maximum(support + said, 1), np.nan)
+    return {"support": support, "precision": precision, "recall": recall, "f1": f1}
+
+
+# MERGED from ferbench.evaluation.scoreboard:
+# Face by face: what every network said of the test images, for comparisons that pair faces.
+
+
+MISSED = "none"  # predicted label of a missed face
+
+
+def labels(answers: Predictions) -> pd.DataFrame:
+    """Target and predicted word of every face, at the score threshold."""
+    words = np.array([*answers.classes, MISSED])
+    return pd.DataFrame(
+        {
+            "target": answers.predictions["target"].to_numpy(),
+            "predicted": words[predicted(answers.sure)],
+        }
+    )
+
+
+def face_labels(answers: Predictions, images: Images, place: dict[str, Any]) -> pd.DataFrame:
+    """Rows of `answers.parquet` of one cell, all but `best`.
+
+    Args:
+        answers: on test.
+        images: of the data set.
+        place: key, dataset, protocol, variant and seed.
+
+    Returns:
+        The place, then image_id (of the face, as in the predictions), person, leaked, target, said
+        (`none` for a miss), correct, and prob, the probability of the target without a threshold.
+        person and leaked are null where unknown.
+    """
+    unit = answers.predictions["image_id"]
+    leaked = images.leaked_of(unit)
+    word = labels(answers)
+    return pd.DataFrame(
+        {
+            **place,
+            "image_id": unit.to_numpy(),
+            "person": pd.array(images.person_of(unit), dtype="string"),
+            "leaked": pd.array([None] * len(unit) if leaked is None else leaked, dtype="boolean"),
+            "target": word["target"],
+            "said": word["predicted"],
+            "correct": word["target"] == word["predicted"],
+            "prob": answers.raw[np.arange(len(unit)), answers.target],
+        }
+    )
+
+
+# MERGED from ferbench.evaluation.scoreboard:
+# Whether a network is right as often as it says: confidence against accuracy, in bins.
+#
+# Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017,
+# section 2: bins of equal width over the probability of the answer.
+
+
+BINS = 15
+
+
+def reliability(prob: NDArray[np.float64], target: NDArray[np.int64]) -> pd.DataFrame:
+    """The bins that hold faces: bin, low, high, count, confidence, accuracy.
+
+    Bin b, from 0, holds confidences in (b / 15, (b + 1) / 15], the first one also 0. `confidence`
+    and `accuracy` are means over its faces. A miss is wrong with confidence 0.
+
+    Args:
+        prob: (N, C) probabilities; a row of zeros is a miss.
+        target: (N,) indices of the true classes.
+
+    >>> prob = np.array([[0.9, 0.1], [0.92, 0.08], [0.0, 0.0]])
+    >>> reliability(prob, np.array([0, 1, 1]))[["bin", "count", "confidence", "accuracy"]]
+       bin  count  confidence  accuracy
+    0    0      1        0.00       0.0
+    1   13      2        0.91       0.5
+    """
+    edges = np.linspace(0, 1, BINS + 1)
+    confidence = prob.max(axis=1)
+    number = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
+    faces = pd.DataFrame(
+        {"bin": number, "confidence": confidence, "accuracy": predicted(prob) == target}
+    ).astype({"accuracy": float})
+    grouped = faces.groupby("bin")
+    table = grouped.mean().reset_index()
+    table.insert(1, "low", edges[table["bin"]])
+    table.insert(2, "high", edges[table["bin"] + 1])
+    table.insert(3, "count", grouped.size().to_numpy())
+    return table
+
+
+# MERGED from ferbench.evaluation.scoreboard:
+# A study's numbers: every cell and metric, as tables for `dvc metrics`, `dvc plots` and people.
+
 
 # The subset under which `confusion.csv` counts all boxes on test, and its word for no face or box.
 BOXES, BACKGROUND = "test_boxes", "background"
@@ -41,7 +183,7 @@ class Scoreboard:
         confusion: study, dataset, protocol, variant, seed, subset, target, predicted, count; of
             faces, and as subset `test_boxes` of a detector's boxes.
         reliability: study, dataset, protocol, variant, seed, and the bins of the test answers.
-        answers: every test face of every cell, as `ferbench.evaluation.answers` has it, and `best`,
+        answers: every test face of every cell, as `ferbench.evaluation.scoreboard` has it, and `best`,
             whether the cell is its variant's best on val.
         noise: what the answers say of the labels.
         means: variant, data set key, metric: mean over seeds, on test.
@@ -124,9 +266,9 @@ def _score_cell(tables: _Tables, params: Params, finished: Finished, images: Ima
     place = {"study": params.study.name, **data, "variant": cell.variant, "seed": cell.seed}
     values: dict[str, dict[str, float]] = {}
     threshold = params.score.score_threshold
-    for name, answers in subsets_of(finished, images, params.probes, threshold):
+    for name, answers in subsets_of(finished, images, params.robustness, threshold):
         here = {**place, "subset": name}
-        values[name] = score_answers(answers, params.score.metrics)
+        values[name] = score_predictions(answers, params.score.metrics)
         tables.classes.extend({**here, **numbers} for numbers in class_rows(answers))
         if name in SUBSETS:
             tables.confusion.extend({**here, **count} for count in _tally(answers))
@@ -136,9 +278,9 @@ def _score_cell(tables: _Tables, params: Params, finished: Finished, images: Ima
             bins = reliability(answers.raw, answers.target)
             tables.reliability.append(_placed(bins, place))
             whose = {"key": cell.dataset, **data, "variant": cell.variant, "seed": cell.seed}
-            tables.answers.append(answer_table(answers, images, whose))
+            tables.answers.append(face_labels(answers, images, whose))
             tables.labels.setdefault(f"{cell.variant}.{cell.dataset}", []).append(labels(answers))
-    values |= _probe_means(finished, params.probes, values)
+    values |= _probe_means(finished, params.robustness, values)
     for name, numbers in values.items():
         here = {**place, "subset": name}
         tables.results.extend({**here, "metric": m, "value": v} for m, v in numbers.items())
@@ -160,7 +302,7 @@ def _probe_means(
     return means
 
 
-def _tally(answers: Answers) -> Iterable[dict[str, Any]]:
+def _tally(answers: Predictions) -> Iterable[dict[str, Any]]:
     """A row for every pair of target and prediction, also those that never occur."""
     words = labels(answers)
     counts = Counter(zip(words["target"], words["predicted"], strict=True))
@@ -168,7 +310,7 @@ def _tally(answers: Answers) -> Iterable[dict[str, Any]]:
         yield {"target": target, "predicted": word, "count": counts[target, word]}
 
 
-def _box_tally(answers: Answers) -> Iterable[dict[str, Any]]:
+def _box_tally(answers: Predictions) -> Iterable[dict[str, Any]]:
     """The same of a detector's boxes, where a face or a box without the other is background."""
     if answers.detections is None:
         return

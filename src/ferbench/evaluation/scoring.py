@@ -1,4 +1,7 @@
-"""From one model's stored answers to its numbers; the one place where metrics meet predictions."""
+"""From probability rows to labels, counts and answers that are sure enough.
+
+A row of zeros is a miss: a face that a detector gave no answer for. It is wrong whatever the truth.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,76 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench import plugins
-from ferbench.evaluation.detections import Detections
-from ferbench.evaluation.labels import confusion, predicted, sure_enough
-from ferbench.evaluation.predictions import arrays, classes_of
-from ferbench.results import FACES
+from ferbench.artifacts.predictions import arrays, classes_of
+from ferbench.artifacts.results import FACES
+from ferbench.detection.metrics import Detections
 
 __all__ = [
     "ANY",
-    "Answers",
+    "MISS",
+    "Predictions",
     "class_recall",
+    "confusion",
     "higher_is_better",
-    "score_answers",
+    "predicted",
+    "score_predictions",
+    "sure_enough",
     "thresholded",
+    "unit_scores",
 ]
+
+MISS = -1
+
+
+def predicted(prob: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) index of the likeliest class of each row of `prob` (N, C); `MISS` for a row of zeros.
+
+    >>> predicted(np.array([[0.2, 0.8], [0.0, 0.0]])).tolist()
+    [1, -1]
+    """
+    label = np.asarray(prob.argmax(axis=1), dtype=np.int64)
+    label[~prob.any(axis=1)] = MISS
+    return label
+
+
+def confusion(prob: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(C, C + 1) counts, a row a true class, a column a predicted one; the last column is misses.
+
+    >>> confusion(np.array([[0.2, 0.8], [0.0, 0.0]]), np.array([1, 1])).tolist()
+    [[0, 0, 0], [0, 1, 1]]
+    """
+    classes = prob.shape[1]
+    counts = np.zeros((classes, classes + 1), dtype=np.int64)
+    np.add.at(counts, (target, predicted(prob)), 1)  # MISS, being -1, is the last column
+    return counts
+
+
+def unit_scores(boxes: pd.DataFrame) -> dict[str, float]:
+    """Score of the box that answers for each labelled face, by unit id.
+
+    A unit is an image with one annotated face (its id is the image's), or one face of several
+    (`<image_id>#<face>`). A face without an answering box is not in the result.
+    """
+    faces = boxes.loc[boxes["truth"]].groupby("image_id")["face"].nunique().to_dict()
+    answers = boxes.loc[~boxes["truth"] & (boxes["face"] >= 0)]
+    best = answers.groupby(["image_id", "face"], as_index=False)["score"].max()
+    return {
+        image if faces.get(image, 1) == 1 else f"{image}#{face}": score
+        for image, face, score in best.itertuples(index=False)
+    }
+
+
+def sure_enough(
+    predictions: pd.DataFrame, boxes: pd.DataFrame, threshold: float
+) -> NDArray[np.bool_]:
+    """(N,) whether each row of `predictions` has an answering box of at least `threshold`."""
+    score = predictions["image_id"].map(unit_scores(boxes)).fillna(-np.inf)
+    return np.asarray(score >= threshold, dtype=np.bool_)
+
+
+# MERGED from ferbench.evaluation.scoring:
+# From one model's stored answers to its numbers; the one place where metrics meet predictions.
+
 
 _METRICS = "ferbench.evaluation.metrics"
 # Accuracy without a score threshold; for a classifier it is the accuracy.
@@ -34,7 +94,7 @@ ANY = "accuracy_any"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """What one network said of one subset, and what several numbers take from it, computed once.
 
     Args:
@@ -97,7 +157,7 @@ def thresholded(
     return np.where(sure_enough(predictions, boxes, threshold)[:, None], prob, 0.0), target
 
 
-def score_answers(answers: Answers, metrics: Sequence[str]) -> dict[str, float]:
+def score_predictions(answers: Predictions, metrics: Sequence[str]) -> dict[str, float]:
     """All metrics that apply, by name, then `accuracy_any` and the number of `faces`.
 
     Args:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from ferbench.artifacts.results import DECIMALS
 from ferbench.errors import InputError
 from ferbench.evaluation.scoring import higher_is_better
-from ferbench.results import DECIMALS
 
 __all__ = ["Candidate", "Place", "best_index", "best_seeds", "improvement", "val_losses"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ferbench.config.params import Recipe, Variant
 from ferbench.errors import InputError, unknown
 from ferbench.models.pixels import normalize_input
-from ferbench.params import Recipe, Variant
 from ferbench.plugins import load
 
 __all__ = ["build_loss", "build_network", "part_modules", "task_of"]

@@ -1,10 +1,4 @@
-"""What a row of the variants table is and costs; the barrier between `models/` and training.
-
-Training depends on `models/` through this description alone. It holds a digest of the code that
-this row runs and of no other, so a new attention file, or a change in one, repeats only the rows
-that name it. Comments and docstrings do not count. A test compares `code_modules` with what the
-stages that train and run a network import.
-"""
+"""What a forward pass costs."""
 
 from __future__ import annotations
 
@@ -16,17 +10,43 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from ferbench.config.params import Recipe, Variant
 from ferbench.errors import unknown
 from ferbench.files import digest, md5_file
 from ferbench.models.build import build_network, part_modules, task_of
 from ferbench.models.deploy import deployed
-from ferbench.models.flops import gflops
-from ferbench.params import Recipe, Variant
 from ferbench.plugins import names
 
-__all__ = ["code_modules", "describe"]
+__all__ = ["code_modules", "describe", "gflops"]
+
+_COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)
+
+
+def gflops(network: nn.Module, channels: int, input_px: int) -> float:
+    """2 x multiply-adds of one image of `input_px`, in 10^9.
+
+    Of convolutions and linear layers; the products of an attention's maps are not counted, as in
+    the papers.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(torch.zeros(1, channels, input_px, input_px))
+    counts = counter.get_flop_counts()["Global"]
+    return float(sum(counts.get(op, 0) for op in _COUNTED)) / 1e9
+
+
+# MERGED from ferbench.models.describe:
+# What a row of the variants table is and costs; the barrier between `models/` and training.
+#
+# Training depends on `models/` through this description alone. It holds a digest of the code that
+# this row runs and of no other, so a new attention file, or a change in one, repeats only the rows
+# that name it. Comments and docstrings do not count. A test compares `code_modules` with what the
+# stages that train and run a network import.
+
 
 _LIBRARIES = ("torch", "torchvision", "timm", "ultralytics", "lightning", "albumentations")
 _ROOT = "ferbench.models"
@@ -74,7 +94,7 @@ def code_modules(variant: Variant, recipe: Recipe, metric: str | None = None) ->
     """The modules whose code is in a row's digest, sorted.
 
     They are the parts that its cells name, its recipe's augmentation, what builds, saves and loads
-    every network, the decoding of boxes for detectors, the initial weights for rows that have some,
+    every network, the initial weights for rows that have some,
     all modules of `ferbench.models` and the shared transforms that these import, and the metric
     that selects a checkpoint.
 
@@ -86,8 +106,6 @@ def code_modules(variant: Variant, recipe: Recipe, metric: str | None = None) ->
         *_EVERY_ROW,
         _named_part(_AUGMENTATIONS, "augmentation", recipe.augment, "recipes"),
     ]
-    if task_of(variant) == "detect":
-        parts.append(_BOXES)
     if variant.weights != "none":
         parts.append(_PRETRAINED)
     if metric is not None:
@@ -106,12 +124,11 @@ def _parameters(network: nn.Module) -> int:
 
 
 _EVERY_ROW = (f"{_ROOT}.build", f"{_ROOT}.weights")
-_BOXES = f"{_ROOT}.boxes"
 _PRETRAINED = f"{_ROOT}.pretrained"
 _AUGMENTATIONS = "ferbench.data.augmentations"
 _METRICS = "ferbench.evaluation.metrics"
 # Imported by those parts alone, so that no stage lists them.
-_BEHIND_BARRIER = (f"{_ROOT}.", "ferbench.data.yolo_transforms")
+_BEHIND_BARRIER = (f"{_ROOT}.", "ferbench.data.transforms")
 
 
 def _named_part(package: str, kind: str, name: str, key: str) -> str:

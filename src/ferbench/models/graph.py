@@ -1,15 +1,10 @@
-"""A detector as a list of layers in ultralytics' own table form, with layers of ours in it.
-
-ultralytics' parser knows its own layers only. A layer of ours stands in the table as a `Swap`: the
-parser is given a word with the same effect on channels and size, and what it built is put out for
-ours afterwards. Nothing of the library is changed.
-"""
+"""The rows of a detector's table, and the same rows with some of them taken out."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,9 +12,69 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.models.blocks import Attention
-from ferbench.models.rows import Row, rows_without
 
-__all__ = ["Graph", "LibraryGraph", "Row", "Swap", "gated", "make_detector"]
+__all__ = [
+    "P2",
+    "P3",
+    "P4",
+    "P5",
+    "SPPF",
+    "Graph",
+    "LibraryGraph",
+    "Row",
+    "Swap",
+    "csp_darknet",
+    "gate_levels",
+    "gated",
+    "make_detector",
+    "place",
+    "rows_without",
+]
+
+# from, repeats, module, args
+Row = list[Any]
+
+
+def rows_without(rows: list[Row], word: str) -> list[Row]:
+    """The rows whose module is not `word`, with every reference renumbered.
+
+    What read a row that is gone reads what that row read.
+    """
+    stands_for: list[int] = []  # old index -> new index of the row that gives the same map
+    kept = 0
+    for i, (source, _, module, _) in enumerate(rows):
+        if module == word:
+            stands_for.append(stands_for[i - 1 if source == -1 else source])
+        else:
+            stands_for.append(kept)
+            kept += 1
+    return [
+        [_renumber(row[0], i, stands_for), *copy.deepcopy(row[1:])]
+        for i, row in enumerate(rows)
+        if row[2] != word
+    ]
+
+
+def _renumber(source: int | list[int], row: int, stands_for: list[int]) -> int | list[int]:
+    """New index of what `row` reads; -1 stays -1 where the row above still stands above."""
+    if isinstance(source, list):
+        return [_absolute(s, row, stands_for) for s in source]
+    new = _absolute(source, row, stands_for)
+    return -1 if new == stands_for[row] - 1 else new
+
+
+def _absolute(source: int, row: int, stands_for: list[int]) -> int:
+    # -1 on the first row is the image itself.
+    return -1 if row + source < 0 else stands_for[row + source if source < 0 else source]
+
+
+# MERGED from ferbench.models.graph:
+# A detector as a list of layers in ultralytics' own table form, with layers of ours in it.
+#
+# ultralytics' parser knows its own layers only. A layer of ours stands in the table as a `Swap`: the
+# parser is given a word with the same effect on channels and size, and what it built is put out for
+# ours afterwards. Nothing of the library is changed.
+
 
 _PROBE_PX = 64
 
@@ -139,7 +194,7 @@ def make_detector(tree: dict[str, Any], classes: int, channels: int) -> nn.Modul
 
     network = DetectionModel(tree, ch=channels, nc=classes, verbose=False)
     if hasattr(network.model[-1], "one2one_cv2"):
-        from ferbench.models.end_to_end import OneToOne
+        from ferbench.models.deploy import OneToOne
 
         network.model[-1].__class__ = OneToOne
     return network
@@ -178,3 +233,74 @@ def _channels_at(network: Any, channels: int) -> list[tuple[Any, int]]:
     for handle in handles:
         handle.remove()
     return found
+
+
+# MERGED from ferbench.models.graph:
+# The rows of YOLOv5's backbone, with gates behind some of them.
+#
+# Source: YOLOv5 v6 (stem of a 6x6 convolution, four stages of C3, SPPF), as ultralytics lists it in
+# `yolov5.yaml`.
+# Differs: nothing. P0's text describes the stem and the pooling of v5; its released code has these.
+
+
+# repeats, module, args; channels before width scaling. Each row reads the one above it.
+_ROWS: list[Row] = [
+    [1, "Conv", [64, 6, 2, 2]],
+    [1, "Conv", [128, 3, 2]],
+    [3, "C3", [128]],
+    [1, "Conv", [256, 3, 2]],
+    [6, "C3", [256]],
+    [1, "Conv", [512, 3, 2]],
+    [9, "C3", [512]],
+    [1, "Conv", [1024, 3, 2]],
+    [3, "C3", [1024]],
+    [1, "SPPF", [1024, 5]],
+]
+# Rows that end a stage.
+P2, P3, P4, P5, SPPF = 2, 4, 6, 8, 9
+
+
+def csp_darknet(gates: Collection[int], inline: Collection[int] = ()) -> list[Row]:
+    """The ten rows with a gate behind each row of `gates`.
+
+    Args:
+        gates: numbers of rows, counted without gates.
+        inline: those of them whose gated map the backbone itself goes on with; behind the others it
+            goes on with the map as it was, and the gate stands on a side branch.
+    """
+    rows: list[Row] = []
+    source = -1
+    for i, row in enumerate(_ROWS):
+        rows.append([source, *row])
+        source = -1
+        if i in gates:
+            own = len(rows) - 1
+            rows.append([own, 1, "Gate", []])
+            source = -1 if i in inline else own
+    return rows
+
+
+def place(row: int, gates: Collection[int]) -> int:
+    """Where the map of a row comes out among the gated rows: at its gate, if it has one.
+
+    >>> place(P4, gates=(P3, P4)), place(P5, gates=(P3, P4))
+    (8, 10)
+    """
+    return row + sum(gate <= row for gate in gates)
+
+
+# MERGED from ferbench.models.graph:
+# Gates between a detector's neck and its heads.
+
+
+def gate_levels(graph: Graph) -> Graph:
+    """The graph with a gate on each map that `Detect` reads.
+
+    All else that reads these maps, such as the path down from one level to the next, reads them
+    ungated.
+    """
+    *head, detect = graph.head
+    first = len(graph.backbone) + len(head)
+    gates: list[Row] = [[level, 1, "Gate", []] for level in detect[0]]
+    gated = [first + i for i in range(len(gates))]
+    return replace(graph, head=[*head, *gates, [gated, *detect[1:]]])

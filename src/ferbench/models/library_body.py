@@ -1,4 +1,4 @@
-"""What backbones out of other libraries share: their layers in order, and places between them."""
+"""The size of a body's output, asked of the body itself."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ from torch import Tensor, nn
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, attend
 from ferbench.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
-from ferbench.models.state_file import hub_file, read_state
+from ferbench.models.weights import hub_file, read_state
 
 __all__ = [
     "LibraryBody",
     "attend_to",
     "conv_block",
+    "feature_size",
     "for_imagenet_input",
     "hub_state",
     "layers_before",
     "with_activation",
 ]
+
+
+def feature_size(body: nn.Module, input_px: int, channels: int) -> torch.Size:
+    """Shape (C, H, W) of the features of one image; the body's state is left as it was."""
+    training = body.training
+    body.eval()
+    with torch.no_grad():
+        shape = body(torch.zeros(1, channels, input_px, input_px)).shape[1:]
+    body.train(training)
+    return shape
+
+
+# MERGED from ferbench.models.library_body:
+# What backbones out of other libraries share: their layers in order, and places between them.
+
 
 _MEAN, _DEVIATION = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
 

@@ -8,7 +8,7 @@ from typing import Any
 from ferbench.reporting.blocks import Table, Value, number, share, word
 from ferbench.reporting.numbers import count, interval, percent
 
-__all__ = ["audit_pairs", "count_pairs", "floor_table", "promise_table", "size_table"]
+__all__ = ["audit_pairs", "baseline_table", "count_pairs", "promise_table", "size_table"]
 
 _COUNTS = {
     "images": "readable images",
@@ -75,7 +75,7 @@ def audit_pairs(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def floor_table(key: str, floor: Mapping[str, Any]) -> Table:
+def baseline_table(key: str, floor: Mapping[str, Any]) -> Table:
     """Naive baselines on this split and on others of the same images."""
     redraws, folds = floor.get("redraws"), floor.get("ten_folds")
     rows = [_floor("this split, test", floor["split"])]
@@ -93,7 +93,7 @@ def floor_table(key: str, floor: Mapping[str, Any]) -> Table:
         known = {name: accuracy.get(kind) for name, accuracy in (folds or {}).items()}
         if any(value is not None for value in known.values()):
             rows.append(_floor(words, known))
-    return Table(f"floor_{key}", tuple(rows))
+    return Table(f"baselines_{key}", tuple(rows))
 
 
 def _floor(words: str, accuracies: Mapping[str, float | None]) -> dict[str, Value]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ferbench.deviations.derive import deviations, unstated_settings
-from ferbench.params import Dataset, Recipe, Variant
+from ferbench.config.deviations import deviations, unstated_settings
+from ferbench.config.params import Dataset, Recipe, Variant
 from ferbench.reporting.measured import measured
 from ferbench.reporting.numbers import count
 from ferbench.reporting.printed import SOURCES, PrintedValue, printed_values
@@ -98,7 +98,7 @@ def _all(value: PrintedValue, files: StudyFiles) -> Iterator[Against]:
 
 def _absent(value: PrintedValue, files: StudyFiles) -> str:
     """Why the model and data of a printed value are in the study, but not its metric."""
-    kinds = {probe.kind for probe in files.params.probes.values()}
+    kinds = {probe.kind for probe in files.params.robustness.values()}
     if value.probe and value.probe[0] not in kinds:
         kind, condition = value.probe
         return f"the row is about {kind} {condition}, and the study has no probe of that kind"
@@ -127,7 +127,9 @@ def _subsets(value: PrintedValue, files: StudyFiles) -> list[str]:
     if value.probe is None:
         return ["test"]
     kind, condition = value.probe
-    return [f"{name}_{condition}" for name, row in files.params.probes.items() if row.kind == kind]
+    return [
+        f"{name}_{condition}" for name, row in files.params.robustness.items() if row.kind == kind
+    ]
 
 
 def _differences(value: PrintedValue, files: StudyFiles, key: str, mean: Mean) -> list[str]:

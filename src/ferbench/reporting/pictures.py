@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ferbench.config.params import Params
 from ferbench.files import fresh_folder, read_json
-from ferbench.params import Params
 
 __all__ = ["Picture", "explained", "sampled", "write_pictures"]
 

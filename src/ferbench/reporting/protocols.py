@@ -16,7 +16,7 @@ from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["protocol_blocks"]
 
-_FLOOR = "floor: "
+_FLOOR = "naive baseline: "
 
 
 def protocol_blocks(files: StudyFiles) -> list[Block]:
@@ -58,7 +58,7 @@ def _scores(files: StudyFiles, keys: Sequence[str], metric: str) -> dict[str, di
         for variant, mean in files.on("test", key, metric).items():
             found.setdefault(variant, {})[protocol] = mean.mean
     for key in keys:
-        for word_, value in files.floor(key).items():
+        for word_, value in files.naive_baselines(key).items():
             found.setdefault(_FLOOR + word_, {})[files.place(key)[1]] = value
     return {row: values for row, values in found.items() if len(values) == len(keys)}
 

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ferbench.artifacts.results import exceeds
 from ferbench.emotions import in_order
 from ferbench.reporting.blocks import Block, Table, Value, difference, share, word
 from ferbench.reporting.drawing import ACCENT, INK, MUTED, SURFACE, WARM, Chart, bare, draw_chart
@@ -19,7 +20,6 @@ from ferbench.reporting.numbers import NOTHING, percent
 from ferbench.reporting.printed import printed_deltas
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
-from ferbench.results import exceeds
 
 __all__ = ["conditions_of", "robustness_blocks"]
 
@@ -31,7 +31,7 @@ _FOUND = "face_detection"
 
 def conditions_of(files: StudyFiles, probe: str) -> list[str]:
     """The conditions that a probe's subsets name, the mean over them last."""
-    longer = [name for name in files.params.probes if name.startswith(f"{probe}_")]
+    longer = [name for name in files.params.robustness if name.startswith(f"{probe}_")]
     found = [
         name.removeprefix(f"{probe}_")
         for name in files.subsets
@@ -50,7 +50,7 @@ def _before(files: StudyFiles, key: str, probe: str) -> str:
 
 def robustness_blocks(files: StudyFiles, key: str) -> list[Block]:
     """A block a probe that some variant of this data set row answered."""
-    blocks = [_block(files, key, probe) for probe in files.params.probes]
+    blocks = [_block(files, key, probe) for probe in files.params.robustness]
     return [block for block in blocks if block is not None]
 
 
@@ -67,7 +67,7 @@ def _block(files: StudyFiles, key: str, probe: str) -> Block | None:
         tables.append(
             _class_table(files, key, (f"{probe}_{single[0]}", _before(files, key, probe)))
         )
-    kind = files.params.probes[probe].kind
+    kind = files.params.robustness[probe].kind
     return Block(
         title=f"{files.place(key)[0]}: probe {probe}" + (f" ({kind})" if kind != probe else ""),
         words=(_words(files, key, probe, scores),),
@@ -94,7 +94,7 @@ def _words(
     if best != worst:
         text = f"{text}, which is best; {worst} by {_signed(losses[worst])}"
     whole = files.on("test", key, metric)[best].mean
-    if exceeds(whole, max(files.floor(key).values())):
+    if exceeds(whole, max(files.naive_baselines(key).values())):
         return f"{text}."
     score = f"{percent(whole)} % on all of test"
     return f"{text}. With {score} {best} is not better than the naive baseline."

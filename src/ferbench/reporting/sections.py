@@ -10,8 +10,8 @@ from ferbench.reporting.blocks import Block, Table
 from ferbench.reporting.classes import class_block
 from ferbench.reporting.datasets import (
     audit_pairs,
+    baseline_table,
     count_pairs,
-    floor_table,
     promise_table,
     size_table,
 )
@@ -119,7 +119,7 @@ def section_of(files: StudyFiles, key: str) -> Section:
         key=key,
         name=name,
         protocol=protocol,
-        verdict=judge(ranked, files.floor(key), first, compare.alpha),
+        verdict=judge(ranked, files.naive_baselines(key), first, compare.alpha),
         source=source_line(files, key),
         leaderboard=leaderboard_table(files, key, metric),
         leaderboard_chart=_leaderboard(files, key, ranked),
@@ -143,7 +143,7 @@ def section_of(files: StudyFiles, key: str) -> Section:
 def _leaderboard(files: StudyFiles, key: str, ranked: Sequence[Mean]) -> Chart:
     name, protocol = files.place(key)
     title = f"{ranked[0].metric} of every variant on {name} under {protocol}, best first"
-    return leaderboard_chart(f"leaderboard_{key}", title, ranked, files.floor(key))
+    return leaderboard_chart(f"leaderboard_{key}", title, ranked, files.naive_baselines(key))
 
 
 def _data(files: StudyFiles, key: str) -> Data:
@@ -156,7 +156,7 @@ def _data(files: StudyFiles, key: str) -> Data:
         noise=noise_words(files, key),
         sizes=size_table(key, audit),
         promises=promise_table(key, facts),
-        floor=floor_table(key, files.floors[key]),
+        floor=baseline_table(key, files.baselines[key]),
     )
 
 

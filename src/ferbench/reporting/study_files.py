@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from ferbench.cells import all_cells
+from ferbench.artifacts.results import read_results
+from ferbench.config.params import Params
+from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
 from ferbench.files import read_json
 from ferbench.findings.result import Finding, read_findings
-from ferbench.params import Params
 from ferbench.reporting.pictures import Picture, explained, sampled
 from ferbench.reporting.summary import Comparison, Mean, comparisons_of, summarise
-from ferbench.results import read_results
 
 __all__ = ["StudyFiles", "read_study"]
 
@@ -33,7 +33,7 @@ class StudyFiles:
         confusion: rows of `confusion.csv`.
         history: rows of `plots/history.csv`.
         facts: by data set key, `reports/data/<key>.json`.
-        floors: by data set key, `reports/data/<key>.floor.json`.
+        floors: by data set key, `reports/data/<key>.baselines.json`.
         descriptions: by variant, `reports/<study>/variants/<variant>.json`.
         runs: `run.json` of every cell.
         findings: of `reports/findings.json`, if it is there.
@@ -52,7 +52,7 @@ class StudyFiles:
     confusion: pd.DataFrame
     history: pd.DataFrame
     facts: Mapping[str, Mapping[str, Any]]
-    floors: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, Mapping[str, Any]]
     descriptions: Mapping[str, Mapping[str, Any]]
     runs: tuple[Mapping[str, Any], ...]
     findings: tuple[Finding, ...] = ()
@@ -68,9 +68,9 @@ class StudyFiles:
         row = self.params.datasets[key]
         return row.name, row.protocol
 
-    def floor(self, key: str) -> dict[str, float]:
+    def naive_baselines(self, key: str) -> dict[str, float]:
         """Test accuracies that need no learning, by their words."""
-        split = self.floors[key]["split"]
+        split = self.baselines[key]["split"]
         words = {
             "majority_class": "majority class",
             "nearest_neighbour": "1-NN on raw pixels",
@@ -132,11 +132,13 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         confusion=_read(folder / "confusion.csv", lambda p: pd.read_csv(p, keep_default_na=False)),
         history=_read(folder / "plots" / "history.csv", pd.read_csv),
         facts={key: _read(data / f"{key}.json", read_json) for key in params.datasets},
-        floors={key: _read(data / f"{key}.floor.json", read_json) for key in params.datasets},
+        baselines={
+            key: _read(data / f"{key}.baselines.json", read_json) for key in params.datasets
+        },
         descriptions={
             name: _read(folder / "variants" / f"{name}.json", read_json) for name in params.variants
         },
-        runs=tuple(_read(root / c.folder / "run.json", read_json) for c in all_cells(params)),
+        runs=tuple(_read(root / c.folder / "run.json", read_json) for c in all_runs(params)),
         findings=read_findings(findings) if findings.is_file() else (),
         results=results,
         audits={key: _read(data / f"{key}.audit.json", read_json) for key in params.datasets},

@@ -12,7 +12,7 @@ from ferbench import plugins
 from ferbench.reporting.numbers import count
 from ferbench.reporting.scores import falls
 from ferbench.stats.result import Interval
-from ferbench.stats.samples import load_test
+from ferbench.stats.study import load_test
 
 __all__ = ["Comparison", "Mean", "at", "comparisons_of", "sample_words", "seeds_words", "summarise"]
 

@@ -22,10 +22,12 @@ def leaderboard_table(files: StudyFiles, key: str, metric: str) -> Table:
         if (mean.dataset, mean.protocol) == place:
             other[mean.variant][mean.metric] = mean.mean
     rows = [_entry(mean, other[mean.variant]) for mean in at(files.means, place, metric)]
-    for floor, value in files.floor(key).items():
+    for floor, value in files.naive_baselines(key).items():
         empty = {name: word("") for name in rows[0]}
-        rows.append({**empty, "variant": word(f"floor: {floor}"), f"{metric} %": share(value)})
-    return Table(f"leaderboard_{key}", tuple(rows), notes=len(files.floor(key)))
+        rows.append(
+            {**empty, "variant": word(f"naive baseline: {floor}"), f"{metric} %": share(value)}
+        )
+    return Table(f"leaderboard_{key}", tuple(rows), notes=len(files.naive_baselines(key)))
 
 
 def _entry(mean: Mean, other: Mapping[str, float]) -> dict[str, Value]:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ferbench.artifacts.results import exceeds
 from ferbench.reporting.numbers import interval, p_value, percent
 from ferbench.reporting.scores import falls
 from ferbench.reporting.summary import Comparison, Mean, sample_words, seeds_words
-from ferbench.results import exceeds
 
 __all__ = ["Verdict", "judge"]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from ferbench.catalogue import read_yaml
+from ferbench.config.catalogue import read_yaml
+from ferbench.config.records import build_record
 from ferbench.errors import InputError
 from ferbench.files import whole_file
-from ferbench.records import build_record
 
 __all__ = ["Withdrawal", "mark_report", "marked", "read_withdrawn", "settle", "write_withdrawn"]
 

@@ -1,4 +1,4 @@
-"""What happens at the end of each epoch: history, selection, checkpoints, early stopping."""
+"""Moving average of the weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,80 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
 
-from ferbench.errors import DAMAGED
+from ferbench.config.params import Recipe
+from ferbench.errors import DAMAGED, InputError
 from ferbench.evaluation.selection import Candidate, best_index, improvement
 from ferbench.files import whole_file
-from ferbench.params import Recipe
-from ferbench.training.averaging import RampedAverage
 
-__all__ = ["BEST", "History", "Selection", "WholeCheckpoints", "resume_point", "run_callbacks"]
+__all__ = [
+    "BEST",
+    "History",
+    "RampedAverage",
+    "Selection",
+    "WholeCheckpoints",
+    "resume_point",
+    "run_callbacks",
+    "train_classifier_alone",
+]
+
+
+class RampedAverage(WeightAveraging):
+    """Exponential moving average whose decay rises from 0.
+
+    So a short run is not held at its start. The decay at step t is `decay * (1 - exp(-t / steps))`,
+    as in the base library's trainer. Validation and checkpoints use the averaged weights; the raw
+    ones are kept beside them for resuming.
+
+    Args:
+        decay: that is approached.
+        steps: time constant of the rise.
+    """
+
+    def __init__(self, decay: float, steps: int) -> None:
+        def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+            if not averaged[0].is_floating_point():  # counters of batches
+                torch._foreach_copy_(averaged, current)
+                return
+            weight = decay * (1 - math.exp(-float(count) / steps))
+            torch._foreach_lerp_(averaged, current, 1 - weight)
+
+        super().__init__(use_buffers=True, multi_avg_fn=average)
+
+
+# MERGED from ferbench.training.callbacks:
+# A first stage in which the classifier alone learns.
+
+
+def train_classifier_alone(network: Any) -> None:
+    """Freeze all but the last linear layer of a classifier.
+
+    Source: P4, section 3.4.1. As in its code, norms go on following their batches, and an attention
+    block stays as it was drawn.
+
+    Raises:
+        InputError: the network has no classifier of its own, as a detector has none.
+    """
+    head = getattr(network, "classify", None)
+    layers = [m for m in head.modules() if isinstance(m, nn.Linear)] if head is not None else []
+    if not layers:
+        raise InputError(
+            "this variant has no linear classifier that could be trained alone",
+            where="params.yaml: recipes: head_epochs",
+            remedy="write head_epochs: 0",
+        )
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    for parameter in layers[-1].parameters():
+        parameter.requires_grad_(True)
+
+
+# MERGED from ferbench.training.callbacks:
+# What happens at the end of each epoch: history, selection, checkpoints, early stopping.
+
 
 BEST = "best.ckpt"
 _LAST = "last"

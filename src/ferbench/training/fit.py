@@ -1,4 +1,4 @@
-"""Training of one cell: from a description and packed data to weights, history and a record."""
+"""Where a run is trained: which accelerator, how many devices, and each one's share of a batch."""
 
 from __future__ import annotations
 
@@ -14,22 +14,63 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
+from ferbench.config.params import Recipe, Train, Variant
+from ferbench.data.dataset import FaceTable
+from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.data.sampler import EpochSampler
-from ferbench.data.units import Units
+from ferbench.errors import InputError
 from ferbench.evaluation.selection import Candidate, best_index
 from ferbench.models.build import task_of
-from ferbench.params import Recipe, Train, Variant
-from ferbench.training.callbacks import BEST, History, WholeCheckpoints, resume_point, run_callbacks
-from ferbench.training.classifier import ClassifierModule
-from ferbench.training.detector import DetectorModule
-from ferbench.training.freezing import train_classifier_alone
-from ferbench.training.modules import RunModule
+from ferbench.training.callbacks import (
+    BEST,
+    History,
+    WholeCheckpoints,
+    resume_point,
+    run_callbacks,
+    train_classifier_alone,
+)
+from ferbench.training.modules import ClassifierModule, DetectorModule, RunModule
 from ferbench.training.optimizers import batches_a_step
-from ferbench.training.outcome import Fitted, Rule, Sides
-from ferbench.training.placement import batch_share, devices_of, placement
+from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
 
-__all__ = ["fit"]
+__all__ = ["batch_share", "devices_of", "fit", "placement"]
+
+
+def placement(train: Train) -> tuple[str, int]:
+    """Lightning's word for the accelerator, and the number of devices of one run.
+
+    `auto` is a GPU where there is one, and one device: several devices are asked for by number.
+    """
+    accelerator = train.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return accelerator, 1 if train.devices == "auto" else train.devices
+
+
+def devices_of(kind: str, number: int) -> str:
+    """What a run was or will be trained on, such as `2 cuda`."""
+    return f"{number} {kind}"
+
+
+def batch_share(recipe: Recipe, devices: int) -> int:
+    """Images of a batch that each of several devices takes, so that the batch stays what it is.
+
+    Raises:
+        InputError: the batch cannot be shared out evenly.
+    """
+    share, rest = divmod(recipe.batch_size, devices)
+    if rest or share < 1:
+        raise InputError(
+            f"a batch of {recipe.batch_size} cannot be shared out over {devices} devices",
+            where="params.yaml: train: devices",
+            remedy="take a number of devices that divides the batch, or another batch_size",
+        )
+    return share
+
+
+# MERGED from ferbench.training.fit:
+# Training of one cell: from a description and packed data to weights, history and a record.
+
 
 _MODULES: dict[str, type[RunModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
 _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
@@ -40,7 +81,7 @@ _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
 
 def fit(
     row: tuple[Variant, Recipe, int],
-    sides: Sides,
+    sides: TrainingData,
     train: Train,
     checkpoints: Path,
     follow: Callable[[dict[str, float]], None] | None,
@@ -61,7 +102,7 @@ def fit(
 
 def _two_stages(
     row: tuple[Variant, Recipe, int],
-    sides: Sides,
+    sides: TrainingData,
     train: Train,
     checkpoints: Path,
     follow: Callable[[dict[str, float]], None] | None,
@@ -98,7 +139,7 @@ def _two_stages(
 
 def _one_stage(
     row: tuple[Variant, Recipe, int],
-    sides: Sides,
+    sides: TrainingData,
     train: Train,
     checkpoints: Path,
     follow: Callable[[dict[str, float]], None] | None,
@@ -145,7 +186,7 @@ def _fitted(
     )
 
 
-def _counts(faces: Units) -> torch.Tensor:
+def _counts(faces: FaceTable) -> torch.Tensor:
     """Number of faces of each class, (K,)."""
     classes = torch.tensor(faces.frame["cls"].tolist())
     return torch.bincount(classes, minlength=len(faces.classes)).float()
@@ -158,7 +199,7 @@ def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]
 
 
 def _trainer(
-    train: Train, recipe: Recipe, checkpoints: Path, history: History, rule: Rule
+    train: Train, recipe: Recipe, checkpoints: Path, history: History, rule: SelectionMetric
 ) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     accelerator, devices = placement(train)
@@ -186,7 +227,7 @@ def _trainer(
 
 
 def _loaders(
-    row: tuple[Variant, Recipe, int], sides: Sides, trainer: Trainer
+    row: tuple[Variant, Recipe, int], sides: TrainingData, trainer: Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     variant, recipe, seed = row
     kind = _DATASETS[task_of(variant)]

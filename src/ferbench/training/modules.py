@@ -12,20 +12,20 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from ferbench.config.params import Recipe, Variant
 from ferbench.evaluation.predict import Reader, reader_of
 from ferbench.models.build import build_loss, build_network, task_of
-from ferbench.models.pixels import as_fractions
+from ferbench.models.pixels import as_fractions, logits_of
 from ferbench.models.pretrained import load_initial
-from ferbench.params import Recipe, Variant
 from ferbench.training.optimizers import (
     build_optimizer,
     build_plateau,
     build_schedule,
     momentum_at,
 )
-from ferbench.training.outcome import Rule
+from ferbench.training.outcome import SelectionMetric
 
-__all__ = ["RunModule"]
+__all__ = ["ClassifierModule", "DetectorModule", "RunModule"]
 
 
 class RunModule(LightningModule):
@@ -44,7 +44,7 @@ class RunModule(LightningModule):
     """
 
     def __init__(
-        self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int, rule: Rule
+        self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int, rule: SelectionMetric
     ) -> None:
         super().__init__()
         self.variant, self.recipe, self.seed, self.rule = variant, recipe, seed, rule
@@ -178,3 +178,61 @@ def _set_momentum(optimizer: Any, momentum: float) -> None:
             group["betas"] = (momentum, group["betas"][1])
         else:
             group["momentum"] = momentum
+
+
+# MERGED from ferbench.training.modules:
+# Training of a classifier.
+
+
+class ClassifierModule(RunModule):
+    """Learns from images (N, C, H, W), or ten crops of each (N, 10, C, H, W), and classes (N,).
+
+    Source of the ten crops: P1's reference code makes one batch of all crops of its images.
+    """
+
+    def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Loss and number of samples of a training batch; ten crops of an image are ten samples."""
+        image, target, _ = batch
+        if image.ndim == 5:
+            target = target.repeat_interleave(image.shape[1])
+            image = image.flatten(0, 1)
+        return self.loss(logits_of(self.network, self.pixels(image)), target), len(target)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Add a batch to validation loss and predictions."""
+        del batch_idx
+        image, target, index = batch
+        logits = logits_of(self.network, self.pixels(image))
+        self.validated(self.loss(logits, target), logits, index)
+
+
+# MERGED from ferbench.training.modules:
+# Training of a detector.
+
+
+class DetectorModule(RunModule):
+    """Learns from images with boxes."""
+
+    def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Loss and number of images of a training batch."""
+        batch = {**batch, "img": self.pixels(batch["img"])}
+        return self.loss(self.network(batch["img"]), batch), len(batch["img"])
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch, summed over the images of a step; their mean is what is logged.
+
+        The sum is what the YOLO trainers differentiate, over the batches that are accumulated and
+        over all processes: their rates for SGD and their bound on the gradient's norm are meant for
+        it. YOLOv6 differentiates the mean of each batch; the loss says which.
+        """
+        accumulated = self.trainer.accumulate_grad_batches  # by which Lightning divides
+        # Lightning takes the mean over processes; the sum over their images is wanted.
+        images = len(batch["img"]) * self.trainer.world_size if self.loss.SUM_OVER_IMAGES else 1
+        return super().training_step(batch, batch_idx) * images * accumulated
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Add a batch to validation loss and predictions."""
+        del batch_idx
+        batch = {**batch, "img": self.pixels(batch["img"])}
+        decoded, raw = self.network(batch["img"])
+        self.validated(self.loss(raw, batch), decoded, batch["index"])

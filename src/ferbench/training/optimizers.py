@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from ferbench.params import Recipe
+from ferbench.config.params import Recipe
 
 __all__ = [
     "batches_a_step",

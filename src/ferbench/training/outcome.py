@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from ferbench.data.units import Units
+from ferbench.data.dataset import FaceTable
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import Predicted
-from ferbench.evaluation.scoring import Answers, higher_is_better, score_answers
+from ferbench.evaluation.scoring import Predictions, higher_is_better, score_predictions
 
-__all__ = ["Fitted", "Rule", "Sides"]
+__all__ = ["Fitted", "SelectionMetric", "TrainingData"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class SelectionMetric:
     """The number on val that picks a run's checkpoint.
 
     Args:
@@ -40,7 +40,9 @@ class Rule:
             InputError: the metric is for detectors, and this is a classifier.
         """
         threshold = self.threshold if detects else None
-        values = score_answers(Answers(read.predictions, read.boxes, threshold), [self.metric])
+        values = score_predictions(
+            Predictions(read.predictions, read.boxes, threshold), [self.metric]
+        )
         if self.metric not in values:
             raise InputError(
                 f"a classifier has no {self.metric}",
@@ -51,7 +53,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Sides:
+class TrainingData:
     """What a run learns from and what its checkpoint is selected on.
 
     Args:
@@ -62,9 +64,9 @@ class Sides:
     """
 
     pack: Path
-    train: Units
-    val: Units
-    rule: Rule = Rule("accuracy", 0.5)
+    train: FaceTable
+    val: FaceTable
+    rule: SelectionMetric = SelectionMetric("accuracy", 0.5)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ def _run(_: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from ferbench.cli.machine import machine_checks
-    from ferbench.cli.project import project_checks
+    from ferbench.cli.doctor import machine_checks, project_checks
 
     console = Console(soft_wrap=True, highlight=False)
     states = set()

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ferbench.cli import lock
+from ferbench.config.params import Params, load_params
 from ferbench.errors import unknown
-from ferbench.params import Params, load_params
 
 __all__ = ["add_promote"]
 
@@ -29,7 +29,7 @@ def _run(args: argparse.Namespace) -> int:
         params = _only(load_params(), args.dataset)
         if args.rollback:
             return _roll_back(params.datasets)
-        from ferbench.serving.filing import promote_study
+        from ferbench.tracking.promotion import promote_study
 
         outcomes = promote_study(params).values()
     return max([_show(outcome) for outcome in outcomes], default=0)
@@ -45,7 +45,7 @@ def _only(params: Params, dataset: str | None) -> Params:
 
 
 def _roll_back(datasets: Iterable[str]) -> int:
-    from ferbench.serving.registry import model_name, roll_back
+    from ferbench.tracking.registry import model_name, roll_back
 
     for dataset in datasets:
         lost, got = roll_back(model_name(dataset))

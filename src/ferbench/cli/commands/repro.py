@@ -13,14 +13,14 @@ from typing import Any
 
 import psutil
 
-from ferbench.cells import all_cells
 from ferbench.cli import lock, results, studies
 from ferbench.cli.children import Children
 from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import run_cells
 from ferbench.cli.flow import dvc
-from ferbench.cli.lock_file import mend_lock_file
-from ferbench.params import Params, load_params
+from ferbench.cli.lock import mend_lock_file
+from ferbench.config.params import Params, load_params
+from ferbench.config.runs import all_runs
 
 __all__ = ["add_repro"]
 
@@ -84,7 +84,7 @@ def _reproduce(params: Params, jobs: int) -> bool:
         signal.signal(word, signal.default_int_handler)
     # DVC would make this folder, and its parents, writable for everybody.
     Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
-    cells = [cell.name for cell in all_cells(params)]
+    cells = [cell.name for cell in all_runs(params)]
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
         children = stack.enter_context(Children())

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ferbench.cells import all_cells
 from ferbench.cli import lock, studies
+from ferbench.config.params import load_params
+from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
-from ferbench.params import load_params
 
 __all__ = ["add_study"]
 
@@ -74,7 +74,7 @@ def _short(value: Any, width: int = 40) -> str:
 def _status(_: argparse.Namespace) -> int:
     params = load_params()
     name = params.study.name
-    folders = [cell.folder for cell in all_cells(params)]
+    folders = [cell.folder for cell in all_runs(params)]
     trained = sum((folder / "run.json").is_file() for folder in folders)
     done = sum((folder / "evaluation.json").is_file() for folder in folders)
     page = Path("reports", name, "index.html")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import albumentations as A
 
-from ferbench.data.yolo_transforms import yolo_transforms
-from ferbench.params import Recipe
+from ferbench.config.params import Recipe
+from ferbench.data.transforms import yolo_transforms
 
 __all__ = ["p0"]
 

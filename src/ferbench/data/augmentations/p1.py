@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import albumentations as A
 
-from ferbench.params import Recipe
+from ferbench.config.params import Recipe
 
 __all__ = ["p1"]
 

@@ -1,7 +1,7 @@
 """One turn of ten-fold cross-validation by person: fold 0 is test, fold 1 val, the others train.
 
 Source: the field's customary form of the leave-one-subject-out protocol of CK+ (Lucey et al., CVPR
-Workshops 2010). Another seed draws other folds; `ferbench.data.partition.folds` gives all ten.
+Workshops 2010). Another seed draws other folds; `ferbench.data.split.folds` gives all ten.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ferbench.data.partition import folds
-from ferbench.data.preconditions import require_persons
+from ferbench.data.split import folds, require_persons
 
 __all__ = ["kfold_person"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ferbench.data.partition import by_image, by_person
-from ferbench.data.preconditions import require_sides, require_whole_persons
+from ferbench.data.split import by_image, by_person, require_sides, require_whole_persons
 
 __all__ = ["official"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ferbench.data.partition import by_person
-from ferbench.data.preconditions import require_persons
+from ferbench.data.split import by_person, require_persons
 
 __all__ = ["person_70_10_20"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ferbench.data.partition import by_image
-from ferbench.data.preconditions import require_images
+from ferbench.data.split import by_image, require_images
 
 __all__ = ["stratified_70_10_20"]
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from ferbench.data.layout import (
     emotion_of,
+    files_below,
     find_folder,
     folders,
     image_ids,
@@ -22,7 +23,6 @@ from ferbench.data.layout import (
     read_lines,
 )
 from ferbench.data.source import Fault, Metadata, Reading, Record, Source
-from ferbench.data.walk import files_below
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
 

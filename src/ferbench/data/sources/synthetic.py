@@ -1,6 +1,6 @@
 """Synthetic faces: generated, so that everything can be tried without anybody's picture.
 
-Source: drawn by `ferbench.data.faces`. Licence: CC0-1.0. Citation: "ferbench synthetic faces".
+Source: drawn by `synthfaces`. Licence: CC0-1.0. Citation: "ferbench synthetic faces".
 Images: as many as the options say. Classes: the seven basic emotions, contempt on request.
 Known faults: none but those planted on request: exact and near duplicates, conflicting labels,
 corrupt files. Checksum: none, but equal options give equal bytes under one OpenCV and NumPy.
@@ -14,11 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.faces.dataset import classes, generator, plan_images, render
-from ferbench.data.faces.faults import plant
 from ferbench.data.source import Box, Metadata, Reading, Record, Source
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError, unknown
+from synthfaces.dataset import classes, generator, plan_images, plant, render
 
 __all__ = ["Synthetic"]
 
@@ -76,12 +75,18 @@ class Synthetic(Source):
         self._check()
         items = [render(plan, self.options) for plan in plan_images(self.options)]
         rng = generator(self.options["seed"], "faults")
+        try:
+            faults = list(plant(items, self.options, rng))
+        except ValueError as error:
+            raise InputError(
+                str(error), where="options", remedy="ask for fewer faults or for more persons"
+            ) from error
         images = root / "images"
         images.mkdir(parents=True, exist_ok=True)
         with (root / "labels.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
-            for item in chain(items, plant(items, self.options, rng)):
+            for item in chain(items, faults):
                 (images / item.file).write_bytes(item.content)
                 row = [item.file, item.emotion, item.person, item.sequence, item.source_split]
                 writer.writerow([*row, json.dumps(item.faces)])

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ferbench.evaluation.gallery import Gallery, scaled
-from ferbench.evaluation.scored import Scored, score_of
-from ferbench.evaluation.views import Face, View
+from ferbench.evaluation.views import Face, Scored, View, score_of
 
 __all__ = ["grad_cam"]
 

@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ferbench.evaluation.gallery import Gallery, scaled
-from ferbench.evaluation.scored import score_of
-from ferbench.evaluation.views import Face, View
+from ferbench.evaluation.views import Face, View, score_of
 
 __all__ = ["saliency"]
 

@@ -4,7 +4,7 @@
 
 - `prob`: `metric(prob, target)`, probabilities (N, C) of N labelled faces and their true classes
   (N,). A row of zeros is a miss: a face that a detector gave no answer for.
-- `boxes`: `metric(detections)`, a `ferbench.evaluation.detections.Detections`. Only detectors have
+- `boxes`: `metric(detections)`, a `ferbench.detection.metrics.Detections`. Only detectors have
   these metrics.
 
 A detector keeps quiet below the study's score threshold: faces whose answering box scores less

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.evaluation.labels import predicted
+from ferbench.evaluation.scoring import predicted
 
 __all__ = ["accuracy"]
 

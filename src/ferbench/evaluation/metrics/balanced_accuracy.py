@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.evaluation.labels import confusion
+from ferbench.evaluation.scoring import confusion
 
 __all__ = ["balanced_accuracy"]
 

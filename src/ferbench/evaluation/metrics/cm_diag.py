@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferbench.evaluation.detections import Detections, over_classes
+from ferbench.detection.metrics import Detections, over_classes
 
 __all__ = ["cm_diag"]
 

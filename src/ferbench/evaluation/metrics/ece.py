@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.evaluation.reliability import reliability
+from ferbench.evaluation.scoreboard import reliability
 
 __all__ = ["ece"]
 

@@ -11,7 +11,7 @@ of the mean precision and the mean recall, which some papers print.
 
 from __future__ import annotations
 
-from ferbench.evaluation.detections import Detections, over_classes
+from ferbench.detection.metrics import Detections, over_classes
 
 __all__ = ["f1_box"]
 

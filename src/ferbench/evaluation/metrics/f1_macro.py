@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from ferbench.evaluation.labels import predicted
+from ferbench.evaluation.scoring import predicted
 
 __all__ = ["f1_macro"]
 

@@ -8,7 +8,7 @@ Classes do not matter.
 
 from __future__ import annotations
 
-from ferbench.evaluation.detections import Detections
+from ferbench.detection.metrics import Detections
 
 __all__ = ["face_detection"]
 

@@ -7,7 +7,7 @@ of the mean. Detection libraries interpolate differently; never mix their figure
 
 from __future__ import annotations
 
-from ferbench.evaluation.detections import Detections, over_classes
+from ferbench.detection.metrics import Detections, over_classes
 
 __all__ = ["map50"]
 

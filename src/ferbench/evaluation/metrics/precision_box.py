@@ -11,7 +11,7 @@ scores so high, its precision is 1, as in those libraries.
 
 from __future__ import annotations
 
-from ferbench.evaluation.detections import Detections, over_classes
+from ferbench.detection.metrics import Detections, over_classes
 
 __all__ = ["precision_box"]
 

@@ -10,7 +10,7 @@ box is left out of the mean; one that is never answered counts 0.
 
 from __future__ import annotations
 
-from ferbench.evaluation.detections import Detections, over_classes
+from ferbench.detection.metrics import Detections, over_classes
 
 __all__ = ["recall_box"]
 

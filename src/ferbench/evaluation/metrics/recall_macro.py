@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
-from ferbench.evaluation.labels import predicted
+from ferbench.evaluation.scoring import predicted
 
 __all__ = ["recall_macro"]
 

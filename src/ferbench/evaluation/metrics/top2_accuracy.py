@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.evaluation.labels import MISS, predicted
+from ferbench.evaluation.scoring import MISS, predicted
 
 __all__ = ["top2_accuracy"]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ferbench.findings.networks import CLASSES, noise, yolo12
 from ferbench.findings.result import Finding, judged
-from ferbench.models.atfl import focal_weight
+from ferbench.models.loss_terms import focal_weight
 from ferbench.models.losses.yolo import YOLOLoss
 
 __all__ = ["p2_atfl_easy_branch"]

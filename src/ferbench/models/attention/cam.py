@@ -7,7 +7,7 @@ Differs: the perceptron has biases, as in the released code of P0 and of P1's ba
 
 from __future__ import annotations
 
-from ferbench.models.gates import ChannelGate
+from ferbench.models.gating import ChannelGate
 
 __all__ = ["CAM"]
 

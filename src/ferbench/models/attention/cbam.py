@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench.models.gates import ChannelGate, SpatialGate
+from ferbench.models.gating import ChannelGate, SpatialGate
 
 __all__ = ["CBAM"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench.models.gates import ChannelGate, OrderlyGate
+from ferbench.models.gating import ChannelGate, OrderlyGate
 
 __all__ = ["CBAMO"]
 

@@ -14,7 +14,7 @@ structure, equations and code have none; `residual` adds one.
 
 from __future__ import annotations
 
-from ferbench.models.gates import OrderlyGate
+from ferbench.models.gating import OrderlyGate
 
 __all__ = ["OSAM"]
 

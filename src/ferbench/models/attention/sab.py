@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.models.blocks import ChannelMLP, mean_and_max
-from ferbench.models.gates import position_score
+from ferbench.models.gating import position_score
 from ferbench.models.options import check_option
 
 __all__ = ["SAB"]

@@ -9,7 +9,7 @@ axis, which has one entry, so its gate is the identity for every input: `norm: c
 
 from __future__ import annotations
 
-from ferbench.models.gates import SpatialGate
+from ferbench.models.gating import SpatialGate
 
 __all__ = ["SAM"]
 

@@ -13,10 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.coco import coco_state, renumbered
-from ferbench.models.csp_darknet import P2, P3, P4, P5, SPPF, csp_darknet, place
-from ferbench.models.graph import Graph
+from ferbench.models.graph import P2, P3, P4, P5, SPPF, Graph, csp_darknet, place
 from ferbench.models.options import check_option
+from ferbench.models.pretrained import coco_state, renumbered
 
 __all__ = ["cspd53"]
 

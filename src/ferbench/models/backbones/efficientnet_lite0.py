@@ -18,14 +18,9 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.library_body import (
-    LibraryBody,
-    attend_to,
-    for_imagenet_input,
-    with_activation,
-)
+from ferbench.models.library_body import LibraryBody, attend_to, for_imagenet_input, with_activation
 from ferbench.models.options import check_option
-from ferbench.models.state_file import read_state
+from ferbench.models.weights import read_state
 
 __all__ = ["efficientnet_lite0"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import nn
 
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.vgg_stages import VGGStages
+from ferbench.models.vgg import VGGStages
 
 __all__ = ["ImprovedVGG"]
 

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.coco import coco_state, renumbered
-from ferbench.models.graph import Graph, LibraryGraph
-from ferbench.models.levels import gate_levels
+from ferbench.models.graph import Graph, LibraryGraph, gate_levels
 from ferbench.models.options import check_option
+from ferbench.models.pretrained import coco_state, renumbered
 
 __all__ = ["yolo"]
 

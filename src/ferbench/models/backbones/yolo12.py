@@ -17,9 +17,8 @@ from torch import nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.graph import Graph, Row, Swap
+from ferbench.models.graph import Graph, Row, Swap, rows_without
 from ferbench.models.options import check_option
-from ferbench.models.rows import rows_without
 
 __all__ = ["YOLO12"]
 
@@ -152,7 +151,7 @@ class YOLO12:
         nested = bool(args[1])
 
         def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.star import C3k2Star, NewStarBlock
+            from ferbench.models.yolo_blocks import C3k2Star, NewStarBlock
 
             star = partial(NewStarBlock, ratio=self.star_ratio, act=self.star_act)
             expansion = 0.5 if nested else self.star_e
@@ -164,7 +163,7 @@ class YOLO12:
 
     def _turbo(self, area: int, count: int) -> Swap:
         def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.turbo import TurboA2C2f
+            from ferbench.models.yolo_blocks import TurboA2C2f
 
             return self._activated(TurboA2C2f(c_in, c_out, count, area))
 
@@ -172,7 +171,7 @@ class YOLO12:
 
     def _lrfe(self) -> Swap:
         def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.lrfe import LRFE, BottleneckLRFE
+            from ferbench.models.yolo_blocks import LRFE, BottleneckLRFE
 
             del c_out
             form = LRFE if self.lrfe == "dilated" else BottleneckLRFE

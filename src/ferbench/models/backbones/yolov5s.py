@@ -12,11 +12,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.coco import coco_state, renumbered
-from ferbench.models.csp_darknet import P3, P4, SPPF, csp_darknet
-from ferbench.models.graph import Graph
+from ferbench.models.graph import P3, P4, SPPF, Graph, Row, csp_darknet
 from ferbench.models.options import check_option
-from ferbench.models.rows import Row
+from ferbench.models.pretrained import coco_state, renumbered
 
 __all__ = ["yolov5s"]
 

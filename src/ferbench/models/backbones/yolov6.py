@@ -17,7 +17,7 @@ from torch import nn
 from ferbench.models.blocks import Attention, ConvUnit, check_location
 from ferbench.models.options import check_option
 from ferbench.models.yolov6.network import YOLOv6
-from ferbench.models.yolov6.size import SIZES, Size
+from ferbench.models.yolov6.trunk import SIZES, Size
 
 __all__ = ["yolov6"]
 

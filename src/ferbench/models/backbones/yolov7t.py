@@ -12,9 +12,8 @@ from functools import partial
 from torch import nn
 
 from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.elan import ELANTiny
-from ferbench.models.graph import Graph, Row, Swap
-from ferbench.models.levels import gate_levels
+from ferbench.models.graph import Graph, Row, Swap, gate_levels
+from ferbench.models.yolo_blocks import ELANTiny
 
 __all__ = ["yolov7t"]
 

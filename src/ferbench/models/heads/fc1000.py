@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench.models.feature_size import feature_size
+from ferbench.models.library_body import feature_size
 from ferbench.models.options import check_option
-from ferbench.models.perceptron import perceptron
+from ferbench.models.vgg import perceptron
 
 __all__ = ["FC1000"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench.models.feature_size import feature_size
-from ferbench.models.perceptron import perceptron
+from ferbench.models.library_body import feature_size
+from ferbench.models.vgg import perceptron
 
 __all__ = ["FC4096"]
 

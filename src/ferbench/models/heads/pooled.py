@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench.models.feature_size import feature_size
-from ferbench.models.perceptron import dropout_of
+from ferbench.models.library_body import feature_size
+from ferbench.models.vgg import dropout_of
 
 __all__ = ["Pooled"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferbench.models.class_weights import class_weights
+from ferbench.models.loss_terms import class_weights
 
 __all__ = ["WeightedCrossEntropy"]
 

@@ -17,9 +17,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ferbench.models.atfl import ATFL
-from ferbench.models.class_weights import class_weights, column_factor
-from ferbench.models.normaliser import normaliser
+from ferbench.models.loss_terms import ATFL, class_weights, column_factor, normaliser
 from ferbench.models.options import check_option
 
 __all__ = ["YOLOLoss"]

@@ -16,10 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ferbench.errors import InputError
-from ferbench.models.class_weights import class_weights, column_factor
-from ferbench.models.normaliser import normaliser
+from ferbench.models.loss_terms import class_weights, column_factor, normaliser
 from ferbench.models.yolov6.assigner import Assigned, Assigner, Faces, faces_of
-from ferbench.models.yolov6.places import corners, grid
+from ferbench.models.yolov6.head import corners, grid
 
 __all__ = ["YOLOv6Loss"]
 

@@ -1,10 +1,4 @@
-"""YOLOv6's head, and the anchor-based predictors that stand beside it while it learns.
-
-Source: Li et al., "YOLOv6", arXiv:2209.02976, section 2.1: Efficient Decoupled Head; "YOLOv6 v3.0",
-arXiv:2301.05586, section 2.2: Anchor-Aided Training; anchors, prior and first weights are the
-released configurations'.
-Differs: raw maps are named as the base library names them, so that its losses read them too.
-"""
+"""Where a detector predicts, and what its distances mean there."""
 
 from __future__ import annotations
 
@@ -15,10 +9,55 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ferbench.models.yolov6.convs import Units
-from ferbench.models.yolov6.places import corners, grid
+from ferbench.models.yolov6.blocks import ConvUnits
 
-__all__ = ["AnchorAid", "EffiDeHead"]
+__all__ = ["AnchorAid", "EffiDeHead", "corners", "grid"]
+
+
+def grid(maps: Sequence[Tensor], strides: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Centres of all cells in pixels (A, 2) and their strides (A, 1), level after level."""
+    points, sides = [], []
+    for x, stride in zip(maps, strides, strict=True):
+        height, width = x.shape[2:]
+        # Not of the maps' type: half precision would move the centres.
+        row = torch.arange(height, device=x.device, dtype=torch.float32) + 0.5
+        column = torch.arange(width, device=x.device, dtype=torch.float32) + 0.5
+        y, x_ = torch.meshgrid(row, column, indexing="ij")
+        points.append(torch.stack((x_, y), dim=-1).view(-1, 2) * stride)
+        sides.append(torch.full_like(points[-1][:, :1], stride))
+    return torch.cat(points), torch.cat(sides)
+
+
+def corners(boxes: Tensor, points: Tensor, strides: Tensor, bins: int) -> Tensor:
+    """Boxes as x1 y1 x2 y2 in pixels.
+
+    Args:
+        boxes: (N, 4 * bins, A), distances to the left, top, right and bottom in strides, each as a
+            distribution over 0, 1, ..., bins - 1, or as itself if `bins` is 1.
+        points: (A, 2), pixels.
+        strides: (A, 1), pixels.
+        bins: of one distance.
+
+    Returns:
+        (N, A, 4).
+    """
+    distance = boxes.float()
+    if bins > 1:
+        value = torch.arange(bins, device=boxes.device, dtype=torch.float32)[:, None]
+        prob = distance.view(len(boxes), 4, bins, -1).softmax(dim=2)
+        distance = (prob * value).sum(dim=2)
+    near, far = (distance.transpose(1, 2) * strides).chunk(2, dim=2)
+    return torch.cat((points - near, points + far), dim=2)
+
+
+# MERGED from ferbench.models.yolov6.head:
+# YOLOv6's head, and the anchor-based predictors that stand beside it while it learns.
+#
+# Source: Li et al., "YOLOv6", arXiv:2209.02976, section 2.1: Efficient Decoupled Head; "YOLOv6 v3.0",
+# arXiv:2301.05586, section 2.2: Anchor-Aided Training; anchors, prior and first weights are the
+# released configurations'.
+# Differs: raw maps are named as the base library names them, so that its losses read them too.
+
 
 STRIDES = (8, 16, 32)
 # Width and height in pixels: three a level.
@@ -90,7 +129,7 @@ class EffiDeHead(nn.Module):
         activation: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
-        units = Units(activation, branches=False)
+        units = ConvUnits(activation, branches=False)
         # The base library's names of K, the bins and the strides.
         self.nc, self.reg_max, self.stride = classes, bins, torch.tensor(STRIDES).float()
         self.stems = nn.ModuleList(units.conv(c, c) for c in channels)

@@ -12,10 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ferbench.models.blocks import Attention, attend
-from ferbench.models.yolov6.convs import ConvNorm, RepVGG, Units
+from ferbench.models.yolov6.blocks import ConvNorm, ConvUnits, RepVGG
 from ferbench.models.yolov6.head import EffiDeHead
-from ferbench.models.yolov6.size import Size
-from ferbench.models.yolov6.trunk import Backbone, Neck
+from ferbench.models.yolov6.trunk import Backbone, Neck, Size
 
 __all__ = ["YOLOv6"]
 
@@ -56,7 +55,7 @@ class YOLOv6(nn.Module):
         activation: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        units = Units(activation or size.activation, size.branches)
+        units = ConvUnits(activation or size.activation, size.branches)
         neck = Neck(size, units)
         gates = _Gates()
         if attention is not None:

@@ -1,21 +1,72 @@
-"""YOLOv6's backbone and neck.
+"""What the sizes of YOLOv6 v3.0 differ in.
 
-Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, section 2.1 and figure 2: EfficientRep or
-CSPBep, and the bi-directional neck that also reads P2.
-Differs: nothing.
+Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, and its released configurations.
+Differs: the released L keeps ReLU in the neck's 1x1 and strided convolutions; here it is SiLU
+throughout.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ferbench.models.yolov6.convs import Units
-from ferbench.models.yolov6.size import Size
+from ferbench.models.yolov6.blocks import SPPF, BepC3, ConvUnits, RepBlock, SimCSPSPPF
 
-__all__ = ["Backbone", "BiFusion", "Neck"]
+__all__ = ["SIZES", "Backbone", "BiFusion", "Neck", "Size"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size.
+
+    Args:
+        width: factor of channels.
+        depth: factor of repeats.
+        squeeze: of `BepC3`; None for stages of `RepBlock`.
+        branches: whether 3x3 blocks are RepVGG.
+        pool: at the end of the backbone.
+        activation: of backbone and neck.
+        bins: of a distance's distribution; 1 if the distance itself is predicted.
+    """
+
+    width: float
+    depth: float
+    squeeze: float | None
+    branches: bool
+    pool: type[SPPF | SimCSPSPPF]
+    activation: type[nn.Module]
+    bins: int
+
+    def channels(self, base: int) -> int:
+        """Channels at this width, a multiple of 8."""
+        return 8 * math.ceil(base * self.width / 8)
+
+    def stage(self, c_in: int, c_out: int, repeats: int, units: ConvUnits) -> nn.Module:
+        """A stage of this size; `repeats` are those of depth 1."""
+        repeats = max(round(repeats * self.depth), 1)
+        if self.squeeze is None:
+            return RepBlock(c_in, c_out, repeats, units)
+        return BepC3(c_in, c_out, repeats, units, squeeze=self.squeeze)
+
+
+SIZES = {
+    "s": Size(0.50, 0.33, None, branches=True, pool=SimCSPSPPF, activation=nn.ReLU, bins=1),
+    "m": Size(0.75, 0.60, 2 / 3, branches=True, pool=SPPF, activation=nn.ReLU, bins=17),
+    "l": Size(1.0, 1.0, 1 / 2, branches=False, pool=SPPF, activation=nn.SiLU, bins=17),
+}
+
+
+# MERGED from ferbench.models.yolov6.trunk:
+# YOLOv6's backbone and neck.
+#
+# Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, section 2.1 and figure 2: EfficientRep or
+# CSPBep, and the bi-directional neck that also reads P2.
+# Differs: nothing.
+
 
 # Channels and repeats at width and depth 1.
 STEM = 64
@@ -36,7 +87,7 @@ class Backbone(nn.Module):
         (N, channels, H, W) -> the maps P2, P3, P4, P5 at strides 4, 8, 16, 32
     """
 
-    def __init__(self, channels: int, size: Size, units: Units) -> None:
+    def __init__(self, channels: int, size: Size, units: ConvUnits) -> None:
         super().__init__()
         width = size.channels(STEM)
         self.stem = units.block(channels, width, 2)
@@ -74,7 +125,7 @@ class BiFusion(nn.Module):
         (N, c_out, H / 2, W / 2), (N, equal, H, W), (N, shallow, 2H, 2W) -> (N, c_out, H, W)
     """
 
-    def __init__(self, equal: int, shallow: int, c_out: int, units: Units) -> None:
+    def __init__(self, equal: int, shallow: int, c_out: int, units: ConvUnits) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(c_out, c_out, 2, 2)
         self.same = units.conv(equal, c_out)
@@ -97,7 +148,7 @@ class Neck(nn.Module):
         P2, P3, P4, P5 -> three maps at strides 8, 16, 32 with `self.channels` channels
     """
 
-    def __init__(self, size: Size, units: Units) -> None:
+    def __init__(self, size: Size, units: ConvUnits) -> None:
         super().__init__()
         c2, c3, c4, c5 = (size.channels(base) for base, _ in STAGES)
         c = {name: size.channels(base) for name, base in NECK.items()}

@@ -17,7 +17,7 @@ higher. `INPUT` tells what it is called with.
 
 Tests of faces are tests of accuracy; other metrics have no value a face.
 
-`POWER` names the formula of `ferbench.stats.power` for the least difference that the test would
+`POWER` names the formula of `ferbench.stats.effects` for the least difference that the test would
 find: `two_samples`, `pairs`, `discordant`, or `none` where there is none.
 
 Every function gives p = 1 where A equals B; the negative estimate, statistic, effect and bounds if

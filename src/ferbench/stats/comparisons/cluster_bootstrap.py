@@ -18,8 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_effectsize
 
-from ferbench.stats.pairing import differences
-from ferbench.stats.result import CONFIDENCE, TestResult, no_difference, undefined
+from ferbench.stats.result import CONFIDENCE, TestResult, differences, no_difference, undefined
 
 __all__ = ["cluster_bootstrap"]
 

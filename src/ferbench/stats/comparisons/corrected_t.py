@@ -14,8 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ferbench.stats.effects import cohens_d_z
-from ferbench.stats.pairing import differences
-from ferbench.stats.result import CONFIDENCE, TestResult, no_difference, undefined
+from ferbench.stats.result import CONFIDENCE, TestResult, differences, no_difference, undefined
 
 __all__ = ["corrected_t"]
 

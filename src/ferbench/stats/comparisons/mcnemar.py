@@ -20,8 +20,7 @@ from scipy import stats
 from statsmodels.stats import contingency_tables
 
 from ferbench.stats.effects import cohens_g
-from ferbench.stats.pairing import differences
-from ferbench.stats.result import CONFIDENCE, TestResult, undefined
+from ferbench.stats.result import CONFIDENCE, TestResult, differences, undefined
 
 __all__ = ["mcnemar"]
 

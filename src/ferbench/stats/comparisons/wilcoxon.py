@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ferbench.stats.effects import rank_biserial
-from ferbench.stats.pairing import differences
-from ferbench.stats.result import CONFIDENCE, TestResult, no_difference, undefined
+from ferbench.stats.result import CONFIDENCE, TestResult, differences, no_difference, undefined
 
 __all__ = ["wilcoxon"]
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ferbench.stats.ranks import within_blocks
-from ferbench.stats.result import OmnibusResult
+from ferbench.stats.result import OmnibusResult, within_blocks
 
 __all__ = ["friedman"]
 

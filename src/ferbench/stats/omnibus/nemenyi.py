@@ -15,8 +15,7 @@ import scikit_posthocs
 from numpy.typing import NDArray
 from scipy import stats
 
-from ferbench.stats.ranks import mean_ranks, within_blocks
-from ferbench.stats.result import OmnibusResult
+from ferbench.stats.result import OmnibusResult, mean_ranks, within_blocks
 
 __all__ = ["nemenyi"]
 

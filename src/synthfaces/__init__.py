@@ -1,0 +1,1 @@
+"""A procedural renderer of expressive faces, from action units to whole data sets."""

@@ -1,0 +1,226 @@
+"""What sets a training apart from its paper's, derived from the settings of both."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferbench.config.catalogue import Catalogue, expand
+from ferbench.config.deviations import deviations, idle_settings, unstated_settings
+from ferbench.config.params import PAPER_KEYS, Recipe, Variant
+from ferbench.config.records import build_record
+
+PROJECT = Path(__file__).parents[2]
+REAL = Catalogue(PROJECT / "params.yaml")
+FIELDS = {field.name for field in fields(Recipe)} - {"paper"}
+TEXT = {"name", "source", "assumed", "augmentation"}
+# Where the paper's code computes in half precision and a recipe says that ours does not.
+HALF = ("precision 32-true instead of 16-mixed",) if "precision" in FIELDS else ()
+
+
+YOLOV5 = (
+    "head: anchor-free instead of anchor-based (YOLOv5 v7)",
+    "activation: SiLU instead of LeakyReLU (released code)",
+)
+OSAM = (
+    "OSAM: softmax over positions instead of over its one channel, which is the identity "
+    "(released code)"
+)
+
+
+def variant(name: str) -> Variant:
+    return build_record(Variant, REAL.variants[name], name)
+
+
+def recipe(row: str | dict[str, Any]) -> Recipe:
+    """A recipe of the catalogue, or one that a study makes of it."""
+    tree = expand({"recipes": {"r": row}}, PROJECT / "params.yaml")
+    return build_record(Recipe, tree["recipes"]["r"], "r")
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "expected"),
+    [
+        ("yolov5s_osam", "p0_paper", ("weights: none instead of coco", *HALF, *YOLOV5, OSAM)),
+        ("yolov5s4h_osam_coco", "p0_paper", (*HALF, *YOLOV5, OSAM)),
+        ("yolov5s_osam_released", "p0_paper", ("weights: none instead of coco", *HALF, YOLOV5[0])),
+        ("yolov3", "p0_paper", (*HALF, "YOLOv3-tiny instead of YOLOv3")),
+        ("yolov8s", "p0_paper", HALF),
+        (
+            "alexnet_osam",
+            "p0_classify_paper",
+            ("learning rate 0.0003 instead of 0.001", OSAM),
+        ),
+        ("vgg_improved", "p1_paper", ()),
+        ("ivsa_literal", "p1_paper", ()),
+        ("ivsa", "p1_paper", ("SAB: channel weights of mean 1 instead of sum 1 (equation 5)",)),
+        ("yolo_fer", "p2_paper", ()),
+        ("yolov6s", "p3_paper", ()),
+        ("yolov6m", "p3_large_paper", ("mixup 0.1 not implemented",)),
+        ("resnet50_cbam_light", "p4_paper", ()),
+    ],
+)
+def test_deviations_of_a_papers_own_recipe(row: str, name: str, expected: tuple[str, ...]) -> None:
+    assert deviations(variant(row), recipe(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "expected"),
+    [
+        (
+            "yolov5s",
+            "p0_cpu",
+            (
+                "weights: none instead of coco",
+                "10 epochs instead of 500",
+                "batch size 16 instead of 32",
+                *HALF,
+                *YOLOV5,
+            ),
+        ),
+        (
+            "vgg_improved",
+            "p1_cpu",
+            (
+                "10 epochs instead of 100",
+                "one random crop an epoch instead of ten crops",
+                "batch size 16 instead of 64",
+            ),
+        ),
+        (
+            "vgg_improved_48",
+            "p1_48_paper",
+            ("input 48 px instead of 40", "the whole image instead of ten crops"),
+        ),
+        (
+            "yolov6s",
+            "p3_cpu",
+            (
+                "10 epochs instead of 400",
+                "input 320 px instead of 640",
+                "mosaic off for the last 2 epochs instead of 15",
+                "batch size 16 instead of 32",
+            ),
+        ),
+        (
+            "resnet50",
+            "p4_cpu",
+            (
+                "8 epochs instead of 70",
+                "2 epochs of the classifier alone instead of 10",
+                "input 64 px instead of 224",
+                "batch size 16 instead of 32",
+            ),
+        ),
+    ],
+)
+def test_deviations_of_a_reduced_recipe(row: str, name: str, expected: tuple[str, ...]) -> None:
+    assert deviations(variant(row), recipe(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "sentence"),
+    [
+        ("ivsa", {"like": "p1_cpu", "epochs": 2}, "2 epochs instead of 100"),
+        ("ivsa", {"like": "p1_paper", "schedule": "cosine"}, "cosine schedule instead of plateau"),
+        ("ivsa", {"like": "p1_paper", "optimizer": "adam"}, "Adam instead of SGD"),
+        ("ivsa", {"like": "p1_paper", "nesterov": False}, "plain momentum instead of Nesterov"),
+        ("ivsa", {"like": "p1_paper", "weight_decay": 0.0}, "no weight decay instead of weight "
+         "decay 0.0001"),
+        ("ivsa", {"like": "p1_paper", "ema_decay": 0.9}, "moving average of decay 0.9 instead of "
+         "none"),
+        ("ivsa", {"like": "p1_paper", "patience": 5}, "early stopping after 5 epochs instead of "
+         "none"),
+        ("yolov5s", {"like": "p0_paper", "patience": 500}, "no early stopping instead of early "
+         "stopping after 100 epochs"),
+        ("yolov5s", {"like": "p0_paper", "mosaic": 0.5}, "mosaic of 50 % of the images instead of "
+         "100 %"),
+        ("yolov5s", {"like": "p0_paper", "resize_px": 80}, "images resized to 80 px instead of 64"),
+        ("yolov5s", {"like": "p0_paper", "clip_norm": 0.0}, "no gradient clipping instead of "
+         "gradient norm at most 10"),
+        ("yolov6m", {"like": "p3_large_paper", "scale_gain": 0.5}, "scale 0.5 to 1.5 instead of "
+         "0.1 to 1.9"),
+        ("yolov5s", {"like": "p0_paper", "augment": "light"}, "augmentation light instead of p0 "
+         "(scale 0.5 to 1.5, translation 0.1, flip 0.5, hue 0.015, saturation 0.7, value 0.4)"),
+    ],
+)  # fmt: skip
+def test_a_changed_setting_is_one_more_sentence(
+    row: str, changes: dict[str, Any], sentence: str
+) -> None:
+    before = deviations(variant(row), recipe(changes["like"]))
+    after = deviations(variant(row), recipe(changes))
+    assert sentence in after
+    assert sentence not in before
+
+
+def test_a_setting_of_the_papers_value_is_no_deviation_any_more() -> None:
+    row = {"like": "p1_cpu", "epochs": 100, "patience": 100}
+    said = deviations(variant("ivsa"), recipe(row))
+    assert said == deviations(variant("ivsa"), recipe("p1_cpu"))[1:]
+
+
+def test_settings_without_effect_are_not_compared() -> None:
+    row = {"like": "p1_paper", "optimizer": "adam", "nesterov": False, "schedule": "constant"}
+    row |= {"lr_final": 0.5, "plateau_patience": 9, "warmup_momentum": 0.1, "ema_steps": 7}
+    assert deviations(variant("vgg_improved"), recipe(row)) == (
+        "Adam instead of SGD",
+        "constant schedule instead of plateau",
+    )
+
+
+def test_early_stopping_that_comes_after_the_last_epoch_is_no_deviation() -> None:
+    row = {"like": "p0_paper", "epochs": 10, "patience": 10}
+    assert "10 epochs instead of 500" in deviations(variant("yolov5s"), recipe(row))
+    assert not any("early" in said for said in deviations(variant("yolov5s"), recipe(row)))
+
+
+def test_a_row_or_a_recipe_of_no_paper_has_no_deviations() -> None:
+    other = variant("efficientnet_lite0")
+    assert deviations(other, recipe("p4_cpu")) == unstated_settings(other, recipe("p4_cpu")) == ()
+    free = build_record(Recipe, REAL.recipes["p4_cpu"] | {"paper": {}}, "free")
+    assert (
+        deviations(variant("resnet50"), free) == unstated_settings(variant("resnet50"), free) == ()
+    )
+
+
+def test_unstated_settings_are_a_condition_and_no_deviation() -> None:
+    said = unstated_settings(variant("ivsa"), recipe("p1_paper"))
+    assert {"weights", "batch size", "plateau factor", "input size"} <= set(said)
+    assert "rotation degrees of the augmentation" in said
+    assert not {"epochs", "optimizer", "moving average", "ramp of the moving average"} & set(said)
+    changed = recipe({"like": "p2_paper", "epochs": 10, "patience": 10})
+    assert "epochs" in unstated_settings(variant("yolo_fer"), changed)
+    assert deviations(variant("yolo_fer"), changed) == ()
+    assert unstated_settings(variant("yolov5s"), recipe("p0_paper")) == ()
+    said = unstated_settings(variant("yolov8s"), recipe("p0_paper"))
+    assert said == ("size of the network", "weights")
+
+
+@pytest.mark.parametrize("name", REAL.recipes)
+def test_a_papers_block_is_complete_and_of_known_settings(name: str) -> None:
+    row = REAL.recipes[name]
+    block = row["paper"]
+    assert "deviations" not in row
+    assert {"name", "source", "weights"} <= block.keys()
+    missing = FIELDS - block.keys() - idle_settings(block) - idle_settings(row)
+    assert missing == set()
+    assert block.keys() <= FIELDS | set(PAPER_KEYS)
+    assert set(block.get("assumed", ())) <= (block.keys() | block["augmentation"].keys()) - TEXT
+
+
+@pytest.mark.parametrize("name", REAL.recipes)
+def test_a_papers_settings_have_the_type_of_the_recipes(name: str) -> None:
+    row = REAL.recipes[name]
+    stated = {k: v for k, v in row["paper"].items() if k in FIELDS and v != "unstated"}
+    if stated.get("patience") == "none":
+        del stated["patience"]
+    build_record(Recipe, row | stated, name)
+
+
+def test_every_family_is_of_the_paper_of_its_variants() -> None:
+    for name, row in REAL.variants.items():
+        paper = REAL.recipes[f"{row['recipe']}_paper"]["paper"]["name"]
+        assert row["paper"] in (paper, "none"), name

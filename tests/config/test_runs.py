@@ -1,0 +1,55 @@
+"""Which cell or data set a command line names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ferbench.config.params import load_params
+from ferbench.config.runs import Run, all_runs, dataset_from_words, run_from_words
+from ferbench.errors import InputError
+
+DEMO = load_params(Path("studies/demo.yaml"))
+
+
+def test_every_cell_is_named_by_its_own_words() -> None:
+    cells = all_runs(DEMO)
+    assert len(set(cells)) == len(DEMO.variants) * len(DEMO.datasets) * len(DEMO.seeds)
+    for cell in cells:
+        assert run_from_words(DEMO, [cell.variant, cell.dataset, str(cell.seed)]) == cell
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "got nothing"),
+        (["ivsa", "synthetic"], "got ivsa synthetic"),
+        (["ivsa", "synthetic", "-1"], "got ivsa synthetic -1"),
+        (["isva", "synthetic", "0"], "did you mean 'ivsa'"),
+        (["ivsa", "synthetics", "0"], "did you mean 'synthetic'"),
+        (["ivsa", "synthetic", "7"], "unknown seed '7'"),
+    ],
+)
+def test_words_that_name_no_cell_are_answered_with_the_known_ones(
+    words: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_from_words(DEMO, words)
+
+
+def test_a_data_set_is_named_by_its_key() -> None:
+    assert dataset_from_words(DEMO, ["synthetic"]) == ("synthetic", DEMO.datasets["synthetic"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [([], "got nothing"), (["a", "b"], "got a b"), (["synthetik"], "did you mean 'synthetic'")],
+)
+def test_words_that_name_no_data_set_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dataset_from_words(DEMO, words)
+
+
+def test_a_cells_folder_tells_study_variant_data_and_seed() -> None:
+    assert Run("demo", "ivsa", "synthetic", 1).folder == Path("runs/demo/ivsa/synthetic/1")

@@ -1,0 +1,72 @@
+"""Names and steps of the numbers that MLflow is given."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ferbench.tracking.publish import Point, run_points
+
+COMPARED = ("accuracy",)
+
+
+def results(**subsets: dict[str, float]) -> pd.DataFrame:
+    rows = [
+        {"subset": subset, "metric": metric, "value": value}
+        for subset, metrics in subsets.items()
+        for metric, value in metrics.items()
+    ]
+    return pd.DataFrame(rows, columns=["subset", "metric", "value"])
+
+
+def classes(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["subset", "emotion", "metric", "value"])
+
+
+def points(*probes: str, **subsets: dict[str, float]) -> list[Point]:
+    return run_points(results(**subsets), classes(), COMPARED, probes)
+
+
+def test_sides_of_the_split_have_every_metric() -> None:
+    found = points(test={"accuracy": 0.5, "ece": 0.1}, val={"nll": 2.0})
+    assert found == [Point("test/accuracy", 0.5), Point("test/ece", 0.1), Point("val/nll", 2.0)]
+
+
+def test_parts_and_altered_images_have_the_compared_metrics_and_what_boxes_find() -> None:
+    numbers = {"accuracy": 0.5, "ece": 0.1, "face_detection": 0.9}
+    found = points("degraded", test_clean=numbers, degraded_medium=numbers)
+    assert {point.name for point in found} == {
+        "test_clean/accuracy",
+        "test_clean/face_detection",
+        "test_degraded_medium/accuracy",
+        "test_degraded_medium/face_detection",
+    }
+
+
+def test_conditions_that_are_numbers_are_the_steps_of_a_curve() -> None:
+    found = points(
+        "canvas",
+        canvas_128={"accuracy": 0.4},
+        canvas_16={"accuracy": 0.2},
+        canvas_mean={"accuracy": 0.3},
+    )
+    assert found == [
+        Point("test_canvas_mean/accuracy", 0.3),
+        Point("test_canvas/accuracy", 0.2, 16),
+        Point("test_canvas/accuracy", 0.4, 128),
+    ]
+
+
+def test_a_probe_is_told_from_one_whose_name_begins_alike() -> None:
+    found = points("canvas", "canvas_far", canvas_far_16={"accuracy": 0.2})
+    assert found == [Point("test_canvas_far/accuracy", 0.2, 16)]
+
+
+def test_what_is_not_defined_is_left_out_and_classes_are_of_test_alone() -> None:
+    of_class = classes(
+        ("test", "fear", "recall", float("nan")),
+        ("test", "anger", "recall", 0.7),
+        ("test", "anger", "support", 9.0),
+        ("val", "anger", "recall", 0.6),
+    )
+    found = run_points(results(test={"auroc_macro": float("nan")}), of_class, COMPARED, ())
+    assert found == [Point("test/recall/anger", 0.7)]

@@ -23,9 +23,6 @@ from tests.tiny_study import PROJECT
 
 from ferbench.config.catalogue import expand, read_yaml
 
-# A deprecation inside of Lightning's loaders, of which torch warns in three ways.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
-
 VARIANTS = ["vgg_improved", "yolov5s"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ferbench.cli.stage import run_stage
 from ferbench.files import write_json
-from ferbench.findings.collect import measure_findings
+from ferbench.findings.papers import measure_findings
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The findings, one file per paper; each is a function of its file.
+"""The findings, one file per paper; the file of a single finding has its name.
 
 A finding takes no arguments, measures, and returns a `ferbench.findings.result.Finding`: the same
 one every time, within seconds on one core.

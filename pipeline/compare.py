@@ -5,7 +5,7 @@ comparisons.csv, omnibus.csv, ranks.csv and power.csv into `reports/<study>/`.
 
     python pipeline/compare.py
 
-Seconds for some dozens of variants; tests of faces take a minute for some hundreds of pairs.
+Seconds for a few dozen variants; tests of faces take a minute for a few hundred pairs.
 """
 
 from pathlib import Path

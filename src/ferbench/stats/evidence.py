@@ -83,11 +83,11 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
         if path.is_file():
             images = read_json(path)["images"]
             shares[row.name, row.protocol] = images["test"] / images["train"]
-    answers = folder / "answers.parquet"
+    path = folder / "answers.parquet"
     columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
     return Evidence(
         results=results,
-        faces=pd.read_parquet(answers, columns=columns) if answers.is_file() else None,
+        faces=pd.read_parquet(path, columns=columns) if path.is_file() else None,
         test_shares=shares,
     )
 
@@ -165,9 +165,9 @@ def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
     return Samples(values, paired=True, groups=_groups(part.faces))
 
 
-def _groups(answers: pd.DataFrame) -> pd.Series:
+def _groups(rows: pd.DataFrame) -> pd.Series:
     """By face, its person, or its image where the person is unknown."""
-    faces = answers.drop_duplicates("image_id").set_index("image_id")["person"]
+    faces = rows.drop_duplicates("image_id").set_index("image_id")["person"]
     image = "image " + faces.index.to_series().str.replace(_FACE_NUMBER, "", regex=True)
     return ("person " + faces.astype("object")).where(faces.notna(), image)
 

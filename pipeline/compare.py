@@ -1,11 +1,11 @@
-"""Compare variants by the tests that `params.yaml` names, and say what they could have found.
+"""Compare variants by the tests of `params.yaml`, with the minimum difference each can detect.
 
 Reads results.csv and answers.parquet of `reports/<study>/` and `data/splits/<dataset>.json`; writes
 comparisons.csv, omnibus.csv, ranks.csv and power.csv into `reports/<study>/`.
 
     python pipeline/compare.py
 
-Seconds for some dozens of variants; tests of faces take a minute for some hundreds of pairs.
+Seconds for a few dozen variants; tests of faces take a minute for a few hundred pairs.
 """
 
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 from ferbench.cli.stage import run_stage
 from ferbench.config.params import load_params
 from ferbench.evaluation.scoring import higher_is_better
-from ferbench.stats.study import compare_study, read_evidence, write_tables
+from ferbench.stats.evidence import read_evidence
+from ferbench.stats.study import compare_study, write_tables
 
 
 def main() -> None:

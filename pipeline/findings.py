@@ -1,8 +1,11 @@
-"""Measure what is wrong or at odds in the papers and their released code.
+"""Measure errors and contradictions in the papers and their released code.
 
-Reads nothing but the code; writes reports/findings.json, which the report shows.
-Command: python pipeline/findings.py. Some 10 seconds on one core. A finding that does not hold is
-written like the others: it says so.
+Reads only the code; writes reports/findings.json, which the report shows. A finding that does not
+hold is written like the others, with the failed checks as its verdict.
+
+    python pipeline/findings.py
+
+Some 10 seconds on one core.
 """
 
 from dataclasses import asdict
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from ferbench.cli.stage import run_stage
 from ferbench.files import write_json
-from ferbench.findings.collect import measure_findings
+from ferbench.findings.papers import measure_findings
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from ferbench.cli.main import main
-from ferbench.findings import collect
+from ferbench.findings import papers
 from ferbench.findings.result import Finding, judged
 
 
@@ -28,7 +28,7 @@ def _finding(name: str, holds: bool) -> Finding:
 def two(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     """What the command will find; the test may change it."""
     findings = [_finding("first", True), _finding("second", True)]
-    monkeypatch.setattr(collect, "measure_findings", lambda: findings)
+    monkeypatch.setattr(papers, "measure_findings", lambda: findings)
     return findings
 
 
@@ -50,7 +50,7 @@ def test_a_finding_that_does_not_hold_is_told_and_ends_not_well(
     assert main(["findings"]) == 1
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "first yes They are." in told
-    assert "second no Does not hold here; this is not so: cats bark." in told
+    assert "second no Does not hold here; failed: cats bark." in told
 
 
 def test_json_has_every_number(two: list[Finding], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,27 @@
-"""What sets a training apart from its paper's, derived from the settings of both."""
+"""Deviations of a training from its paper's, derived from the settings of both."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ferbench.config.catalogue import Catalogue, expand
-from ferbench.config.deviations import deviations, idle_settings, unstated_settings
+from ferbench.config.deviations import (
+    READINGS,
+    Reading,
+    deviations,
+    idle_settings,
+    unstated_settings,
+)
 from ferbench.config.params import PAPER_KEYS, Recipe, Variant
 from ferbench.config.records import build_record
+from ferbench.models.build import _PARTS
+from ferbench.plugins import load
 
 PROJECT = Path(__file__).parents[2]
 REAL = Catalogue(PROJECT / "params.yaml")
@@ -31,12 +41,13 @@ OSAM = (
 )
 
 
+@cache
 def variant(name: str) -> Variant:
     return build_record(Variant, REAL.variants[name], name)
 
 
 def recipe(row: str | dict[str, Any]) -> Recipe:
-    """A recipe of the catalogue, or one that a study makes of it."""
+    """A recipe of the catalogue, or one that a study derives from it."""
     tree = expand({"recipes": {"r": row}}, PROJECT / "params.yaml")
     return build_record(Recipe, tree["recipes"]["r"], "r")
 
@@ -86,7 +97,7 @@ def test_deviations_of_a_papers_own_recipe(row: str, name: str, expected: tuple[
             "p1_cpu",
             (
                 "10 epochs instead of 100",
-                "one random crop an epoch instead of ten crops",
+                "one random crop per epoch instead of ten crops",
                 "batch size 16 instead of 64",
             ),
         ),
@@ -130,36 +141,34 @@ def test_deviations_of_a_reduced_recipe(row: str, name: str, expected: tuple[str
         ("ivsa", {"like": "p1_paper", "nesterov": False}, "plain momentum instead of Nesterov"),
         ("ivsa", {"like": "p1_paper", "weight_decay": 0.0}, "no weight decay instead of weight "
          "decay 0.0001"),
-        ("ivsa", {"like": "p1_paper", "ema_decay": 0.9}, "moving average of decay 0.9 instead of "
-         "none"),
+        ("ivsa", {"like": "p1_paper", "ema_decay": 0.9}, "moving average of the weights with "
+         "decay 0.9 instead of none"),
         ("ivsa", {"like": "p1_paper", "patience": 5}, "early stopping after 5 epochs instead of "
          "none"),
         ("yolov5s", {"like": "p0_paper", "patience": 500}, "no early stopping instead of early "
          "stopping after 100 epochs"),
-        ("yolov5s", {"like": "p0_paper", "mosaic": 0.5}, "mosaic of 50 % of the images instead of "
+        ("yolov5s", {"like": "p0_paper", "mosaic": 0.5}, "mosaic for 50 % of the images instead of "
          "100 %"),
         ("yolov5s", {"like": "p0_paper", "resize_px": 80}, "images resized to 80 px instead of 64"),
         ("yolov5s", {"like": "p0_paper", "clip_norm": 0.0}, "no gradient clipping instead of "
-         "gradient norm at most 10"),
+         "gradient clipping at norm 10"),
         ("yolov6m", {"like": "p3_large_paper", "scale_gain": 0.5}, "scale 0.5 to 1.5 instead of "
          "0.1 to 1.9"),
         ("yolov5s", {"like": "p0_paper", "augment": "light"}, "augmentation light instead of p0 "
          "(scale 0.5 to 1.5, translation 0.1, flip 0.5, hue 0.015, saturation 0.7, value 0.4)"),
     ],
 )  # fmt: skip
-def test_a_changed_setting_is_one_more_sentence(
-    row: str, changes: dict[str, Any], sentence: str
-) -> None:
+def test_changed_setting_adds_a_sentence(row: str, changes: dict[str, Any], sentence: str) -> None:
     before = deviations(variant(row), recipe(changes["like"]))
     after = deviations(variant(row), recipe(changes))
     assert sentence in after
     assert sentence not in before
 
 
-def test_a_setting_of_the_papers_value_is_no_deviation_any_more() -> None:
+def test_setting_with_the_papers_value_is_no_deviation() -> None:
     row = {"like": "p1_cpu", "epochs": 100, "patience": 100}
-    said = deviations(variant("ivsa"), recipe(row))
-    assert said == deviations(variant("ivsa"), recipe("p1_cpu"))[1:]
+    found = deviations(variant("ivsa"), recipe(row))
+    assert found == deviations(variant("ivsa"), recipe("p1_cpu"))[1:]
 
 
 def test_settings_without_effect_are_not_compared() -> None:
@@ -171,13 +180,13 @@ def test_settings_without_effect_are_not_compared() -> None:
     )
 
 
-def test_early_stopping_that_comes_after_the_last_epoch_is_no_deviation() -> None:
+def test_early_stopping_after_the_last_epoch_is_no_deviation() -> None:
     row = {"like": "p0_paper", "epochs": 10, "patience": 10}
     assert "10 epochs instead of 500" in deviations(variant("yolov5s"), recipe(row))
-    assert not any("early" in said for said in deviations(variant("yolov5s"), recipe(row)))
+    assert not any("early" in found for found in deviations(variant("yolov5s"), recipe(row)))
 
 
-def test_a_row_or_a_recipe_of_no_paper_has_no_deviations() -> None:
+def test_row_or_recipe_of_no_paper_has_no_deviations() -> None:
     other = variant("efficientnet_lite0")
     assert deviations(other, recipe("p4_cpu")) == unstated_settings(other, recipe("p4_cpu")) == ()
     free = build_record(Recipe, REAL.recipes["p4_cpu"] | {"paper": {}}, "free")
@@ -186,21 +195,21 @@ def test_a_row_or_a_recipe_of_no_paper_has_no_deviations() -> None:
     )
 
 
-def test_unstated_settings_are_a_condition_and_no_deviation() -> None:
-    said = unstated_settings(variant("ivsa"), recipe("p1_paper"))
-    assert {"weights", "batch size", "plateau factor", "input size"} <= set(said)
-    assert "rotation degrees of the augmentation" in said
-    assert not {"epochs", "optimizer", "moving average", "ramp of the moving average"} & set(said)
+def test_unstated_settings_are_listed_apart_from_deviations() -> None:
+    found = unstated_settings(variant("ivsa"), recipe("p1_paper"))
+    assert {"weights", "batch size", "plateau factor", "input size"} <= set(found)
+    assert "rotation degrees of the augmentation" in found
+    assert not {"epochs", "optimizer", "moving average", "ramp of the moving average"} & set(found)
     changed = recipe({"like": "p2_paper", "epochs": 10, "patience": 10})
     assert "epochs" in unstated_settings(variant("yolo_fer"), changed)
     assert deviations(variant("yolo_fer"), changed) == ()
     assert unstated_settings(variant("yolov5s"), recipe("p0_paper")) == ()
-    said = unstated_settings(variant("yolov8s"), recipe("p0_paper"))
-    assert said == ("size of the network", "weights")
+    found = unstated_settings(variant("yolov8s"), recipe("p0_paper"))
+    assert found == ("size of the network", "weights")
 
 
 @pytest.mark.parametrize("name", REAL.recipes)
-def test_a_papers_block_is_complete_and_of_known_settings(name: str) -> None:
+def test_paper_block_of_a_recipe_is_complete_with_known_settings(name: str) -> None:
     row = REAL.recipes[name]
     block = row["paper"]
     assert "deviations" not in row
@@ -212,7 +221,7 @@ def test_a_papers_block_is_complete_and_of_known_settings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REAL.recipes)
-def test_a_papers_settings_have_the_type_of_the_recipes(name: str) -> None:
+def test_paper_settings_have_the_types_of_the_recipe(name: str) -> None:
     row = REAL.recipes[name]
     stated = {k: v for k, v in row["paper"].items() if k in FIELDS and v != "unstated"}
     if stated.get("patience") == "none":
@@ -220,7 +229,28 @@ def test_a_papers_settings_have_the_type_of_the_recipes(name: str) -> None:
     build_record(Recipe, row | stated, name)
 
 
-def test_every_family_is_of_the_paper_of_its_variants() -> None:
+def test_recipe_family_belongs_to_the_paper_of_its_variants() -> None:
     for name, row in REAL.variants.items():
         paper = REAL.recipes[f"{row['recipe']}_paper"]["paper"]["name"]
         assert row["paper"] in (paper, "none"), name
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda r: r.deviation or r.unstated)
+def test_reading_applies_to_some_rows_of_the_catalogue_but_not_all(reading: Reading) -> None:
+    fits = [name for name in REAL.variants if reading.fits(variant(name))]
+    assert 0 < len(fits) < len(REAL.variants)
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda r: r.deviation or r.unstated)
+def test_reading_of_an_omitted_option_names_the_default_of_its_part(reading: Reading) -> None:
+    for key, allowed in reading.row.items():
+        column, _, option = key.partition(".")
+        if option and None in allowed:
+            (part,) = reading.row[column]
+            parameter = inspect.signature(load(_PARTS[column], part)).parameters[option]
+            assert parameter.default in allowed
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda r: r.deviation or r.unstated)
+def test_reading_has_either_a_deviation_or_an_unstated_matter(reading: Reading) -> None:
+    assert bool(reading.deviation) != bool(reading.unstated)

@@ -12,7 +12,8 @@ from tests.fabricated_study import fabricate, fabricate_reports
 
 from ferbench.config.params import Explain, Latency, Params
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
-from ferbench.stats.study import compare_study, read_evidence, write_tables
+from ferbench.stats.evidence import read_evidence
+from ferbench.stats.study import compare_study, write_tables
 
 HOW = Latency(batch=1, precision="float32", threads=2, warm_up=5, iterations=10, repeats=3)
 

@@ -69,7 +69,7 @@ def test_the_section_stands_behind_the_papers_and_tells_what_does_not_hold(
     rows = [line for line in text.splitlines() if line.startswith(("| right", "| wrong"))]
     # What does not hold comes first.
     assert [row.split(" | ")[0] for row in rows] == ["| wrong", "| right"]
-    assert "| no | Does not hold here; this is not so: cats bark. |" in rows[0]
+    assert "| no | Does not hold here; failed: cats bark. |" in rows[0]
     assert "| yes | They do. |" in rows[1]
     assert all("Cats \\| dogs &lt;b>bark" in row for row in rows)
     assert "\n\n\n\n" not in text

@@ -1,4 +1,4 @@
-"""Draws in which the null hypothesis is true, for every kind of test, and how often tests err."""
+"""Samples for which the null hypothesis is true, by kind of test, and false-positive rates."""
 
 import math
 import sys
@@ -11,17 +11,17 @@ TEST_SHARE = 0.25
 
 
 def seeds(rng):
-    """Five seeds a side."""
+    """Five seeds per variant."""
     return tuple(rng.normal(size=(2, 5)))
 
 
 def pairs(rng):
-    """Twelve seeds that both sides have; a good one is good for both."""
+    """Twelve seeds that both variants have; their values are correlated."""
     return tuple(rng.normal(size=12) + 0.5 * rng.normal(size=(2, 12)))
 
 
 def rounds(rng, number=10):
-    """Rounds whose differences correlate as Nadeau and Bengio take them to."""
+    """Rounds whose differences are correlated as Nadeau and Bengio assume."""
     correlation = TEST_SHARE / (1 + TEST_SHARE)
     shared, own = rng.normal(), rng.normal(size=number)
     difference = math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * own
@@ -30,7 +30,7 @@ def rounds(rng, number=10):
 
 
 def faces_mean(rng, persons=30, draws=3, faces=None):
-    """Persons, each easy or hard to a side, of one to eight faces or of so many."""
+    """Persons, each easy or hard for a variant, of one to eight faces or of `faces`."""
     number = rng.integers(1, 9, size=persons) if faces is None else faces
     groups = np.repeat(np.arange(persons), number)
     easy = rng.beta(1.0, 0.6, size=(2, persons))[:, groups]
@@ -38,7 +38,7 @@ def faces_mean(rng, persons=30, draws=3, faces=None):
 
 
 def faces_best(rng, faces=300):
-    """Faces of one person each."""
+    """One face per person."""
     easy = rng.beta(1.0, 0.6, size=faces)
     return (*rng.binomial(1, easy, size=(2, faces)), np.arange(faces))
 
@@ -53,12 +53,12 @@ DRAW = {
 
 
 def limits(draws, alpha=ALPHA):
-    """Bounds of the share of errors of an exact test: 99.9 % of the binomial distribution."""
+    """Bounds of the false-positive rate of an exact test: 99.9 % of the binomial distribution."""
     return tuple(stats.binom.ppf([0.0005, 0.9995], draws, alpha) / draws)
 
 
-def false_positives(name, run, draw, draws=2000, seed=7):
-    """Share of draws in which `run` finds at 5 % what is not there; `pytest -s` prints it."""
+def false_positives(name, run, draw, draws=600, seed=7):
+    """Share of draws in which `run` rejects at 5 %; `pytest -s` prints it."""
     rng = np.random.default_rng(seed)
     p = np.array([run(*draw(rng)).p_value for _ in range(draws)])
     share = float((p <= ALPHA).mean())

@@ -1,4 +1,3 @@
-import importlib
 import math
 
 import numpy as np
@@ -8,14 +7,11 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from tests.stats import nulls
 
 from ferbench import plugins
-from ferbench.stats.comparisons.cluster_bootstrap import cluster_bootstrap
-from ferbench.stats.comparisons.corrected_t import corrected_t
-from ferbench.stats.comparisons.independent_t import independent_t
-from ferbench.stats.comparisons.mcnemar import mcnemar
-from ferbench.stats.comparisons.paired_t import paired_t
-from ferbench.stats.comparisons.welch import welch
+from ferbench.stats.comparisons.faces import cluster_bootstrap, mcnemar
+from ferbench.stats.comparisons.t_tests import corrected_t, independent_t, paired_t, welch
 from ferbench.stats.comparisons.wilcoxon import wilcoxon
 from ferbench.stats.effects import detectable
+from ferbench.stats.study import load_test
 
 PACKAGE = "ferbench.stats.comparisons"
 TESTS = plugins.names(PACKAGE)
@@ -26,13 +22,9 @@ def sample(mean, std, n, seed=0):
     return mean + std * stats.zscore(np.random.default_rng(seed).normal(size=n), ddof=1)
 
 
-def module(name):
-    return importlib.import_module(f"{PACKAGE}.{name}")
-
-
 def drawn(name, seed=3):
-    """Arguments of a test, A and B unlike: sides and what comes after them."""
-    a, b, *more = nulls.DRAW[module(name).INPUT](np.random.default_rng(seed))
+    """Arguments of a test: A, B, which differ, and the others."""
+    a, b, *more = nulls.DRAW[load_test(name).kind](np.random.default_rng(seed))
     return a, b, more
 
 
@@ -47,7 +39,7 @@ def test_equal_samples_have_no_difference(name):
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_swapping_the_samples_negates_the_effect(name):
+def test_swapped_samples_negate_the_effect(name):
     a, b, more = drawn(name)
     run = plugins.load(PACKAGE, name)
     there, back = run(a, b, *more), run(b, a, *more)
@@ -63,16 +55,16 @@ def test_swapping_the_samples_negates_the_effect(name):
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_under_the_null_it_errs_as_often_as_it_says(name):
-    run, draw = plugins.load(PACKAGE, name), nulls.DRAW[module(name).INPUT]
-    share = nulls.false_positives(name, run, draw)
+def test_false_positive_rate_is_at_most_the_level(name):
+    test = load_test(name)
+    share = nulls.false_positives(name, test.run, nulls.DRAW[test.kind])
     # Tests of counts cannot meet 5 % exactly; they stay below it.
-    assert 0.025 < share < nulls.limits(2000)[1]
+    assert 0.02 < share < nulls.limits(600)[1]
 
 
 @pytest.mark.parametrize("name", TESTS)
 @pytest.mark.parametrize("n", [0, 1])
-def test_too_few_values_are_no_test_and_no_error(name, n):
+def test_too_few_values_give_nan_and_no_error(name, n):
     a, b, more = drawn(name)
     more = [values[:n] if np.ndim(values) else values for values in more]
     result = plugins.load(PACKAGE, name)(a[:n], b[:n], *more)
@@ -83,21 +75,21 @@ def test_too_few_values_are_no_test_and_no_error(name, n):
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_a_test_says_what_it_is_called_with_and_how_its_power_is_found(name):
-    assert module(name).INPUT in nulls.DRAW
-    kind = module(name).POWER
-    assert kind == "none" or detectable(kind, 50, 0.5, 0.05) > 0
+def test_declared_kind_and_power_are_known(name):
+    test = load_test(name)
+    assert test.kind in nulls.DRAW
+    assert test.power == "none" or detectable(test.power, 50, 0.5, 0.05) > 0
 
 
 @pytest.mark.parametrize("run", [independent_t, welch])
-def test_tests_of_two_samples_without_any_spread_claim_nothing(run):
+def test_unpaired_t_tests_without_spread_are_undefined(run):
     assert run([0.7, 0.7], [0.7, 0.7])[:3] == (0.0, 1.0, 0.0)
     apart = run([0.7, 0.7], [0.8, 0.8])
     assert math.isnan(apart.p_value)
     assert apart.estimate == pytest.approx(0.1)
 
 
-def test_welch_agrees_with_the_formulas_written_out():
+def test_welch_agrees_with_its_formula():
     a, b = sample(0.70, 0.02, 5), sample(0.75, 0.05, 8, seed=1)
     result = welch(a, b)
     va, vb = 0.02**2 / 5, 0.05**2 / 8
@@ -109,7 +101,7 @@ def test_welch_agrees_with_the_formulas_written_out():
     assert result.n == 5
 
 
-def test_both_t_tests_give_the_value_of_p0_table_3():
+def test_unpaired_t_tests_reproduce_p0_table_3():
     # Printed: t 2.81, p 0.01. From the same means and deviations: pooled, df 18, p 0.0116; Welch,
     # df 17.40, p 0.0119.
     a, b = sample(76.8, 8.26, 10), sample(86.33, 6.84, 10, seed=3)
@@ -121,12 +113,12 @@ def test_both_t_tests_give_the_value_of_p0_table_3():
         assert result.p_value == pytest.approx(reference.pvalue)
 
 
-def test_welch_with_spread_on_one_side_is_a_one_sample_test():
+def test_welch_with_spread_in_one_sample_is_a_one_sample_test():
     b = [0.70, 0.72, 0.74]
     assert welch([0.7, 0.7, 0.7], b).p_value == pytest.approx(stats.ttest_1samp(b, 0.7).pvalue)
 
 
-def test_independent_t_agrees_with_the_formulas_written_out():
+def test_independent_t_agrees_with_its_formula():
     a, b = sample(0.70, 0.02, 5), sample(0.75, 0.05, 8, seed=1)
     result = independent_t(a, b)
     error = math.sqrt((4 * 0.02**2 + 7 * 0.05**2) / 11 * (1 / 5 + 1 / 8))
@@ -136,7 +128,7 @@ def test_independent_t_agrees_with_the_formulas_written_out():
     assert (result.low, result.high) == pytest.approx((0.05 - half, 0.05 + half))
 
 
-def test_paired_t_agrees_with_scipy_and_sees_what_an_unpaired_test_does_not():
+def test_paired_t_agrees_with_scipy_and_detects_what_an_unpaired_test_misses():
     seeds = sample(0.7, 0.05, 8)
     a, b = seeds, seeds + sample(0.01, 0.005, 8, seed=1)
     result, reference = paired_t(a, b), stats.ttest_rel(b, a)
@@ -149,15 +141,15 @@ def test_paired_t_agrees_with_scipy_and_sees_what_an_unpaired_test_does_not():
 
 
 @pytest.mark.parametrize("run", [paired_t, lambda a, b: corrected_t(a, b, 0.1)])
-def test_paired_tests_of_constant_differences_claim_nothing(run):
-    # In floats 0.72 - 0.70 and 0.73 - 0.71 are not equal; they are one difference all the same.
+def test_paired_tests_of_constant_differences_are_undefined(run):
+    # In floats 0.72 - 0.70 and 0.73 - 0.71 are not equal; they are the same difference.
     result = run([0.70, 0.71, 0.5], [0.72, 0.73, 0.52])
     assert math.isnan(result.p_value)
     assert result.estimate == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize("run", [paired_t, wilcoxon])
-def test_sides_of_unlike_length_cannot_be_paired(run):
+def test_samples_of_different_length_cannot_be_paired(run):
     with pytest.raises(ValueError, match="3 values of A cannot be paired with 2 of B"):
         run([1, 2, 3], [1, 2])
 
@@ -179,7 +171,7 @@ def test_wilcoxon_agrees_with_scipy_with_ties_and_zeros():
     a, b = sample(0.7, 0.03, 11), sample(0.72, 0.03, 11, seed=1)
     assert wilcoxon(a, b).p_value == stats.wilcoxon(b, a, method="exact").pvalue
     d = np.array([1.0, 1.0, 2.0, -3.0, 4.0, 4.0, 5.0, -1.0, 0.0])
-    # Every choice of signs, counted out.
+    # Every choice of signs, enumerated.
     ranks = stats.rankdata(np.abs(d[:-1]))
     signs = np.array(np.meshgrid(*[[-1, 1]] * 8)).reshape(8, -1)
     sums, seen = ranks @ signs, (np.sign(d[:-1]) * ranks).sum()
@@ -197,7 +189,7 @@ def test_wilcoxon_cannot_reject_with_five_seeds():
 
 
 @pytest.mark.parametrize("n", [6, 15, 60])
-def test_wilcoxon_bounds_are_where_the_test_begins_to_refuse(n):
+def test_wilcoxon_bounds_are_where_the_test_begins_to_reject(n):
     d = sample(0.4, 1.0, n)
     result = wilcoxon(np.zeros(n), d)
     for bound, inside in ((result.low, 1e-4), (result.high, -1e-4)):
@@ -210,7 +202,7 @@ def discordant(only_a, only_b, agree=100):
     return mcnemar(a + [1] * agree, b + [1] * agree, range(only_a + only_b + agree))
 
 
-def test_mcnemar_is_exact_for_few_and_mid_p_for_many_discordant_faces():
+def test_mcnemar_p_is_exact_for_few_and_mid_p_for_many_discordant_faces():
     few, many = discordant(3, 12), discordant(59, 121)
     table = [[0, 3], [12, 0]]
     assert few.p_value == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
@@ -240,12 +232,12 @@ def test_mcnemar_bounds_are_those_of_bonett_and_price():
     assert result.estimate == pytest.approx(6 / 21)
 
 
-def test_mcnemar_does_not_take_means_over_seeds():
+def test_mcnemar_refuses_means_over_seeds():
     with pytest.raises(ValueError, match="neither 0 nor 1"):
         mcnemar([0.5, 1.0], [1.0, 1.0], "ab")
 
 
-def test_the_cluster_bootstrap_agrees_with_a_loop_over_drawn_persons():
+def test_cluster_bootstrap_agrees_with_a_loop_over_drawn_persons():
     a, b, groups = nulls.faces_mean(np.random.default_rng(5), persons=25)
     result = cluster_bootstrap(a, b, groups)
     d = b - a
@@ -268,7 +260,7 @@ def test_the_cluster_bootstrap_agrees_with_a_loop_over_drawn_persons():
     assert (result.high - result.low) / 2 == pytest.approx(np.quantile(t, 0.95) * error, rel=0.05)
 
 
-def test_the_cluster_bootstrap_gives_the_same_twice_and_minds_no_order_of_faces():
+def test_cluster_bootstrap_is_reproducible_and_independent_of_the_persons_names():
     a, b, groups = nulls.faces_mean(np.random.default_rng(5))
     first = cluster_bootstrap(a, b, groups)
     assert first == cluster_bootstrap(a, b, groups)
@@ -276,7 +268,7 @@ def test_the_cluster_bootstrap_gives_the_same_twice_and_minds_no_order_of_faces(
     assert cluster_bootstrap(a, b, names) == first
 
 
-def test_with_a_face_a_person_the_cluster_bootstrap_is_near_mcnemar_and_the_paired_t():
+def test_cluster_bootstrap_with_one_face_per_person_is_near_mcnemar_and_paired_t():
     a, b, groups = nulls.faces_best(np.random.default_rng(2), faces=1000)
     result = cluster_bootstrap(a, b, groups)
     assert result.statistic == pytest.approx(paired_t(a, b).statistic)
@@ -284,7 +276,7 @@ def test_with_a_face_a_person_the_cluster_bootstrap_is_near_mcnemar_and_the_pair
     assert result.p_value == pytest.approx(mcnemar(a, b, groups).p_value, abs=0.03)
 
 
-def test_the_cluster_bootstrap_needs_persons_that_differ():
+def test_cluster_bootstrap_without_spread_between_persons_is_undefined():
     one_person = cluster_bootstrap([0, 1, 0], [1, 1, 1], ["a", "a", "a"])
     assert math.isnan(one_person.p_value)
     assert one_person.estimate == pytest.approx(2 / 3)

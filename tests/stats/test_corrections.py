@@ -7,7 +7,7 @@ PACKAGE = "ferbench.stats.corrections"
 
 
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
-def test_a_correction_never_lowers_a_p_value_and_keeps_their_order(name):
+def test_corrected_p_values_are_not_smaller_and_keep_their_order(name):
     p = np.random.default_rng(0).random(20)
     corrected = plugins.load(PACKAGE, name)(p)
     assert (corrected >= p).all()
@@ -16,7 +16,7 @@ def test_a_correction_never_lowers_a_p_value_and_keeps_their_order(name):
 
 
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
-def test_a_test_that_was_not_made_does_not_count(name):
+def test_nan_does_not_count_as_a_test(name):
     correct = plugins.load(PACKAGE, name)
     with_gap = correct([0.01, float("nan"), 0.04])
     assert np.isnan(with_gap[1])
@@ -24,7 +24,7 @@ def test_a_test_that_was_not_made_does_not_count(name):
     assert len(correct([])) == 0
 
 
-def test_holm_by_hand():
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, made rising.
+def test_holm_agrees_with_hand_calculation():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, made monotone.
     corrected = plugins.load(PACKAGE, "holm")([0.01, 0.04, 0.03, 0.005])
     assert corrected.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])

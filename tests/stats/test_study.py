@@ -1,3 +1,5 @@
+"""Tables of ranks and of minimum detectable differences, and the files of a study."""
+
 import math
 from dataclasses import replace
 
@@ -10,15 +12,14 @@ from ferbench.config.params import Compare, load_params
 from ferbench.errors import InputError
 from ferbench.files import write_json
 from ferbench.stats.effects import detectable
+from ferbench.stats.evidence import Evidence, read_evidence
 from ferbench.stats.study import (
     OMNIBUS_COLUMNS,
     POWER_COLUMNS,
     RANK_COLUMNS,
-    Evidence,
     compare_study,
     detectable_differences,
     rank_variants,
-    read_evidence,
     write_tables,
 )
 
@@ -45,7 +46,7 @@ def results(datasets=("one",), seeds=4, metric="accuracy"):
     return pd.DataFrame(rows, columns=names)
 
 
-def answers(seeds=4, faces=40):
+def predictions(seeds=4, faces=40):
     rows = [("one", "strat", v, s, f"i{f}", None, s == 0) for v in NAMES for s in range(seeds)
             for f in range(faces)]  # fmt: skip
     names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
@@ -54,7 +55,9 @@ def answers(seeds=4, faces=40):
 
 
 def evidence(table=None, **more):
-    return Evidence(results() if table is None else table, answers(**more), {("one", "strat"): 0.2})
+    return Evidence(
+        results() if table is None else table, predictions(**more), {("one", "strat"): 0.2}
+    )
 
 
 def test_ranks_count_blocks_and_put_the_best_first():
@@ -72,12 +75,12 @@ def test_ranks_count_blocks_and_put_the_best_first():
     assert of.to_dict() == {"x": 1, "y": 2, "z": 3}
 
 
-def test_less_may_be_better():
+def test_falling_metrics_rank_the_smallest_value_first():
     _, ranks = rank_variants(evidence(), HOW, NAMES, falling=["accuracy"])
     assert ranks.set_index("variant").loc["z", "mean_rank"].tolist() == [1, 1]
 
 
-def test_several_data_sets_make_one_more_row():
+def test_several_data_sets_add_a_row_for_all():
     omnibus, ranks = rank_variants(evidence(results(("one", "two"))), HOW, NAMES)
     friedman = omnibus[omnibus["test"] == "friedman"].set_index("dataset")
     assert friedman["blocks"].to_dict() == {"one": 4, "two": 4, "all": 8}
@@ -86,7 +89,7 @@ def test_several_data_sets_make_one_more_row():
     assert (ranks["dataset"] == "all").sum() == 6
 
 
-def test_blocks_lack_nobody():
+def test_blocks_hold_only_seeds_of_all_variants():
     table = results(("one", "two"))
     gone = (table["dataset"] == "one") & (table["variant"] == "y") & (table["seed"] == 3)
     never = (table["dataset"] == "two") & (table["variant"] == "z")
@@ -95,7 +98,7 @@ def test_blocks_lack_nobody():
     assert sizes.T.to_dict("list") == {"one": [3, 3], "two": [4, 2], "all": [7, 2]}
 
 
-def test_the_least_detectable_difference_is_of_the_spread_at_hand():
+def test_detectable_difference_uses_the_observed_spread():
     found = evidence()
     table = detectable_differences(found, HOW, NAMES).set_index("test")
     assert table.index.tolist() == ["welch", "paired_t", "mcnemar"]
@@ -108,7 +111,7 @@ def test_the_least_detectable_difference_is_of_the_spread_at_hand():
     d = [wide[a] - wide[b] for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
     pooled = np.sqrt(np.mean([v.var(ddof=1) for v in d]))
     assert table.loc["paired_t", "spread"] == pytest.approx(pooled)
-    best = found.answers[found.answers["best"]].pivot(
+    best = found.faces[found.faces["best"]].pivot(
         index="image_id", columns="variant", values="correct"
     )
     unlike = [(best[a] != best[b]).mean() for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
@@ -128,7 +131,7 @@ def test_one_seed_detects_nothing():
     }
 
 
-def test_the_detectable_difference_is_found_four_times_in_five():
+def test_detectable_difference_is_found_with_a_power_of_80_percent():
     rng = np.random.default_rng(0)
     d = detectable("two_samples", 5, 1.0, 0.05)
     a, b = rng.normal(size=(2, 4000, 5))
@@ -146,7 +149,7 @@ def test_the_detectable_difference_is_found_four_times_in_five():
     assert (np.abs(z) >= 1.959964).mean() == pytest.approx(0.8, abs=0.025)
 
 
-def test_few_discordant_faces_detect_nothing_and_no_formula_is_an_error():
+def test_few_discordant_faces_detect_nothing_and_an_unknown_formula_is_refused():
     assert math.isnan(detectable("discordant", 100, 0.03**0.5, 0.05))
     assert math.isnan(detectable("discordant", 2, 0.5, 0.05))
     assert math.isnan(detectable("pairs", 5, math.nan, 0.05))
@@ -154,7 +157,7 @@ def test_few_discordant_faces_detect_nothing_and_no_formula_is_an_error():
         detectable("none", 5, 1.0, 0.05)
 
 
-def test_a_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path):
+def test_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path):
     how = replace(HOW, metrics=("map50",))
     write_tables(compare_study(evidence(), how, NAMES), tmp_path)
     for name, columns in (
@@ -168,7 +171,7 @@ def test_a_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path)
     assert len(pd.read_csv(tmp_path / "ranks.csv")) == 6
 
 
-def test_evidence_is_read_where_stages_left_it(tmp_path):
+def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
     params = load_params()
     key, row = next(iter(params.datasets.items()))
     folder = tmp_path / "reports" / params.study.name
@@ -176,13 +179,13 @@ def test_evidence_is_read_where_stages_left_it(tmp_path):
         read_evidence(params, tmp_path)
     write_tables({"results": results().assign(dataset=row.name, protocol=row.protocol)}, folder)
     bare = read_evidence(params, tmp_path)
-    assert (bare.answers, bare.test_shares) == (None, {})
+    assert (bare.faces, bare.test_shares) == (None, {})
     images = {"images": {"train": 80, "val": 5, "test": 20}}
     write_json(tmp_path / "data" / "splits" / f"{key}.json", images)
-    table = answers().assign(dataset=row.name, protocol=row.protocol, leaked=False)
+    table = predictions().assign(dataset=row.name, protocol=row.protocol, leaked=False)
     table.to_parquet(folder / "answers.parquet")
     (part,) = read_evidence(params, tmp_path).parts()
     assert part.test_share == 0.25
-    assert part.answers is not None
-    assert len(part.answers) == len(table)
+    assert part.faces is not None
+    assert len(part.faces) == len(table)
     assert part.place == {"study": "demo", "dataset": row.name, "protocol": row.protocol}

@@ -1,1 +1,1 @@
-"""What is wrong or at odds in the papers, as code that measures it."""
+"""Errors and contradictions in the papers and their released code, as code that measures them."""

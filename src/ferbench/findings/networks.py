@@ -1,4 +1,4 @@
-"""What findings measure on, and how: networks and pictures drawn from a seed, their distances."""
+"""Networks and inputs drawn from a seed, and what findings measure on them."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ _CHANNELS = 3
 
 
 def seeded(make: Callable[[], T], seed: int = 0) -> T:
-    """What `make` makes with torch's generator at `seed`; the generator is left as it was."""
+    """Call `make` with torch's generator at `seed`, and restore the generator afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers of a shape."""
+    """Standard normal values of a shape."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def built(backbone: str, attention: Attention, location: str, **options: Any) -> nn.Module:
-    """A detector of seven emotions in colour pictures, at its initial weights."""
+    """A detector of seven emotions in colour images, at its initial weights."""
     body = load("ferbench.models.backbones", backbone)
     graph = body(attention, location, NATIVE, _CHANNELS, **options)
     return seeded(lambda: graph.build(CLASSES))
 
 
 def yolo12(mca: bool = False, **options: Any) -> nn.Module:
-    """P2's base detector, or with its options a row of P2's ablation.
+    """P2's base detector or, with options, a row of P2's ablation.
 
     Args:
-        mca: whether MCA stands behind the backbone's area attention.
+        mca: whether MCA follows the backbone's area attention.
         options: of the backbone.
     """
     attention = load("ferbench.models.attention", "mca" if mca else "none")
@@ -61,13 +61,13 @@ def yolo12(mca: bool = False, **options: Any) -> nn.Module:
 
 
 def distance(outputs: Sequence[Tensor], others: Sequence[Tensor]) -> float:
-    """The largest difference of two lists of maps, entry by entry."""
+    """The largest absolute difference between two lists of maps, entry by entry."""
     pairs = zip(outputs, others, strict=True)
     return max(float((a.detach() - b.detach()).abs().max()) for a, b in pairs)
 
 
 def gradients(module: nn.Module, x: Tensor) -> dict[str, Tensor | None]:
-    """Of every parameter, with random weights on a module's output; None for one out of reach."""
+    """Gradient of a randomly weighted sum of the output, by parameter; None where there is none."""
     total = (module(x) * noise(*x.shape, seed=1)).sum()
     named = dict(module.named_parameters())
     found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
@@ -75,5 +75,5 @@ def gradients(module: nn.Module, x: Tensor) -> dict[str, Tensor | None]:
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers a network has to learn."""
+    """Number of parameters of a network."""
     return sum(p.numel() for p in network.parameters())

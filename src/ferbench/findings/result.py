@@ -1,4 +1,4 @@
-"""What every finding gives back."""
+"""The record of a finding, how it is decided, and how its file is read; knows no networks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim about a paper or its released code, and whether the measurement bears it out.
+    """A claim about a paper or its released code, and whether the measurement confirms it.
 
     Args:
-        name: of its file.
+        name: of its function.
         paper: and the place in it, such as `P2, table 8`.
-        claim: what is said to be so.
-        measured: numbers by what they are.
+        claim: one sentence.
+        measured: numbers by description.
         holds: whether every check passed.
-        verdict: what came out, in one sentence.
+        verdict: the result in one sentence.
         ours: what this project does instead.
     """
 
@@ -48,14 +48,14 @@ def judged(
     verdict: str,
     ours: str,
 ) -> Finding:
-    """The finding of a claim; it holds if all checks do, and says which do not.
+    """Make a finding; it holds if all checks pass, otherwise its verdict lists the failed ones.
 
     Args:
-        name: of its file.
+        name: of its function.
         paper: and the place in it.
-        claim: what is said to be so.
-        measured: numbers by what they are; floats are kept to four digits, whole numbers whole.
-        checks: whether it is so, by a clause that says what should be so.
+        claim: one sentence.
+        measured: numbers by description; floats are rounded to four digits, integers kept.
+        checks: whether each passed, by a clause that states the expectation.
         verdict: the sentence if the claim holds.
         ours: what this project does instead.
 
@@ -63,11 +63,11 @@ def judged(
     >>> judged("sums", "P9", "Sums add up.", checks={"1 and 1 make 2": True}, **parts).verdict
     'They add up.'
     >>> judged("sums", "P9", "Sums add up.", checks={"1 and 1 make 3": False}, **parts).verdict
-    'Does not hold here; this is not so: 1 and 1 make 3.'
+    'Does not hold here; failed: 1 and 1 make 3.'
     """
     failed = [clause for clause, passed in checks.items() if not passed]
     if failed:
-        verdict = f"Does not hold here; this is not so: {'; '.join(failed)}."
+        verdict = f"Does not hold here; failed: {'; '.join(failed)}."
     return Finding(
         name=name,
         paper=paper,
@@ -80,20 +80,20 @@ def judged(
 
 
 def read_findings(path: Path) -> tuple[Finding, ...]:
-    """The findings of a file that the stage `findings` wrote.
+    """Read the file that the stage `findings` writes.
 
     Raises:
-        InputError: the file is of another form.
+        InputError: the file is no list of findings.
     """
     rows: Any = read_json(path)
     try:
         return tuple(Finding(**row) for row in rows)
     except TypeError as error:
         raise InputError(
-            "is no list of findings", where=path, remedy="make it again: `dvc repro findings`"
+            "is no list of findings", where=path, remedy="recreate it: `dvc repro findings`"
         ) from error
 
 
 def _rounded(number: float) -> float:
-    """A float to the digits that are the same on every machine."""
+    """A float rounded to four digits, which hardly differ between machines."""
     return number if isinstance(number, int) else float(f"{number:.{_DIGITS}g}")

@@ -1,4 +1,8 @@
-"""Effect sizes that several tests give."""
+"""Effect sizes, and the minimum difference that a test detects.
+
+Power is 80 %, the convention of Cohen, "Statistical Power Analysis for the Behavioral Sciences",
+2nd edition, 1988, chapter 2; the level is that of one test before any correction.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 
 __all__ = ["POWER", "cohens_d_z", "cohens_g", "detectable", "hedges_g", "rank_biserial"]
 
+POWER = 0.8
+
 
 def hedges_g(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Standardised difference of means B - A, free of small-sample bias.
+    """Standardised difference of means B - A, corrected for small-sample bias.
 
     g = J * (mean b - mean a) / s, with the pooled standard deviation s over df = n_a + n_b - 2 and
     the exact J = Gamma(df/2) / (sqrt(df/2) * Gamma((df-1)/2)).
@@ -22,7 +28,7 @@ def hedges_g(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     estimators", Journal of Educational Statistics 6(2), 1981.
 
     Returns:
-        NaN with fewer than two values a side, or without any spread.
+        NaN with fewer than two values per sample, or without any spread.
 
     >>> round(hedges_g(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0])), 4)
     1.5958
@@ -40,8 +46,8 @@ def hedges_g(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def cohens_d_z(difference: NDArray[np.float64]) -> float:
     """Mean of paired differences over their standard deviation (n - 1).
 
-    Larger than Hedges' g where A and B rise and fall together, because only the spread of the
-    differences counts; the two are not to be compared.
+    Larger than Hedges' g where A and B are correlated, because only the spread of the differences
+    counts; do not compare the two.
 
     Source: Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988,
     chapter 2.
@@ -63,7 +69,7 @@ def cohens_d_z(difference: NDArray[np.float64]) -> float:
 def rank_biserial(difference: NDArray[np.float64]) -> float:
     """Share of the rank sum that favours B minus the share that favours A, in [-1, 1].
 
-    (W+ - W-) / (W+ + W-) over the ranks of the absolute differences; zeros are left out.
+    (W+ - W-) / (W+ + W-) over the ranks of the absolute differences; zeros are dropped.
 
     Source: Kerby, "The simple difference formula: an approach to teaching nonparametric
     correlation", Comprehensive Psychology 3, 2014.
@@ -87,18 +93,18 @@ def rank_biserial(difference: NDArray[np.float64]) -> float:
 
 
 def cohens_g(only_a: int, only_b: int) -> float:
-    """How far the faces that one side alone has right favour B, in [-0.5, 0.5].
+    """How far the faces that only one variant gets right favour B, in [-0.5, 0.5].
 
-    g = only_b / (only_a + only_b) - 1/2. McNemar's odds ratio is (1/2 + g) / (1/2 - g); g is given
-    in its place because it stays finite when one of the counts is 0. Cohen calls 0.05, 0.15 and
-    0.25 small, medium and large.
+    g = only_b / (only_a + only_b) - 1/2. McNemar's odds ratio is (1/2 + g) / (1/2 - g); g is used
+    instead because it stays finite when one of the counts is 0. Cohen calls 0.05, 0.15 and 0.25
+    small, medium and large.
 
     Source: Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988,
     chapter 5.
 
     Args:
-        only_a: faces that A has right and B has wrong.
-        only_b: faces that B has right and A has wrong.
+        only_a: number of faces that only A gets right.
+        only_b: number of faces that only B gets right.
 
     Returns:
         0 without such faces.
@@ -109,45 +115,34 @@ def cohens_g(only_a: int, only_b: int) -> float:
     return only_b / (only_a + only_b) - 0.5 if only_a + only_b else 0.0
 
 
-# MERGED from ferbench.stats.effects:
-# The least difference that a test would find with the values at hand.
-#
-# Formulas by the word that a test gives as its `POWER`. Power is 80 %, the convention of Cohen,
-# "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988, chapter 2; the level
-# is that of one test before any correction.
-
-
-POWER = 0.8
-
-
 def detectable(kind: str, n: int, spread: float, alpha: float) -> float:
-    """The true difference that a two-sided test finds in 80 % of cases.
+    """The minimum true difference that a two-sided test detects with a power of 80 %.
 
-    - `two_samples`: t-test of n seeds a side; `spread` is the standard deviation within a side.
+    - `two_samples`: t-test of n seeds per variant; `spread` is their standard deviation.
     - `pairs`: t-test of n differences; `spread` is their standard deviation.
     - `discordant`: McNemar's test on n faces; `spread` is the square root of the share of faces
-      that one side alone has right. Source: Connor, "Sample size for testing differences in
+      that only one variant gets right. Source: Connor, "Sample size for testing differences in
       proportions for the paired-sample design", Biometrics 43(1), 1987, solved for the difference.
-      Faces count as independent, so several of a person make it too hopeful.
+      Faces are taken as independent, so several faces per person make it optimistic.
 
-    Computed by statsmodels but for the last.
+    Computed by statsmodels except for the last.
 
     Args:
-        kind: the test's `POWER`.
-        n: values a side, pairs or faces.
+        kind: the formula that the test declares by `ferbench.stats.result.pair_test`.
+        n: values per sample, pairs or faces.
         spread: as above, in the unit of the values.
         alpha: level of significance.
 
     Returns:
-        NaN with fewer than two seeds or pairs, or where even faces that all favour one side would
-        not do.
+        NaN with fewer than two seeds or pairs, or where even discordant faces that all favour one
+        variant would not suffice.
 
-    Three seeds that deviate by one point tell 3.1 points apart, ten seeds 1.3:
+    With a standard deviation of one point, three seeds detect 3.1 points, ten seeds 1.3:
 
     >>> [round(detectable("two_samples", n, 0.01, 0.05), 4) for n in (3, 10)]
     [0.0307, 0.0132]
 
-    On 3,589 faces, of which one side alone has 20 % right:
+    On 3,589 faces, 20 % of them discordant:
 
     >>> round(detectable("discordant", 3589, 0.2**0.5, 0.05), 4)
     0.0209

@@ -1,10 +1,14 @@
-"""What every test and every interval gives back."""
+"""What tests and intervals return, and how parts declare what they need.
+
+Scores are shares of at least some faces, so values that differ by less than 1e-9 differ by rounding
+alone: without rounding to `DECIMALS`, 0.72 - 0.70 and 0.73 - 0.71 would not tie.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +21,19 @@ __all__ = [
     "OmnibusResult",
     "TestResult",
     "differences",
+    "holds_from",
     "mean_ranks",
     "no_difference",
+    "pair_test",
     "undefined",
     "within_blocks",
+    "without_spread",
 ]
 
-# Of every interval of the project.
-CONFIDENCE = 0.95
+CONFIDENCE = 0.95  # of every interval of the project
+DECIMALS = 9
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Interval(NamedTuple):
@@ -36,7 +45,7 @@ class Interval(NamedTuple):
 
 
 class TestResult(NamedTuple):
-    """The outcome of comparing B with A; a positive estimate says that B is higher.
+    """The result of comparing B with A; a positive estimate means that B is higher.
 
     Args:
         statistic: of the test.
@@ -44,8 +53,8 @@ class TestResult(NamedTuple):
         estimate: mean of B minus mean of A.
         low: lower bound of the estimate's 95 % interval.
         high: upper bound of it.
-        effect_size: as the test's own file defines it.
-        n: values a side; the smaller number if they differ.
+        effect_size: defined by each test.
+        n: values per sample; the smaller number if they differ.
     """
 
     statistic: float
@@ -58,11 +67,12 @@ class TestResult(NamedTuple):
 
 
 class OmnibusResult(NamedTuple):
-    """The outcome of comparing all variants at once.
+    """The result of comparing all variants at once.
 
     Args:
         statistic: of the test.
-        p_value: of "all variants are alike"; NaN where the test is not defined.
+        p_value: of the null hypothesis that all variants are equal; NaN where the test is not
+            defined.
         critical_difference: of two mean ranks; NaN where the test has none.
     """
 
@@ -72,29 +82,51 @@ class OmnibusResult(NamedTuple):
 
 
 def undefined(estimate: float, n: int) -> TestResult:
-    """The outcome where there is an estimate but no test."""
+    """The result where there is an estimate but no test."""
     return TestResult(math.nan, math.nan, estimate, math.nan, math.nan, math.nan, n)
 
 
 def no_difference(n: int) -> TestResult:
-    """The outcome where every value of B equals its fellow of A."""
+    """The result where every value of B equals its pair in A."""
     return TestResult(0.0, 1.0, 0.0, 0.0, 0.0, 0.0, n)
 
 
-# MERGED from ferbench.stats.result:
-# Differences of paired values.
+def without_spread(estimate: float, n: int) -> TestResult:
+    """The result where all seeds agree: p = 1 without a difference, otherwise no test."""
+    return no_difference(n) if estimate == 0 else undefined(estimate, n)
 
 
-# Scores are shares of at least some faces: what differs by less differs by rounding alone. Without
-# it 0.72 - 0.70 and 0.73 - 0.71 would be no tie.
-DECIMALS = 9
+def pair_test(
+    kind: Literal["seeds", "pairs", "rounds", "faces_best", "faces_mean"],
+    power: Literal["two_samples", "pairs", "discordant", "none"] = "none",
+) -> Callable[[F], F]:
+    """Declare what a test of two variants is called with, as attributes of its function.
+
+    Args:
+        kind: of its arguments; `ferbench.stats.comparisons` lists the kinds.
+        power: the formula of `ferbench.stats.effects.detectable` for its power.
+    """
+    return _declare(kind=kind, power=power)
+
+
+def holds_from(n: int) -> Callable[[F], F]:
+    """Declare from how many normal values on an interval covers the mean in 95 % of cases."""
+    return _declare(holds_from=n)
+
+
+def _declare(**facts: object) -> Callable[[F], F]:
+    def mark(part: F) -> F:
+        vars(part).update(facts)
+        return part
+
+    return mark
 
 
 def differences(a: Sequence[float], b: Sequence[float]) -> NDArray[np.float64]:
-    """(n,) value of B minus value of A, pair by pair, to 9 decimals.
+    """(n,) value of B minus value of A, pair by pair, rounded to 9 decimals.
 
     Raises:
-        ValueError: A and B have not the same number of values.
+        ValueError: A and B differ in their number of values.
 
     >>> differences([0.70, 0.71], [0.72, 0.73]).tolist()
     [0.02, 0.02]
@@ -102,19 +134,14 @@ def differences(a: Sequence[float], b: Sequence[float]) -> NDArray[np.float64]:
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.shape != y.shape:
         raise ValueError(f"{len(x)} values of A cannot be paired with {len(y)} of B")
-    # + 0.0 makes the negative zero that rounding may leave a plain one.
-    return np.round(y - x, DECIMALS) + 0.0
-
-
-# MERGED from ferbench.stats.result:
-# Ranks of variants within blocks.
+    return np.round(y - x, DECIMALS) + 0.0  # + 0.0 turns a negative zero into a plain one
 
 
 def within_blocks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, k) rank of every variant in its block; 1 is the best, ties share their mean rank.
 
     Args:
-        scores: (N, k) larger is better; what agrees to 9 decimals is a tie.
+        scores: (N, k) larger is better; values that agree to 9 decimals are ties.
     """
     return stats.rankdata(-np.round(scores, DECIMALS), axis=1)
 

@@ -1,8 +1,10 @@
-"""What is compared: results, answers face by face and split sizes, cut up by data set."""
+"""The tables of a study's comparisons: pairs of variants, ranks of all, minimum differences.
+
+`compare_study` computes them from a study's evidence and reads no file; `write_tables` writes them.
+"""
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -14,11 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ferbench import plugins
-from ferbench.artifacts.results import read_results
-from ferbench.config.params import Compare, Params
-from ferbench.errors import InputError
-from ferbench.files import read_json, whole_file
+from ferbench.config.params import Compare
+from ferbench.files import whole_file
 from ferbench.stats.effects import POWER, detectable
+from ferbench.stats.evidence import Evidence, EvidencePart, Samples, by_seed, samples_of
 from ferbench.stats.result import TestResult, mean_ranks
 
 __all__ = [
@@ -26,301 +27,107 @@ __all__ = [
     "OMNIBUS_COLUMNS",
     "POWER_COLUMNS",
     "RANK_COLUMNS",
-    "Evidence",
     "PairTest",
-    "Part",
-    "Samples",
-    "by_seed",
     "compare_study",
     "compare_variants",
     "detectable_differences",
     "load_test",
     "rank_variants",
-    "read_evidence",
-    "samples_of",
     "write_tables",
 ]
 
-_PLACE = ["study", "dataset", "protocol"]
+_PLACE = ("study", "dataset", "protocol")
+# Of comparisons.csv, omnibus.csv, ranks.csv and power.csv.
+COLUMNS = (*_PLACE, "variant_a", "variant_b", "metric", "test", "n", "estimate", "low", "high",
+           "statistic", "p_value", "p_corrected", "effect_size")  # fmt: skip
+OMNIBUS_COLUMNS = (*_PLACE, "metric", "test", "blocks", "variants", "statistic", "p_value",
+                   "critical_difference")  # fmt: skip
+RANK_COLUMNS = (*_PLACE, "metric", "test", "variant", "mean_rank")
+POWER_COLUMNS = (*_PLACE, "metric", "test", "n", "spread", "detectable", "alpha", "power")
 
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What there is of one data set under one protocol, on test.
-
-    Args:
-        place: study, dataset, protocol.
-        results: rows of `results.csv`.
-        answers: rows of `answers.parquet`; None where there is no such file.
-        test_share: test images over training images; None where that is not known.
-    """
-
-    place: Mapping[str, str]
-    results: pd.DataFrame
-    answers: pd.DataFrame | None
-    test_share: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What a study's stages left for comparisons.
-
-    Args:
-        results: rows of `results.csv`.
-        answers: dataset, protocol, variant, seed, image_id, person, correct and best of
-            `answers.parquet`; None without it.
-        test_shares: test images over training images, by data set and protocol.
-    """
-
-    results: pd.DataFrame
-    answers: pd.DataFrame | None
-    test_shares: Mapping[tuple[str, str], float]
-
-    def parts(self) -> Iterator[Part]:
-        """Data set by data set, in the order of the results."""
-        tested = self.results[self.results["subset"] == "test"]
-        for names, results in tested.groupby(_PLACE, sort=False):
-            place = dict(zip(_PLACE, map(str, names), strict=True))
-            dataset, protocol = place["dataset"], place["protocol"]
-            share = self.test_shares.get((dataset, protocol))
-            yield Part(place, results, self._answers(dataset, protocol), share)
-
-    def _answers(self, dataset: str, protocol: str) -> pd.DataFrame | None:
-        if self.answers is None:
-            return None
-        here = (self.answers["dataset"] == dataset) & (self.answers["protocol"] == protocol)
-        return self.answers[here]
-
-
-def read_evidence(params: Params, root: Path = Path()) -> Evidence:
-    """Read what the stages `split` and `score` wrote for a study.
-
-    Without answers or splits only tests that need them fail.
-
-    Raises:
-        InputError: there are no results.
-    """
-    folder = root / "reports" / params.study.name
-    results = read_results(folder / "results.csv")
-    shares = {}
-    for key, row in params.datasets.items():
-        path = root / "data" / "splits" / f"{key}.json"
-        if path.is_file():
-            images = read_json(path)["images"]
-            shares[row.name, row.protocol] = images["test"] / images["train"]
-    answers = folder / "answers.parquet"
-    columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
-    return Evidence(
-        results=results,
-        answers=pd.read_parquet(answers, columns=columns) if answers.is_file() else None,
-        test_shares=shares,
-    )
-
-
-# MERGED from ferbench.stats.study:
-# The values that a test of two variants is called with.
-
-
-_PACKAGE = "ferbench.stats.comparisons"
-_FACES = "accuracy"  # the one metric that is a mean over faces
-# A face's id is its image's, and `#` and a number where an image has several.
-_FACE_NUMBER = r"#\d+$"
+_ALL = {"dataset": "all", "protocol": "all"}
 
 
 @dataclass(frozen=True)
 class PairTest:
-    """A file of `ferbench.stats.comparisons`.
-
-    Args:
-        run: the test.
-        kind: its `INPUT`.
-        power: its `POWER`.
-    """
+    """A test of two variants with what it declares by `ferbench.stats.result.pair_test`."""
 
     run: Callable[..., TestResult]
     kind: str
     power: str
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """One metric of all variants on one data set, laid out for one kind of test.
-
-    Args:
-        values: (seeds or faces, variants); NaN where a variant has none.
-        paired: only rows that both variants have are taken.
-        groups: of the faces, for tests of faces.
-        test_share: for tests of rounds.
-    """
-
-    values: pd.DataFrame
-    paired: bool
-    groups: pd.Series | None = None
-    test_share: float | None = None
-
-    def pairs(self, order: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Every two variants that have values, the earlier in `order` first."""
-        return itertools.combinations([name for name in order if name in self.values], 2)
-
-    def of(self, a: str, b: str) -> tuple[Any, ...]:
-        """What the test of A and B is called with."""
-        if not self.paired:
-            return tuple(self.values[name].dropna().to_numpy() for name in (a, b))
-        both = self.values[[a, b]].dropna()
-        sides: tuple[Any, ...] = both[a].to_numpy(), both[b].to_numpy()
-        if self.groups is not None:
-            return (*sides, self.groups[both.index].to_numpy())
-        return sides if self.test_share is None else (*sides, self.test_share)
-
-
 def load_test(name: str) -> PairTest:
-    """The test of this name and what it says of itself.
+    """The test of two variants that has this name.
 
     Raises:
         InputError: there is no such test.
     """
-    run = plugins.load(_PACKAGE, name)
-    module = importlib.import_module(f"{_PACKAGE}.{name}")
-    return PairTest(run, module.INPUT, module.POWER)
+    run = plugins.load("ferbench.stats.comparisons", name)
+    return PairTest(run, run.kind, run.power)
 
 
-def samples_of(part: Part, metric: str, kind: str) -> Samples | None:
-    """Lay out a metric for tests of one `INPUT`; None if that has no such metric.
+def compare_study(
+    evidence: Evidence, how: Compare, order: Sequence[str], falling: Collection[str] = ()
+) -> dict[str, pd.DataFrame]:
+    """The tables `comparisons`, `omnibus`, `ranks` and `power`; one without rows has its columns.
+
+    Args:
+        evidence: of the study.
+        how: which metrics and tests.
+        order: all variants, the baseline first.
+        falling: metrics of which less is better.
 
     Raises:
-        InputError: the test needs answers or a share of test images, and there are none.
+        InputError: a test needs evidence that is missing.
     """
-    if kind in ("faces_best", "faces_mean"):
-        return _of_faces(part, best=kind == "faces_best") if metric == _FACES else None
-    values = by_seed(part, metric)
-    if kind == "rounds":
-        if part.test_share is None:
-            raise _lacking(part, "split")
-        return Samples(values, paired=True, test_share=part.test_share)
-    if kind not in ("seeds", "pairs"):
-        raise ValueError(f"no samples of kind {kind!r}")
-    return Samples(values, paired=kind == "pairs")
+    omnibus, ranks = rank_variants(evidence, how, order, falling)
+    return {
+        "comparisons": compare_variants(evidence, how, order),
+        "omnibus": omnibus,
+        "ranks": ranks,
+        "power": detectable_differences(evidence, how, order),
+    }
 
 
-def by_seed(part: Part, metric: str) -> pd.DataFrame:
-    """(seeds, variants) of a metric by rising seed; a variant without any value has no column."""
-    rows = part.results[(part.results["metric"] == metric) & part.results["value"].notna()]
-    return rows.pivot(index="seed", columns="variant", values="value").sort_index()
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write every table as `<name>.csv`."""
+    for name, table in tables.items():
+        with whole_file(folder / f"{name}.csv") as temporary:
+            # Small p-values need significant digits, not decimals.
+            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def _of_faces(part: Part, *, best: bool) -> Samples:
-    if part.answers is None:
-        raise _lacking(part, "score")
-    rows = part.answers[part.answers["best"]] if best else part.answers
-    values = (
-        rows.assign(correct=rows["correct"].astype(float))
-        .groupby(["image_id", "variant"], sort=False)["correct"]
-        .mean()
-        .unstack("variant")
-    )
-    return Samples(values, paired=True, groups=_groups(part.answers))
-
-
-def _groups(answers: pd.DataFrame) -> pd.Series:
-    """By face, its person, or its image where the person is not known."""
-    faces = answers.drop_duplicates("image_id").set_index("image_id")["person"]
-    image = "image " + faces.index.to_series().str.replace(_FACE_NUMBER, "", regex=True)
-    return ("person " + faces.astype("object")).where(faces.notna(), image)
-
-
-def _lacking(part: Part, stage: str) -> InputError:
-    return InputError(
-        f"a test needs what stage `{stage}` writes of this data set",
-        where="{dataset}, {protocol}".format_map(part.place),
-        remedy=f"`dvc repro {stage}` makes it; or take the test out of `compare: tests`",
-    )
-
-
-# MERGED from ferbench.stats.study:
-# Every pair of variants, every test: from what stages left to the comparisons table.
-
-
-COLUMNS = (
-    "study",
-    "dataset",
-    "protocol",
-    "variant_a",
-    "variant_b",
-    "metric",
-    "test",
-    "n",
-    "estimate",
-    "low",
-    "high",
-    "statistic",
-    "p_value",
-    "p_corrected",
-    "effect_size",
-)
-
-
-def compare_variants(
-    results: pd.DataFrame | Evidence, how: Compare, order: Sequence[str]
-) -> pd.DataFrame:
+def compare_variants(evidence: Evidence, how: Compare, order: Sequence[str]) -> pd.DataFrame:
     """A row for every data set, protocol, metric, test and pair of variants, on test.
 
     The correction is over the pairs of one data set, protocol, metric and test. Estimates are mean
-    of B minus mean of A. A metric that a variant lacks (boxes, of a classifier) makes no pair, and
-    a test of faces makes pairs for accuracy alone.
+    of B minus mean of A. A metric that a variant lacks (boxes, of a classifier) gives no pair, and
+    tests of faces give pairs for accuracy only.
 
     Args:
-        results: rows of `results.csv`, or these and what tests of faces and rounds need.
+        evidence: of the study.
         how: which metrics, tests and correction.
         order: all variants; the earlier of a pair is A, so the baseline comes first.
 
     Raises:
-        InputError: a test needs more than results, and it is not there.
+        InputError: a test needs evidence that is missing.
     """
-    evidence = results if isinstance(results, Evidence) else Evidence(results, None, {})
+    correct = plugins.load("ferbench.stats.corrections", how.correction)
     rows: list[dict[str, Any]] = []
     for part in evidence.parts():
-        for metric, test in itertools.product(how.metrics, how.tests):
-            pairs = _pairs(part, metric, test, order)
-            _correct(pairs, how.correction)
-            rows += [{**part.place, **pair, "metric": metric, "test": test} for pair in pairs]
+        for metric, name in itertools.product(how.metrics, how.tests):
+            test = load_test(name)
+            samples = samples_of(part, metric, test.kind)
+            if samples is None:
+                continue
+            pairs = list(samples.pairs(order))
+            results = [test.run(*samples.of(a, b)) for a, b in pairs]
+            corrected = correct([result.p_value for result in results])
+            for (a, b), result, p in zip(pairs, results, corrected, strict=True):
+                what = {"variant_a": a, "variant_b": b, "metric": metric, "test": name}
+                rows.append({**part.place, **what, **result._asdict(), "p_corrected": float(p)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _pairs(part: Part, metric: str, test: str, order: Sequence[str]) -> list[dict[str, Any]]:
-    loaded = load_test(test)
-    samples = samples_of(part, metric, loaded.kind)
-    if samples is None:
-        return []
-    return [
-        {"variant_a": a, "variant_b": b, **loaded.run(*samples.of(a, b))._asdict()}
-        for a, b in samples.pairs(order)
-    ]
-
-
-def _correct(pairs: list[dict[str, Any]], correction: str) -> None:
-    correct = plugins.load("ferbench.stats.corrections", correction)
-    for pair, p in zip(pairs, correct([pair["p_value"] for pair in pairs]), strict=True):
-        pair["p_corrected"] = float(p)
-
-
-# MERGED from ferbench.stats.study:
-# All variants at once: the tables of ranks and of tests on them.
-
-
-OMNIBUS_COLUMNS = (
-    "study",
-    "dataset",
-    "protocol",
-    "metric",
-    "test",
-    "blocks",
-    "variants",
-    "statistic",
-    "p_value",
-    "critical_difference",
-)
-RANK_COLUMNS = ("study", "dataset", "protocol", "metric", "test", "variant", "mean_rank")
-_ALL = {"dataset": "all", "protocol": "all"}
 
 
 def rank_variants(
@@ -328,11 +135,11 @@ def rank_variants(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Omnibus tests and mean ranks, on test; rank 1 is the best.
 
-    Every data set and protocol is a row with seeds for blocks. A study of several has one more,
+    Every data set and protocol has a row with seeds as blocks. A study of several has one more,
     `all`, with a block for every data set and seed. Only blocks with all variants count; a variant
-    that has no value of the metric somewhere is left out there. Seeds on one test set are not
-    independent data sets: ranks over one data set say how surely its order would come again with
-    other seeds, and nothing of other data.
+    that has no value of the metric on a data set is left out there. Seeds on one test set are not
+    independent data sets: ranks over one data set show how reproducible its order is with other
+    seeds, and nothing about other data.
 
     Args:
         evidence: of the study.
@@ -366,10 +173,10 @@ def rank_variants(
 
 
 def _blocks(
-    parts: Sequence[Part], metric: str, order: Sequence[str]
+    parts: Sequence[EvidencePart], metric: str, order: Sequence[str]
 ) -> Iterator[tuple[Mapping[str, str], pd.DataFrame]]:
     """A place and its (blocks, variants), for every data set and then for all of a study's."""
-    for _, group in itertools.groupby(parts, key=lambda part: part.place["study"]):
+    for study, group in itertools.groupby(parts, key=lambda part: part.place["study"]):
         tables = []
         for part in group:
             values = by_seed(part, metric)
@@ -377,114 +184,45 @@ def _blocks(
             yield part.place, values.dropna()
             if not values.empty:
                 tables.append(values)
-                study = part.place["study"]
         if len(tables) > 1:
             yield {"study": study, **_ALL}, pd.concat(tables, join="inner").dropna()
 
 
-# MERGED from ferbench.stats.study:
-# The table of least detectable differences, for every data set, metric and test.
-
-
-POWER_COLUMNS = (
-    "study",
-    "dataset",
-    "protocol",
-    "metric",
-    "test",
-    "n",
-    "spread",
-    "detectable",
-    "alpha",
-    "power",
-)
-
-
 def detectable_differences(evidence: Evidence, how: Compare, order: Sequence[str]) -> pd.DataFrame:
-    """A row for every data set, protocol, metric and test that has a formula of power.
+    """A row for every data set, protocol, metric and test that has a formula for its power.
 
-    `n` is the least number of seeds, pairs or faces of any two variants. `spread` is pooled over
-    the variants, or over all pairs of them, and means what `ferbench.stats.effects.detectable` says;
-    NaN without two values.
+    `n` is the smallest number of seeds, pairs or faces of any two variants. `spread` is pooled over
+    the variants, or over all pairs of them, as defined by `ferbench.stats.effects.detectable`; NaN
+    with fewer than two values.
     """
     rows: list[dict[str, Any]] = []
     for part in evidence.parts():
-        for metric in how.metrics:
-            found = (_row(part, metric, test, how.alpha, order) for test in how.tests)
-            rows += [{**part.place, "metric": metric, **row} for row in found if row is not None]
+        for metric, name in itertools.product(how.metrics, how.tests):
+            test = load_test(name)
+            samples = None if test.power == "none" else samples_of(part, metric, test.kind)
+            if samples is None or not list(samples.pairs(order)):
+                continue
+            n, spread = _spread(samples, test.power, order)
+            least = detectable(test.power, n, spread, how.alpha)
+            values = (metric, name, n, spread, least, how.alpha, POWER)
+            rows.append({**part.place, **dict(zip(POWER_COLUMNS[3:], values, strict=True))})
     return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
 
 
-def _row(
-    part: Part, metric: str, test: str, alpha: float, order: Sequence[str]
-) -> dict[str, Any] | None:
-    loaded = load_test(test)
-    if loaded.power == "none":
-        return None
-    samples = samples_of(part, metric, loaded.kind)
-    if samples is None or not list(samples.pairs(order)):
-        return None
-    n, spread = _spread(samples, loaded.power, order)
-    least = detectable(loaded.power, n, spread, alpha)
-    return {
-        "test": test,
-        "n": n,
-        "spread": spread,
-        "detectable": least,
-        "alpha": alpha,
-        "power": POWER,
-    }
-
-
-def _spread(samples: Samples, kind: str, order: Sequence[str]) -> tuple[int, float]:
-    """Least n and pooled standard deviation."""
-    if kind == "two_samples":
+def _spread(samples: Samples, power: str, order: Sequence[str]) -> tuple[int, float]:
+    """Smallest n and pooled standard deviation."""
+    if power == "two_samples":
         known = [samples.values[name].dropna() for name in order if name in samples.values]
-        sides = [column.to_numpy() for column in known]
+        groups = [column.to_numpy() for column in known]
     else:
         both = (samples.of(a, b) for a, b in samples.pairs(order))
-        sides = [pair[1] - pair[0] for pair in both]
-    n = min(map(len, sides))
-    if kind == "discordant":
+        groups = [pair[1] - pair[0] for pair in both]
+    n = min(map(len, groups))
+    if power == "discordant":
         # Under the null a face's difference is -1, 0 or 1 with mean 0: its square is the share.
-        sums, counts = [(side**2).sum() for side in sides], [len(side) for side in sides]
+        sums, counts = [(group**2).sum() for group in groups], [len(group) for group in groups]
     else:
-        usable = [side for side in sides if len(side) > 1]
-        sums = [side.var(ddof=1) * (len(side) - 1) for side in usable]
-        counts = [len(side) - 1 for side in usable]
+        usable = [group for group in groups if len(group) > 1]
+        sums = [group.var(ddof=1) * (len(group) - 1) for group in usable]
+        counts = [len(group) - 1 for group in usable]
     return n, math.sqrt(np.sum(sums) / np.sum(counts)) if np.sum(counts) else math.nan
-
-
-# MERGED from ferbench.stats.study:
-# All tables of a study's comparisons.
-
-
-def compare_study(
-    evidence: Evidence, how: Compare, order: Sequence[str], falling: Collection[str] = ()
-) -> dict[str, pd.DataFrame]:
-    """The tables `comparisons`, `omnibus`, `ranks` and `power`; one without rows has its columns.
-
-    Args:
-        evidence: of the study.
-        how: which metrics and tests.
-        order: all variants, the baseline first.
-        falling: metrics of which less is better.
-
-    Raises:
-        InputError: a test needs what is not there.
-    """
-    omnibus, ranks = rank_variants(evidence, how, order, falling)
-    return {
-        "comparisons": compare_variants(evidence, how, order),
-        "omnibus": omnibus,
-        "ranks": ranks,
-        "power": detectable_differences(evidence, how, order),
-    }
-
-
-def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write every table as `<name>.csv`."""
-    for name, table in tables.items():
-        with whole_file(folder / f"{name}.csv") as temporary:
-            # Small p-values need significant digits, not decimals.
-            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

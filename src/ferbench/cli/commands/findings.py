@@ -23,7 +23,7 @@ def add_findings(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ferbench.findings.collect import measure_findings
+    from ferbench.findings.papers import measure_findings
 
     findings = measure_findings()
     if args.json:

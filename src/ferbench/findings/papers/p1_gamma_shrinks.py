@@ -1,7 +1,7 @@
-"""P1's equation 5, taken literally, starves the network behind it.
+"""The finding about P1, "IVSA": equation 5, taken literally, starves the network behind it.
 
-Source: P1, "IVSA", equation 5: channel weights times |gamma| / sum |gamma|, which sum to 1.
-Differs: nothing; the literal form is this project's option `gamma_scale: literal`.
+Source: P1, equation 5: channel weights times |gamma| / sum |gamma|, which sum to 1. The literal
+form is this project's option `gamma_scale: literal`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FED = 0.2
 
 
 class _Flow(NamedTuple):
-    """Deviations of the map before and after each block, and the first layer's gradient."""
+    """Standard deviation of the map around each block, and the first layer's gradient norm."""
 
     before: list[float]
     after: list[float]
@@ -35,12 +35,12 @@ class _Flow(NamedTuple):
 
     @property
     def left(self) -> list[float]:
-        """What each block leaves of its map's deviation."""
+        """Share of its map's deviation that each block keeps."""
         return [after / before for before, after in zip(self.before, self.after, strict=True)]
 
 
 def p1_gamma_shrinks() -> Finding:
-    """Follow a batch of noise through IVSA at its initial weights, in either form."""
+    """Trace a batch of noise through IVSA at its initial weights, in both forms."""
     flows = {form: _flow(form) for form in ("literal", "mean1")}
     literal, mean1 = flows["literal"], flows["mean1"]
     ratio = mean1.gradient / literal.gradient
@@ -70,7 +70,7 @@ def p1_gamma_shrinks() -> Finding:
 
 
 def _flow(form: str) -> _Flow:
-    """What one training step on noise shows of a form."""
+    """Measure one training step on noise."""
     attention = partial(SAB, gamma_scale=form)
 
     def step() -> _Flow:

@@ -1,9 +1,8 @@
-"""P3's two confusion matrices stand in the other order than their caption says.
+"""The finding about P3, "YOLOv6 with weighted class loss": the caption of figure 4 is swapped.
 
-Source: P3, "YOLOv6 with weighted class loss", figure 4 (counts) and table 2 (accuracies of the
-small model, mean over the five sizes of a face).
-Differs: four cells of the figure are unreadable in the text at hand; one of them is on a diagonal,
-so the lower matrix's accuracy is given from below.
+Source: P3, figure 4 (counts) and table 2 (accuracies of the small model, mean over the five sizes
+of a face). Differs: four entries of the figure are unreadable in the text; one of them is on a
+diagonal, so the lower matrix's accuracy is a lower bound.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _CLAIM = (
 
 
 def p3_caption_swapped() -> Finding:
-    """Accuracies of the two matrices beside those of the table."""
+    """Compare the accuracies of the two matrices with those of the table."""
     upper, lower, happy = _accuracy(_UPPER), _accuracy(_LOWER), sum(_HAPPY)
     return judged(
         "p3_caption_swapped",
@@ -57,5 +56,5 @@ def p3_caption_swapped() -> Finding:
 
 
 def _accuracy(diagonal: Sequence[int | None]) -> float:
-    """Per cent of all faces on a matrix's diagonal, as far as it is readable."""
+    """Per cent of all faces on a matrix's diagonal, as far as readable."""
     return 100 * sum(count or 0 for count in diagonal) / _ALL_FACES

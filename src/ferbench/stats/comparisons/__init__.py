@@ -1,25 +1,23 @@
-"""One file a test of two variants: one function of the file's name, and what it says of itself.
+"""Tests of two variants, by name.
 
-A function gives a `ferbench.stats.result.TestResult`, in which a positive number says that B is
-higher. `INPUT` tells what it is called with.
+Each is a function that returns a `ferbench.stats.result.TestResult`, in which a positive number
+means that B is higher, and is declared by `ferbench.stats.result.pair_test` with the kind of its
+arguments and the formula of its power. Kinds:
 
 - `seeds`: `test(a, b)`, one metric of A and of B by rising seed, each with all seeds it has;
   nothing is paired.
-- `pairs`: `test(a, b)`, the same of the seeds that both have, so that value i of A and value i of B
-  are of one seed.
-- `rounds`: `test(a, b, test_share)`, as `pairs`, and the number of test images over that of
-  training images.
-- `faces_best`: `test(a, b, groups)`, 0 or 1 for every test face, 1 where it was given its true
-  label; each side by the seed that is best on val. Face i of A is face i of B. `groups` names the
-  person of each face, or its image where the person is not known. Where every seed has a split of
-  its own, faces are those that both seeds have on test; there may be none.
-- `faces_mean`: the same with the share of the seeds that have the face right.
+- `pairs`: `test(a, b)`, the same for the seeds that both have: value i of A and value i of B are of
+  one seed.
+- `rounds`: `test(a, b, test_share)`, like `pairs`, plus the number of test images divided by that
+  of training images.
+- `faces_best`: `test(a, b, groups)`, for every test face 1 if it was classified correctly and 0
+  otherwise, each variant by the seed that is best on val. Face i of A is face i of B. `groups`
+  names the person of each face, or its image where the person is unknown. Where every seed has its
+  own split, the faces are those that both seeds have in test; there may be none.
+- `faces_mean`: the same with the share of the seeds that classify the face correctly.
 
-Tests of faces are tests of accuracy; other metrics have no value a face.
+Tests of faces are tests of accuracy; other metrics have no value per face.
 
-`POWER` names the formula of `ferbench.stats.effects` for the least difference that the test would
-find: `two_samples`, `pairs`, `discordant`, or `none` where there is none.
-
-Every function gives p = 1 where A equals B; the negative estimate, statistic, effect and bounds if
-A and B are swapped; and NaN, never an error, where its values are too few.
+Every function returns p = 1 where A equals B; the negated estimate, statistic, effect and bounds if
+A and B are swapped; and NaN, never an error, where there are too few values.
 """

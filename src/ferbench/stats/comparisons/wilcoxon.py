@@ -17,30 +17,35 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ferbench.stats.effects import rank_biserial
-from ferbench.stats.result import CONFIDENCE, TestResult, differences, no_difference, undefined
+from ferbench.stats.result import (
+    CONFIDENCE,
+    TestResult,
+    differences,
+    no_difference,
+    pair_test,
+    undefined,
+)
 
 __all__ = ["wilcoxon"]
 
-INPUT = "pairs"
-POWER = "none"
-
-_EXACT = 50  # pairs, up to which the null distribution of the rank sum is counted out
+_EXACT = 50  # pairs, up to which the null distribution of the rank sum is enumerated
 
 
+@pair_test("pairs")
 def wilcoxon(a: Sequence[float], b: Sequence[float]) -> TestResult:
-    """Test paired differences by their signed ranks; the effect size is the rank-biserial r.
+    """Wilcoxon's signed-rank test of paired differences; the effect size is the rank-biserial r.
 
     The statistic is W+ - W-, the rank sum that favours B minus the one that favours A.
 
-    Null hypothesis: the differences B - A are symmetric about 0. Paired are values of one seed.
-    Assumed: independent differences; no normality. Zeros are left out, as Wilcoxon did; tied
-    absolute differences share their mean rank. p is exact up to 50 pairs without ties and up to 13
-    with them, beyond that by the normal approximation. With fewer than 6 pairs p cannot fall to
-    0.05, whatever the values: the least p is 2 / 2^n.
+    Null hypothesis: the differences B - A are symmetric about 0. Pairs are values of one seed.
+    Assumptions: independent differences, not necessarily normal. Zeros are dropped, as by Wilcoxon;
+    tied absolute differences share their mean rank. p is exact up to 50 pairs without ties and up
+    to 13 with them, beyond that by the normal approximation. With fewer than 6 pairs p cannot reach
+    0.05, whatever the values: the smallest p is 2 / 2^n.
 
-    The bounds are Walsh averages (means of two differences, each with itself too), of which the
-    test at 5 % would refuse none between them; NaN with fewer than 6 pairs. They enclose the
-    centre of symmetry, which is the mean if the differences have one.
+    The bounds are Walsh averages (means of two differences, including of each with itself), chosen
+    so that the test at 5 % rejects no centre between them; NaN with fewer than 6 pairs. They
+    enclose the centre of symmetry, which is the mean if the differences have one.
 
     Args:
         a: values of A by seed.
@@ -73,7 +78,7 @@ def wilcoxon(a: Sequence[float], b: Sequence[float]) -> TestResult:
 
 
 def _bounds(d: NDArray[np.float64]) -> tuple[float, float]:
-    """Of the centre of symmetry, from the Walsh averages."""
+    """Bounds of the centre of symmetry, from the Walsh averages."""
     n = len(d)
     i, j = np.triu_indices(n)
     walsh = np.sort((d[i] + d[j]) / 2)
@@ -85,13 +90,12 @@ def _bounds(d: NDArray[np.float64]) -> tuple[float, float]:
 
 @functools.lru_cache(maxsize=64)
 def _cut(n: int) -> int:
-    """How many rank sums, 0 on, have together at most half of the error; 0 for none."""
+    """How many rank sums, from 0 on, have at most half of the error probability in total."""
     error = (1 - CONFIDENCE) / 2
     if n > _EXACT:
         mean, variance = n * (n + 1) / 4, n * (n + 1) * (2 * n + 1) / 24
         return int(mean + stats.norm.ppf(error) * math.sqrt(variance)) + 1
     ways = np.ones(1)
     for rank in range(1, n + 1):
-        # A rank belongs to the sum or it does not.
-        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
+        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))  # without this rank, and with it
     return int(np.searchsorted(ways.cumsum() / 2**n, error, side="right"))

@@ -16,17 +16,17 @@ __all__ = ["holm"]
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Corrected p-values, such that rejecting those <= alpha errs at all with chance alpha at most.
+    """Corrected p-values: rejecting those <= alpha keeps the family-wise error rate at alpha.
 
-    Nothing is assumed of how the tests depend on one another. A NaN stands for a test that was not
-    made: it stays NaN and does not count among the tests.
+    No assumption about how the tests depend on each other. A NaN stands for a test that was not
+    possible: it stays NaN and does not count as a test.
 
     >>> [round(float(p), 2) for p in holm([0.01, 0.04, float("nan"), 0.03])]
     [0.03, 0.06, nan, 0.06]
     """
     p = np.asarray(p_values, dtype=np.float64)
     corrected = np.full_like(p, np.nan)
-    made = ~np.isnan(p)
-    if made.any():
-        corrected[made] = multipletests(p[made], method="holm")[1]
+    tested = ~np.isnan(p)
+    if tested.any():
+        corrected[tested] = multipletests(p[tested], method="holm")[1]
     return corrected

@@ -1,5 +1,6 @@
-"""One file an interval of a mean: one function of the file's name.
+"""Intervals of a mean, by name.
 
-`interval(values)` gives a `ferbench.stats.result.Interval`. `HOLDS_FROM` is the number of normal
-values from which the interval holds the true mean in 95 % of cases.
+`interval(values)` returns a `ferbench.stats.result.Interval`, and is declared by
+`ferbench.stats.result.holds_from` with the number of normal values from which it covers the true
+mean in 95 % of cases.
 """

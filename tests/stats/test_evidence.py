@@ -1,3 +1,5 @@
+"""Evidence cut into samples, and the comparison of every pair of variants on them."""
+
 import math
 from dataclasses import replace
 
@@ -8,12 +10,10 @@ import pytest
 from ferbench import plugins
 from ferbench.config.params import Compare
 from ferbench.errors import InputError
-from ferbench.stats.comparisons.cluster_bootstrap import cluster_bootstrap
-from ferbench.stats.comparisons.corrected_t import corrected_t
-from ferbench.stats.comparisons.mcnemar import mcnemar
-from ferbench.stats.comparisons.paired_t import paired_t
-from ferbench.stats.comparisons.welch import welch
-from ferbench.stats.study import COLUMNS, Evidence, compare_variants, samples_of
+from ferbench.stats.comparisons.faces import cluster_bootstrap, mcnemar
+from ferbench.stats.comparisons.t_tests import corrected_t, paired_t, welch
+from ferbench.stats.evidence import Evidence, samples_of
+from ferbench.stats.study import COLUMNS, compare_variants
 
 HOW = Compare(
     metrics=("accuracy", "map50"), tests=("welch",), omnibus=(), correction="holm", alpha=0.05
@@ -31,8 +31,12 @@ def results(values=VALUES, metric="accuracy", subset="test"):
     return pd.DataFrame(rows, columns=names)
 
 
+def of_results(table):
+    return Evidence(table, None, {})
+
+
 def test_every_pair_is_compared_once_with_the_baseline_as_a():
-    table = compare_variants(results(), HOW, ["base", "best", "same"])
+    table = compare_variants(of_results(results()), HOW, ["base", "best", "same"])
     assert list(table.columns) == list(COLUMNS)
     pairs = list(zip(table["variant_a"], table["variant_b"], strict=True))
     assert pairs == [("base", "best"), ("base", "same"), ("best", "same")]
@@ -42,37 +46,35 @@ def test_every_pair_is_compared_once_with_the_baseline_as_a():
     assert row["n"] == 3
 
 
-def test_the_correction_is_over_the_pairs_of_one_table():
-    table = compare_variants(results(), HOW, ["base", "best", "same"])
+def test_correction_is_over_the_pairs_of_one_metric_and_test():
+    table = compare_variants(of_results(results()), HOW, ["base", "best", "same"])
     smallest = table.loc[table["p_value"].idxmin()]
     assert smallest["p_corrected"] == pytest.approx(3 * smallest["p_value"])
 
 
 def test_validation_results_are_not_compared():
-    table = compare_variants(
-        pd.concat([results(), results({"base": [0.1, 0.2], "best": [0.1, 0.2]}, subset="val")]),
-        HOW,
-        ["base", "best"],
-    )
+    val = results({"base": [0.1, 0.2], "best": [0.1, 0.2]}, subset="val")
+    table = compare_variants(of_results(pd.concat([results(), val])), HOW, ["base", "best"])
     assert table["n"].tolist() == [3]
 
 
-def test_a_metric_that_a_variant_lacks_makes_no_pair():
+def test_metric_that_a_variant_lacks_gives_no_pair():
     boxes = results({"best": VALUES["best"], "same": VALUES["same"]}, metric="map50")
-    table = compare_variants(pd.concat([results(), boxes]), HOW, ["base", "best", "same"])
+    both = of_results(pd.concat([results(), boxes]))
+    table = compare_variants(both, HOW, ["base", "best", "same"])
     of_boxes = table[table["metric"] == "map50"]
     assert of_boxes[["variant_a", "variant_b"]].to_numpy().tolist() == [["best", "same"]]
 
 
-def test_one_seed_gives_an_estimate_without_a_verdict():
+def test_one_seed_gives_an_estimate_but_no_p_value():
     one = {name: series[:1] for name, series in VALUES.items()}
-    table = compare_variants(results(one), HOW, list(VALUES))
+    table = compare_variants(of_results(results(one)), HOW, list(VALUES))
     assert table["p_corrected"].map(math.isnan).all()
     assert table["estimate"].iloc[0] == pytest.approx(0.1)
 
 
-def answers(best=0, seeds=2, persons=8):
-    """Answers to 24 faces, three a person; seed `best` is the best on val."""
+def predictions(best=0, seeds=2, persons=8):
+    """Predictions for 24 faces, three per person; seed `best` is the best on val."""
     rng = np.random.default_rng(0)
     chance = {"base": 0.5, "best": 0.9, "same": 0.5}
     rows = [
@@ -92,10 +94,10 @@ ALL = replace(HOW, tests=tuple(plugins.names("ferbench.stats.comparisons")))
 
 
 def evidence(values=VALUES, **changes):
-    return replace(Evidence(results(values), answers(), SHARES), **changes)
+    return replace(Evidence(results(values), predictions(), SHARES), **changes)
 
 
-def test_every_test_compares_every_pair_and_those_of_faces_only_accuracy():
+def test_every_test_compares_every_pair_and_tests_of_faces_only_accuracy():
     both = pd.concat([results(), results(metric="map50")])
     table = compare_variants(evidence(results=both), ALL, list(VALUES))
     count = table.groupby(["metric", "test"], sort=False).size()
@@ -108,7 +110,7 @@ def test_every_test_compares_every_pair_and_those_of_faces_only_accuracy():
         assert rows["p_corrected"].to_numpy() == pytest.approx(corrected, nan_ok=True)
 
 
-def test_paired_tests_take_the_seeds_that_both_have():
+def test_paired_tests_use_the_seeds_that_both_variants_have():
     uneven = {"base": [0.6, 0.62, 0.61, 0.64], "best": [0.7, 0.71, 0.72]}
     shuffled = results(uneven).iloc[::-1]
     how = replace(HOW, tests=("welch", "paired_t", "corrected_t"))
@@ -120,12 +122,12 @@ def test_paired_tests_take_the_seeds_that_both_have():
     assert table["n"].tolist() == [3, 3, 3]
 
 
-def test_tests_of_faces_pair_the_faces_and_know_their_persons():
-    table = answers(best=1).sample(frac=1, random_state=0)
+def test_tests_of_faces_pair_the_faces_and_group_them_by_person():
+    table = predictions(best=1).sample(frac=1, random_state=0)
     how = replace(HOW, tests=("mcnemar", "cluster_bootstrap"))
-    found = compare_variants(evidence(answers=table), how, ["base", "best"]).set_index("test")
+    found = compare_variants(evidence(faces=table), how, ["base", "best"]).set_index("test")
     wide = {
-        name: answers(best=1)[lambda t, name=name: t["variant"] == name]
+        name: predictions(best=1)[lambda t, name=name: t["variant"] == name]
         .pivot(index="image_id", columns="seed", values="correct")
         .astype(float)
         for name in ("base", "best")
@@ -137,47 +139,45 @@ def test_tests_of_faces_pair_the_faces_and_know_their_persons():
     expected = cluster_bootstrap(a.mean(axis=1), b.mean(axis=1), persons)
     row = found.loc["cluster_bootstrap"]
     assert row["statistic"] == pytest.approx(expected.statistic)
-    # The order of the persons decides who is drawn, so p is the same but for chance.
+    # Persons are drawn by their order, so p agrees only up to Monte Carlo error.
     assert row["p_value"] == pytest.approx(expected.p_value, abs=0.02)
     assert row["n"] == 24
 
 
-def test_faces_of_one_image_belong_together_where_the_person_is_not_known():
-    part = next(evidence(answers=named(["a#0", "a#1", "b", "c#0"], None)).parts())
+def test_faces_are_grouped_by_image_where_the_person_is_unknown():
+    part = next(evidence(faces=named(["a#0", "a#1", "b", "c#0"], None)).parts())
     groups = samples_of(part, "accuracy", "faces_mean").groups
     assert groups["a#0"] == groups["a#1"]
     assert groups.nunique() == 3
-    known = next(evidence(answers=named(["a#0", "b"], ["b", None])).parts())
+    known = next(evidence(faces=named(["a#0", "b"], ["b", None])).parts())
     assert samples_of(known, "accuracy", "faces_mean").groups.nunique() == 2
 
 
 def named(faces, persons):
-    table = answers().iloc[: len(faces)].assign(image_id=faces, best=True)
+    table = predictions().iloc[: len(faces)].assign(image_id=faces, best=True)
     return table.assign(person=pd.array(persons or [None] * len(faces), dtype="string"))
 
 
-def test_best_seeds_of_splits_of_their_own_share_few_faces_or_none():
-    table = answers()
+def test_best_seeds_with_different_splits_share_few_faces_or_none():
+    table = predictions()
     table["best"] = table["seed"] == table["variant"].map({"base": 0, "best": 1, "same": 0})
     table = table[(table["seed"] == 0) == (table["image_id"].str[1:].astype(int) < 12)]
-    found = compare_variants(
-        evidence(answers=table), replace(HOW, tests=("mcnemar",)), list(VALUES)
-    )
+    found = compare_variants(evidence(faces=table), replace(HOW, tests=("mcnemar",)), list(VALUES))
     assert found["n"].tolist() == [0, 12, 0]
     assert found["p_value"].isna().tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(
     ("test", "changes", "stage"),
-    [("mcnemar", {"answers": None}, "score"), ("corrected_t", {"test_shares": {}}, "split")],
+    [("mcnemar", {"faces": None}, "score"), ("corrected_t", {"test_shares": {}}, "split")],
 )
-def test_a_test_without_what_it_needs_names_the_stage_that_makes_it(test, changes, stage):
+def test_missing_evidence_names_the_stage_that_writes_it(test, changes, stage):
     with pytest.raises(InputError, match=f"stage `{stage}`") as error:
         compare_variants(evidence(**changes), replace(HOW, tests=(test,)), list(VALUES))
     assert "synthetic, person_70_10_20" in str(error.value)
 
 
-def test_a_value_that_is_not_defined_is_no_value():
+def test_nan_is_not_a_value():
     values = {**VALUES, "same": [math.nan] * 3}
-    table = compare_variants(results(values), HOW, list(VALUES))
+    table = compare_variants(of_results(results(values)), HOW, list(VALUES))
     assert table[["variant_a", "variant_b"]].to_numpy().tolist() == [["base", "best"]]

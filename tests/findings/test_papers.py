@@ -1,11 +1,11 @@
-"""Every finding is measured, can fail, and comes to the numbers that are published for it."""
+"""Every finding is measured, can fail, and yields the published numbers."""
 
 from __future__ import annotations
 
 import json
 import math
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ferbench.errors import InputError
-from ferbench.findings import collect
+from ferbench.findings import papers
 from ferbench.findings.networks import noise
+from ferbench.findings.papers import p0, p2, p3_caption_swapped
 from ferbench.findings.result import Finding, judged, read_findings
 from ferbench.models.attention.sab import SAB
 from ferbench.plugins import load, names
@@ -25,6 +26,17 @@ from ferbench.plugins import load, names
 PAPERS = "ferbench.findings.papers"
 NAMES = names(PAPERS)
 SCRIPT = Path(__file__).parents[2] / "pipeline" / "findings.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def count_once() -> Iterator[None]:
+    """Count parameters and operations once: seconds each, and constants of the code."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_parameter_counts", "gflops"):
+            patch.setattr(p2, name, cache(getattr(p2, name)))
+        network = p2.deployed(p2.yolo12(mca=True, star=True, lrfe="dilated").eval())
+        patch.setattr(p2, "deployed", lambda _: network)
+        yield
 
 
 @cache
@@ -46,11 +58,11 @@ def fabricated(holds: bool) -> Finding:
     )
 
 
-# What every finding keeps
+# What holds for every finding
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_finding_holds_and_says_what_it_is_about(name: str) -> None:
+def test_finding_holds_and_is_fully_described(name: str) -> None:
     finding = found(name)
     assert finding.holds, finding.verdict
     assert finding.name == name
@@ -64,7 +76,7 @@ def test_a_finding_holds_and_says_what_it_is_about(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_finding_is_the_same_again_and_leaves_torchs_generator_alone(name: str) -> None:
+def test_finding_is_reproducible_and_leaves_torchs_generator_alone(name: str) -> None:
     first = found(name)
     torch.manual_seed(99)
     before = torch.get_rng_state()
@@ -72,7 +84,7 @@ def test_a_finding_is_the_same_again_and_leaves_torchs_generator_alone(name: str
     assert torch.equal(torch.get_rng_state(), before)
 
 
-# That each can fail
+# Each finding can fail
 
 
 def _all_four(self: Any, x: Tensor) -> Tensor:
@@ -83,14 +95,14 @@ def _all_four(self: Any, x: Tensor) -> Tensor:
 BROKEN: list[tuple[str, object, str, object, str]] = [
     (
         "p0_identity_gate",
-        f"{PAPERS}.p0_identity_gate._RELEASED",
+        f"{PAPERS}.p0._RELEASED",
         "",
         {"norm": "sigmoid"},
         "released gates change nothing and have no gradient; the detector with released gates",
     ),
     (
         "p0_cbl4_is_cbl3",
-        f"{PAPERS}.p0_cbl4_is_cbl3._ReleasedBranch.forward",
+        f"{PAPERS}.p0._ReleasedBranch.forward",
         "",
         _all_four,
         "released n = 4 equals n = 3 at the same weights; the fourth unit of each branch",
@@ -98,7 +110,7 @@ BROKEN: list[tuple[str, object, str, object, str]] = [
     ("p1_gamma_shrinks", SAB, "channel_scale", lambda self: 1.0, "every literal block leaves less"),
     (
         "p2_atfl_easy_branch",
-        f"{PAPERS}.p2_atfl_easy_branch._levels",
+        f"{PAPERS}.p2._levels",
         "",
         lambda: {"all": 0.95, "foreground": 0.999},
         "the mean over all scores is above 0.999; easy scores keep more than 0.99 of their weight; "
@@ -106,14 +118,14 @@ BROKEN: list[tuple[str, object, str, object, str]] = [
     ),
     (
         "p0_headline_is_a_best",
-        f"{PAPERS}.p0_headline_is_a_best._HEADLINE",
+        f"{PAPERS}.p0._HEADLINE",
         "",
         91.0,
         "the headline is above the interval of the mean; it is at least as far above",
     ),
     (
         "p2_delta_misprint",
-        f"{PAPERS}.p2_delta_misprint._PRINTED",
+        f"{PAPERS}.p2._CHANGES",
         "",
         dict.fromkeys(("yolo_fer", "yolo12n"), ((50.0,) * 8, (40.0,) * 8, (-10.0,) * 8)),
         "one change differs",
@@ -127,14 +139,14 @@ BROKEN: list[tuple[str, object, str, object, str]] = [
     ),
     (
         "p2_gflops_constant",
-        f"{PAPERS}.p2_gflops_constant._PRINTED",
+        f"{PAPERS}.p2._GFLOPS",
         "",
         {320: 1.9, 480: 4.4, 640: 7.7},
         "the paper prints one value; ours at 320 px",
     ),
     (
         "p2_parameters_not_additive",
-        f"{PAPERS}.p2_parameters_not_additive._PRINTED",
+        f"{PAPERS}.p2._PARAMETERS",
         "",
         {
             **dict.fromkeys(("yolo12n", "yolo12n_star", "yolo12n_mca", "yolo12n_atfl"), 2.5),
@@ -146,20 +158,20 @@ BROKEN: list[tuple[str, object, str, object, str]] = [
 ]
 
 
-def test_for_every_finding_a_world_is_known_in_which_it_fails() -> None:
+def test_every_finding_has_a_case_in_which_it_fails() -> None:
     assert sorted(name for name, *_ in BROKEN) == NAMES
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "attribute", "value", "told"), BROKEN, ids=[name for name, *_ in BROKEN]
+    ("name", "target", "attribute", "value", "failed"), BROKEN, ids=[name for name, *_ in BROKEN]
 )
-def test_a_finding_whose_claim_is_broken_says_which_part_is_not_so(
+def test_finding_with_a_false_claim_lists_the_failed_checks(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     target: Any,
     attribute: str,
     value: object,
-    told: str,
+    failed: str,
 ) -> None:
     if attribute:
         monkeypatch.setattr(target, attribute, value)
@@ -167,15 +179,15 @@ def test_a_finding_whose_claim_is_broken_says_which_part_is_not_so(
         monkeypatch.setattr(target, value)
     finding = load(PAPERS, name)()
     assert not finding.holds
-    assert finding.verdict.startswith(f"Does not hold here; this is not so: {told}")
+    assert finding.verdict.startswith(f"Does not hold here; failed: {failed}")
 
 
-def test_a_fabricated_finding_holds_only_if_every_check_does() -> None:
+def test_finding_holds_only_if_every_check_passes() -> None:
     assert fabricated(True).verdict == "They are."
     assert fabricated(True).holds
     false = fabricated(False)
     assert not false.holds
-    assert false.verdict == "Does not hold here; this is not so: cats bark."
+    assert false.verdict == "Does not hold here; failed: cats bark."
     assert false.measured == {"cats": 3, "share": 0.6667}
     assert isinstance(false.measured["cats"], int)
 
@@ -183,7 +195,7 @@ def test_a_fabricated_finding_holds_only_if_every_check_does() -> None:
 # The numbers
 
 
-def test_released_gates_do_nothing_and_corrected_ones_something() -> None:
+def test_released_attention_is_an_identity_and_corrected_attention_is_not() -> None:
     measured = found("p0_identity_gate").measured
     gates = ["SAM", *(f"OSAM, n = {n}" for n in range(1, 5))]
     for gate in gates:
@@ -196,7 +208,7 @@ def test_released_gates_do_nothing_and_corrected_ones_something() -> None:
     assert measured["corrected OSAM: largest gradient of the convolution it moves least"] > 0.1
 
 
-def test_two_units_of_eleven_parameters_are_out_of_reach() -> None:
+def test_two_units_of_eleven_parameters_have_no_gradient() -> None:
     measured = found("p0_cbl4_is_cbl3").measured
     assert measured["largest difference of released n = 4 and n = 3"] == 0.0
     # A unit: 9 weights of the convolution, 2 of the norm; one unit in each of two branches.
@@ -205,8 +217,7 @@ def test_two_units_of_eleven_parameters_are_out_of_reach() -> None:
     assert measured["parameters of our n = 4 without a gradient"] == 0
 
 
-def test_the_released_order_of_four_units_is_the_option_of_osam() -> None:
-    module = __import__(f"{PAPERS}.p0_cbl4_is_cbl3", fromlist=["_ReleasedBranch"])
+def test_released_order_of_four_units_equals_the_option_of_osam() -> None:
     torch.manual_seed(0)
     kind = load("ferbench.models.attention", "osam")
     option, order = kind(16, 4, form="released"), kind(16, 4)
@@ -214,7 +225,7 @@ def test_the_released_order_of_four_units_is_the_option_of_osam() -> None:
     for branch in ("maximum", "mean"):
         state = getattr(option, branch).state_dict()
         getattr(order, branch).load_state_dict(state, strict=False)
-        order.add_module(branch, module._ReleasedBranch(getattr(order, branch)))
+        order.add_module(branch, p0._ReleasedBranch(getattr(order, branch)))
     x = noise(2, 16, 6, 6)
     assert torch.equal(order(x), option(x))
 
@@ -226,7 +237,7 @@ def test_the_released_order_of_four_units_is_the_option_of_osam() -> None:
         ("mean1", (0.72, 0.77, 0.75, 0.77), (0.32, 0.30, 0.28, 0.30), 1.1e-1),
     ],
 )
-def test_the_literal_gamma_scale_starves_maps_and_gradient(
+def test_literal_gamma_scale_shrinks_maps_and_gradient(
     form: str, before: tuple[float, ...], after: tuple[float, ...], gradient: float
 ) -> None:
     measured = found("p1_gamma_shrinks").measured
@@ -238,7 +249,7 @@ def test_the_literal_gamma_scale_starves_maps_and_gradient(
     assert norm == pytest.approx(gradient, rel=0.25)
 
 
-def test_the_easy_branch_of_atfl_is_inert_over_all_scores() -> None:
+def test_easy_branch_of_atfl_has_no_effect_over_all_scores() -> None:
     measured = found("p2_atfl_easy_branch").measured
     level, gamma = measured["mean p over all scores"], measured["gamma over all scores"]
     assert level == pytest.approx(0.9997, abs=1e-4)
@@ -250,7 +261,7 @@ def test_the_easy_branch_of_atfl_is_inert_over_all_scores() -> None:
     assert measured["weight of p = 0.99 with this"] == pytest.approx(0.010001**gamma, abs=1e-3)
 
 
-def test_the_rows_of_p2_have_the_published_sizes() -> None:
+def test_rows_of_p2_have_the_published_sizes() -> None:
     measured = found("p2_parameters_not_additive").measured
     counts = {
         "yolo12n": 2_521_029,
@@ -269,14 +280,14 @@ def test_the_rows_of_p2_have_the_published_sizes() -> None:
     assert measured[f"{rounded}: needed, M"] == pytest.approx(2.95)
 
 
-def test_the_cost_of_yolo_fer_grows_with_the_area() -> None:
+def test_cost_of_yolo_fer_grows_with_the_area() -> None:
     measured = found("p2_gflops_constant").measured
     for px, value in ((320, 1.94), (480, 4.36), (640, 7.75)):
         assert measured[f"{px} px: ours, GFLOPs"] == pytest.approx(value, abs=0.01)
         assert measured[f"{px} px: printed, GFLOPs"] == 7.7
 
 
-def test_the_test_of_p0_has_the_published_values_and_its_headline_is_like_a_best() -> None:
+def test_p0_t_test_has_the_published_values_and_its_headline_is_like_a_maximum() -> None:
     measured = found("p0_headline_is_a_best").measured
     assert measured["t, pooled"] == pytest.approx(2.810, abs=5e-4)
     assert measured["p, pooled"] == pytest.approx(0.0116, abs=5e-5)
@@ -289,7 +300,7 @@ def test_the_test_of_p0_has_the_published_values_and_its_headline_is_like_a_best
     assert measured["ten rounds: upper end of the 95 % interval of the mean, %"] == 91.22
 
 
-def test_the_upper_matrix_of_p3_is_the_weighted_one() -> None:
+def test_upper_matrix_of_p3_is_the_weighted_one() -> None:
     measured = found("p3_caption_swapped").measured
     # 14,663 of 35,887.
     assert measured["upper matrix: share of all faces on its diagonal, %"] == 40.86
@@ -298,7 +309,7 @@ def test_the_upper_matrix_of_p3_is_the_weighted_one() -> None:
 
 @cache
 def printed(paper: str) -> dict[str, Any]:
-    """The tables of a paper as the report, a higher layer, has them."""
+    """The tables of a paper, as the report (a higher layer) has them."""
     import yaml
 
     text = (SCRIPT.parents[1] / "src/ferbench/reporting/printed.yaml").read_text(encoding="utf-8")
@@ -306,47 +317,43 @@ def printed(paper: str) -> dict[str, Any]:
     return tables
 
 
-def quoted(name: str) -> Any:
-    return __import__(f"{PAPERS}.{name}", fromlist=["_PRINTED"])
+# The numbers that a finding quotes must equal those that the report compares ours with.
 
 
-# What a finding quotes must not drift from what the report holds our numbers against.
+def test_quoted_costs_and_sizes_match_the_reports_tables() -> None:
+    assert {row["imgsz"]: row["gflops"] for row in printed("P2")["T8"]["rows"]} == p2._GFLOPS
+    assert list(p2._PARAMETERS.values()) == [row["params_m"] for row in printed("P2")["T2"]["rows"]]
 
 
-def test_quoted_costs_and_sizes_are_those_of_the_reports_tables() -> None:
-    costs, sizes = (
-        quoted(f"p2_{n}")._PRINTED for n in ("gflops_constant", "parameters_not_additive")
-    )
-    assert costs == {row["imgsz"]: row["gflops"] for row in printed("P2")["T8"]["rows"]}
-    assert list(sizes.values()) == [row["params_m"] for row in printed("P2")["T2"]["rows"]]
-
-
-def test_quoted_changes_are_those_of_the_reports_table() -> None:
+def test_quoted_changes_match_the_reports_table() -> None:
     table = printed("P2")["T13"]
-    for model, (before, after, change) in quoted("p2_delta_misprint")._PRINTED.items():
+    for model, (before, after, change) in p2._CHANGES.items():
         rows = [tuple(row["ap50"].values()) for row in table["rows"] if row["model"] == model]
         assert [before, after] == rows
         assert change == tuple(table["printed_delta"][model].values())
 
 
-def test_quoted_rounds_are_those_of_the_reports_tables() -> None:
-    module, rows = quoted("p0_headline_is_a_best"), printed("P0")["T3"]["rows"]
+def test_quoted_rounds_match_the_reports_tables() -> None:
+    rows = printed("P0")["T3"]["rows"]
     summary = [(row["accuracy_mean"], row["accuracy_std"]) for row in rows]
-    assert summary == [module._BACKBONE, module._MODEL]
+    assert summary == [p0._BACKBONE, p0._MODEL]
     headline = [
         r["accuracy"] for r in printed("P0")["T1"]["rows"] if r["row"].startswith("YOLO-OSAM")
     ]
-    assert module._HEADLINE in headline
+    assert p0._HEADLINE in headline
 
 
-def test_quoted_matrices_are_those_of_the_reports_figure() -> None:
-    module, figure = quoted("p3_caption_swapped"), printed("P3")["F4"]["matrices"]
-    for name, diagonal in (("top_weighted", module._UPPER), ("bottom_unweighted", module._LOWER)):
+def test_quoted_matrices_match_the_reports_figure() -> None:
+    figure = printed("P3")["F4"]["matrices"]
+    for name, diagonal in (
+        ("top_weighted", p3_caption_swapped._UPPER),
+        ("bottom_unweighted", p3_caption_swapped._LOWER),
+    ):
         assert tuple(figure[name][i][i] for i in range(7)) == diagonal
-    assert tuple(figure["bottom_unweighted"][3]) == module._HAPPY
+    assert tuple(figure["bottom_unweighted"][3]) == p3_caption_swapped._HAPPY
     small = {row["row"]: row["accuracy"] for row in printed("P3")["T2"]["rows"]}
-    assert small["YOLOv6 Small-Mean(Ours)"] == module._WEIGHTED
-    assert small["YOLOv6 Small-unweighted class-Mean"] == module._PLAIN
+    assert small["YOLOv6 Small-Mean(Ours)"] == p3_caption_swapped._WEIGHTED
+    assert small["YOLOv6 Small-unweighted class-Mean"] == p3_caption_swapped._PLAIN
 
 
 # The file
@@ -354,14 +361,14 @@ def test_quoted_matrices_are_those_of_the_reports_figure() -> None:
 
 def _stage(monkeypatch: pytest.MonkeyPatch, findings: list[Finding], folder: Path) -> None:
     measure: Callable[[], list[Finding]] = lambda: findings  # noqa: E731
-    monkeypatch.setattr(collect, "measure_findings", measure)
+    monkeypatch.setattr(papers, "measure_findings", measure)
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert end.value.code == 0
 
 
-def test_the_stage_writes_what_the_report_reads_also_if_a_finding_fails(
+def test_stage_writes_what_the_report_reads_even_if_a_finding_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = [fabricated(True), replace(fabricated(False), name="other")]
@@ -371,16 +378,18 @@ def test_the_stage_writes_what_the_report_reads_also_if_a_finding_fails(
 
 
 @pytest.mark.parametrize("text", ['[{"name": "half"}]', "[1]", "3"])
-def test_a_file_of_another_form_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+def test_file_that_is_no_list_of_findings_is_refused_with_its_name(
+    tmp_path: Path, text: str
+) -> None:
     path = tmp_path / "findings.json"
     path.write_text(text)
     with pytest.raises(InputError, match=r"findings\.json: is no list of findings"):
         read_findings(path)
 
 
-def test_all_findings_are_measured_in_the_order_of_their_names(
+def test_findings_are_measured_in_the_order_of_their_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(collect, "load", lambda package, name: lambda: found(name))
-    assert [finding.name for finding in collect.measure_findings()] == NAMES
+    monkeypatch.setattr(papers, "load", lambda package, name: lambda: found(name))
+    assert [finding.name for finding in papers.measure_findings()] == NAMES
     assert len(NAMES) >= 9

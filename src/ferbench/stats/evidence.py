@@ -1,0 +1,180 @@
+"""What a study's comparisons are based on, and how it is cut into samples for each kind of test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ferbench.artifacts.results import read_results
+from ferbench.config.params import Params
+from ferbench.errors import InputError
+from ferbench.files import read_json
+
+__all__ = ["Evidence", "EvidencePart", "Samples", "by_seed", "read_evidence", "samples_of"]
+
+_PLACE = ["study", "dataset", "protocol"]
+_FACES = "accuracy"  # the one metric that is a mean over faces
+# A face's id is its image's, and `#` and a number where an image has several.
+_FACE_NUMBER = r"#\d+$"
+
+
+@dataclass(frozen=True, eq=False)
+class EvidencePart:
+    """The evidence of one data set under one protocol, on test.
+
+    Args:
+        place: study, dataset, protocol.
+        results: rows of `results.csv`.
+        faces: rows of `answers.parquet`; None where there is no such file.
+        test_share: test images divided by training images; None where that is not known.
+    """
+
+    place: Mapping[str, str]
+    results: pd.DataFrame
+    faces: pd.DataFrame | None
+    test_share: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the stages of a study wrote for comparisons.
+
+    Args:
+        results: rows of `results.csv`.
+        faces: dataset, protocol, variant, seed, image_id, person, correct and best of
+            `answers.parquet`; None without it.
+        test_shares: test images divided by training images, by data set and protocol.
+    """
+
+    results: pd.DataFrame
+    faces: pd.DataFrame | None
+    test_shares: Mapping[tuple[str, str], float]
+
+    def parts(self) -> Iterator[EvidencePart]:
+        """One part per data set and protocol, in the order of the results."""
+        tested = self.results[self.results["subset"] == "test"]
+        for names, results in tested.groupby(_PLACE, sort=False):
+            place = dict(zip(_PLACE, map(str, names), strict=True))
+            dataset, protocol = place["dataset"], place["protocol"]
+            faces = self.faces
+            if faces is not None:
+                faces = faces[(faces["dataset"] == dataset) & (faces["protocol"] == protocol)]
+            yield EvidencePart(place, results, faces, self.test_shares.get((dataset, protocol)))
+
+
+def read_evidence(params: Params, root: Path = Path()) -> Evidence:
+    """Read what the stages `split` and `score` wrote for a study.
+
+    Without predictions or splits only the tests that need them fail.
+
+    Raises:
+        InputError: there are no results.
+    """
+    folder = root / "reports" / params.study.name
+    results = read_results(folder / "results.csv")
+    shares = {}
+    for key, row in params.datasets.items():
+        path = root / "data" / "splits" / f"{key}.json"
+        if path.is_file():
+            images = read_json(path)["images"]
+            shares[row.name, row.protocol] = images["test"] / images["train"]
+    path = folder / "answers.parquet"
+    columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
+    return Evidence(
+        results=results,
+        faces=pd.read_parquet(path, columns=columns) if path.is_file() else None,
+        test_shares=shares,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One metric of all variants on one data set, in the form that one kind of test takes.
+
+    Args:
+        values: (seeds or faces, variants); NaN where a variant has none.
+        paired: only rows that both variants have are used.
+        groups: of the faces, for tests of faces.
+        test_share: for tests of rounds.
+    """
+
+    values: pd.DataFrame
+    paired: bool
+    groups: pd.Series | None = None
+    test_share: float | None = None
+
+    def pairs(self, order: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Every two variants that have values, the earlier in `order` first."""
+        return itertools.combinations([name for name in order if name in self.values], 2)
+
+    def of(self, a: str, b: str) -> tuple[Any, ...]:
+        """The arguments of a test of A and B."""
+        if not self.paired:
+            return tuple(self.values[name].dropna().to_numpy() for name in (a, b))
+        both = self.values[[a, b]].dropna()
+        values: tuple[Any, ...] = both[a].to_numpy(), both[b].to_numpy()
+        if self.groups is not None:
+            return (*values, self.groups[both.index].to_numpy())
+        return values if self.test_share is None else (*values, self.test_share)
+
+
+def samples_of(part: EvidencePart, metric: str, kind: str) -> Samples | None:
+    """Lay out a metric for one kind of test; None if such tests do not apply to the metric.
+
+    Args:
+        part: of the evidence.
+        metric: of `results.csv`.
+        kind: as listed in `ferbench.stats.comparisons`.
+
+    Raises:
+        InputError: the test needs predictions or the share of test images, and there are none.
+    """
+    if kind in ("faces_best", "faces_mean"):
+        return _of_faces(part, best=kind == "faces_best") if metric == _FACES else None
+    values = by_seed(part, metric)
+    if kind == "rounds":
+        if part.test_share is None:
+            raise _missing(part, "split")
+        return Samples(values, paired=True, test_share=part.test_share)
+    if kind not in ("seeds", "pairs"):
+        raise ValueError(f"no samples of kind {kind!r}")
+    return Samples(values, paired=kind == "pairs")
+
+
+def by_seed(part: EvidencePart, metric: str) -> pd.DataFrame:
+    """(seeds, variants) of a metric by rising seed; a variant without any value has no column."""
+    rows = part.results[(part.results["metric"] == metric) & part.results["value"].notna()]
+    return rows.pivot(index="seed", columns="variant", values="value").sort_index()
+
+
+def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
+    if part.faces is None:
+        raise _missing(part, "score")
+    rows = part.faces[part.faces["best"]] if best else part.faces
+    values = (
+        rows.assign(correct=rows["correct"].astype(float))
+        .groupby(["image_id", "variant"], sort=False)["correct"]
+        .mean()
+        .unstack("variant")
+    )
+    return Samples(values, paired=True, groups=_groups(part.faces))
+
+
+def _groups(rows: pd.DataFrame) -> pd.Series:
+    """By face, its person, or its image where the person is unknown."""
+    faces = rows.drop_duplicates("image_id").set_index("image_id")["person"]
+    image = "image " + faces.index.to_series().str.replace(_FACE_NUMBER, "", regex=True)
+    return ("person " + faces.astype("object")).where(faces.notna(), image)
+
+
+def _missing(part: EvidencePart, stage: str) -> InputError:
+    return InputError(
+        f"a test needs what stage `{stage}` writes for this data set",
+        where="{dataset}, {protocol}".format_map(part.place),
+        remedy=f"run `dvc repro {stage}`, or remove the test from `compare: tests`",
+    )

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from scipy.spatial.distance import cdist
 
+from ferbench.artifacts.pack import Pack
 from ferbench.data import baselines as floor
 from ferbench.data.baselines import Faces, look, measure_baselines, right
 from ferbench.data.dedup import deduplicate, list_images
 from ferbench.data.fetch import fetch
-from ferbench.data.pack import Pack, pack_images
+from ferbench.data.pack import pack_images
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.data.split import draw_split
 from ferbench.data.yolo_labels import boxes_of

@@ -55,7 +55,7 @@ def same(a: Any, b: Any) -> bool:
 
 def dataset(data: PackedDataset, recipe: Recipe, seed: int = 3) -> FaceDataset | SceneDataset:
     kind = FaceDataset if recipe.channels == 1 else SceneDataset
-    return kind(data.pack, data.side("train"), recipe, seed)
+    return kind(data.pack, data.faces("train"), recipe, seed)
 
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
@@ -137,7 +137,7 @@ def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
     sizes: PackedDataset, place: int, w: float, h: float, x: float, y: float, input_px: int
 ) -> None:
     recipe = dataclasses.replace(small_params().recipes["p0"], resize_px=32, input_px=input_px)
-    scenes = SceneDataset(sizes.pack, sizes.side("val"), recipe, seed=0)
+    scenes = SceneDataset(sizes.pack, sizes.faces("val"), recipe, seed=0)
     cx, cy = w / 2 + x * (1 - w), h / 2 + y * (1 - h)
     scenes.boxes[place] = np.array([[cx, cy, w, h]])
     image, boxes, _, index = scenes[-1, place]
@@ -151,7 +151,7 @@ def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
 def test_a_box_beyond_the_image_is_brought_to_its_border(
     sizes: PackedDataset, scene_recipe: Recipe
 ) -> None:
-    scenes = SceneDataset(sizes.pack, sizes.side("val"), scene_recipe, seed=0)
+    scenes = SceneDataset(sizes.pack, sizes.faces("val"), scene_recipe, seed=0)
     back = scenes.to_fractions(np.array([[-5.0, -5.0, 99.0, 99.0]]), "size_1")
     assert back.tolist() == [[0.0, 0.0, 1.0, 1.0]]
 
@@ -160,11 +160,11 @@ def test_grey_images_become_colour_and_colour_ones_grey(
     stored: PackedDataset, scenes: PackedDataset, params: Params
 ) -> None:
     grey, colour = params.recipes["p1"], params.recipes["p0"]
-    seen = FaceDataset(stored.pack, stored.side("train"), colour, 0)[-1, 0][0]
+    seen = FaceDataset(stored.pack, stored.faces("train"), colour, 0)[-1, 0][0]
     assert seen.shape[0] == 3
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
-    faces = FaceDataset(scenes.pack, scenes.side("train"), grey, 0)
+    faces = FaceDataset(scenes.pack, scenes.faces("train"), grey, 0)
     red, green, blue = np.moveaxis(faces.pack.image("scene_0").astype(float), 2, 0)
     by_eye = 0.299 * red + 0.587 * green + 0.114 * blue
     assert np.abs(faces.image("scene_0")[:, :, 0] - by_eye).max() <= 1
@@ -176,7 +176,7 @@ def test_a_classifier_sees_the_face_in_its_box_alone(tmp_path: Path, params: Par
     picture[10:30, 6:24] = 200
     face = (1, 15 / 60, 20 / 40, 18 / 60, 20 / 40)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    faces = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)
+    faces = FaceDataset(data.pack, data.faces("train"), params.recipes["p1"], 0)
     image, target, index = faces[-1, 0]
     assert (image == 200).all()
     assert (target, index) == (1, 0)
@@ -186,14 +186,14 @@ def test_a_box_thinner_than_a_pixel_still_shows_one(tmp_path: Path, params: Para
     face = (0, 1.0, 1.0, 0.001, 0.001)
     picture = np.full((8, 8), 7, np.uint8)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    image = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)[-1, 0][0]
+    image = FaceDataset(data.pack, data.faces("train"), params.recipes["p1"], 0)[-1, 0][0]
     assert (image == 7).all()
 
 
 def test_images_with_several_and_with_no_boxes_make_one_batch(
     scenes: PackedDataset, scene_recipe: Recipe
 ) -> None:
-    data = SceneDataset(scenes.pack, scenes.side("train"), scene_recipe, 0)
+    data = SceneDataset(scenes.pack, scenes.faces("train"), scene_recipe, 0)
     collate = loader(data, EpochSampler(len(data), None), 3).collate_fn
     image, boxes, classes, _ = data[-1, 2]
     assert len(boxes) == 3
@@ -214,7 +214,7 @@ def test_images_with_several_and_with_no_boxes_make_one_batch(
 def test_a_last_training_batch_of_one_image_is_left_out(
     stored: PackedDataset, faces_recipe: Recipe
 ) -> None:
-    faces = FaceDataset(stored.pack, stored.side("train"), faces_recipe, 0)
+    faces = FaceDataset(stored.pack, stored.faces("train"), faces_recipe, 0)
     size = len(faces)
     sizes = [len(batch[1]) for batch in loader(faces, EpochSampler(size, 0), size - 1)]
     assert sizes == [size - 1]
@@ -243,7 +243,7 @@ def test_a_face_that_is_not_square_has_one_geometry_in_training_and_evaluation(
     recipe = dataclasses.replace(
         params.recipes["p1"], augment=augment, input_px=32, resize_px=32, scale_gain=0.0
     )
-    faces = FaceDataset(data.pack, data.side("train"), recipe, 0)
+    faces = FaceDataset(data.pack, data.faces("train"), recipe, 0)
     faces.augment = A.Compose([t for t in faces.augment if isinstance(t, A.HorizontalFlip)])
     plain, trained = faces[-1, 0][0], faces[0, 0][0]
     assert torch.equal(plain, trained)

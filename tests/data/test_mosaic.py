@@ -66,7 +66,7 @@ def test_the_share_of_mosaics_is_the_recipes(recipe: Recipe) -> None:
 def test_boxes_and_classes_lie_where_their_squares_are(
     squares: PackedDataset, recipe: Recipe
 ) -> None:
-    data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
+    data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     found = 0
     for index in range(len(data)):
         image, boxes, classes, _ = data[0, index]
@@ -83,7 +83,7 @@ def test_boxes_and_classes_lie_where_their_squares_are(
 
 
 def test_a_mosaic_is_the_same_twice(squares: PackedDataset, recipe: Recipe) -> None:
-    data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
+    data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     first, again = data[0, 1], data[0, 1]
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
@@ -167,7 +167,7 @@ def test_faces_are_seen_as_the_library_shows_them(
     fails below a thousandth only.
     """
     recipe = dataclasses.replace(recipe, augment="p0", mosaic=mosaic, scale_gain=gain, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
+    data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
     ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
     assert len(ours) == pytest.approx(len(theirs), rel=0.05)
     for column, name in enumerate(("cx", "cy", "w", "h")):
@@ -182,7 +182,7 @@ def test_a_mosaic_shows_whole_faces_as_often_as_the_library(
 ) -> None:
     """At scale 1 every face would cover the input: its box's area is its visible share."""
     recipe = dataclasses.replace(recipe, augment="p0", scale_gain=0.5, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
+    data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
     ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
     median = [np.median(boxes[:, 2] * boxes[:, 3]) for boxes in (ours, theirs)]
     assert median[0] == pytest.approx(median[1], abs=0.02)

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ferbench.data.pack import AHEAD, Pack, pack_images
+from ferbench.artifacts.pack import Pack
+from ferbench.data.pack import AHEAD, pack_images
 from ferbench.errors import InputError
 
 SIZES = {"b": (5, 7, 3), "a": (4, 4, 1), "c": (40, 20, 3)}  # (H, W, C)

@@ -13,7 +13,6 @@ from synthfaces.person import HAIR_STYLES, draw_person
 from synthfaces.photo import Shot, draw_shot
 from synthfaces.scene import (
     SCENE_PX,
-    Look,
     Sitter,
     draw_face,
     face_bounds,
@@ -126,7 +125,7 @@ def test_the_box_is_exactly_the_extent_of_the_drawn_face(seed):
     shot = draw_shot(rng(7, seed), 0.3)
     pose = Pose(shot.yaw, shot.pitch, shot.roll, 100.0, 96.0, 50.0)
     drawing = Drawing()
-    draw_face(drawing, person, units, Look(shot.gaze, shot.shirt))
+    draw_face(drawing, person, units, shot)
     opacity = drawing.layers(200, 220, pose, 4)[0][..., 3]
     rows, columns = np.flatnonzero(opacity.max(axis=1)), np.flatnonzero(opacity.max(axis=0))
     drawn = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)

@@ -1,4 +1,4 @@
-"""Four scenes in one picture, boxes and classes with them."""
+"""Mosaics of four scenes with their boxes and classes."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def recipe(params: Params) -> Recipe:
 def squares(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """Grey pictures with one square each, as bright as its class, whose box is known."""
     rng = np.random.default_rng(0)
-    pictures, faces, sides = {}, {}, {}
+    pictures, faces, splits = {}, {}, {}
     for i in range(9):
         name = f"square_{i}"
         x, y = rng.integers(2, 20, 2)
         pictures[name] = np.full((40, 40, 3), 60, np.uint8)
         pictures[name][y : y + 16, x : x + 16] = 150 + 50 * (i % 3)
         faces[name] = [(i % 3, (x + 8) / 40, (y + 8) / 40, 0.4, 0.4)]
-        sides[name] = "train" if i < 7 else ("val" if i == 7 else "test")
-    return store(tmp_path_factory.mktemp("squares"), "squares", pictures, faces, sides)
+        splits[name] = "train" if i < 7 else ("val" if i == 7 else "test")
+    return store(tmp_path_factory.mktemp("squares"), "squares", pictures, faces, splits)
 
 
-def test_partners_depend_on_seed_epoch_and_scene_alone(recipe: Recipe) -> None:
+def test_partners_depend_only_on_seed_epoch_and_scene(recipe: Recipe) -> None:
     chosen = mosaic_partners((0, 5), 1, 100, recipe)
     assert len(chosen) == 3
     assert all(0 <= scene < 100 for scene in chosen)
@@ -50,22 +50,20 @@ def test_partners_depend_on_seed_epoch_and_scene_alone(recipe: Recipe) -> None:
     assert all(chosen != mosaic_partners(key, seed, 100, recipe) for key, seed in others)
 
 
-def test_last_epochs_and_plain_samples_stand_alone(recipe: Recipe) -> None:
+def test_last_epochs_and_samples_without_augmentation_have_no_mosaic(recipe: Recipe) -> None:
     assert mosaic_partners((7, 0), 0, 9, recipe)
     assert mosaic_partners((8, 0), 0, 9, recipe) == []
     assert mosaic_partners((-1, 0), 0, 9, recipe) == []
     assert mosaic_partners((0, 0), 0, 9, dataclasses.replace(recipe, mosaic=0.0)) == []
 
 
-def test_the_share_of_mosaics_is_the_recipes(recipe: Recipe) -> None:
+def test_share_of_mosaics_is_that_of_the_recipe(recipe: Recipe) -> None:
     half = dataclasses.replace(recipe, mosaic=0.5)
     share = np.mean([bool(mosaic_partners((0, i), 0, 9, half)) for i in range(1000)])
     assert 0.45 < share < 0.55
 
 
-def test_boxes_and_classes_lie_where_their_squares_are(
-    squares: PackedDataset, recipe: Recipe
-) -> None:
+def test_boxes_and_classes_match_their_squares(squares: PackedDataset, recipe: Recipe) -> None:
     data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     found = 0
     for index in range(len(data)):
@@ -82,7 +80,7 @@ def test_boxes_and_classes_lie_where_their_squares_are(
     assert found > len(data)  # more than one square a picture
 
 
-def test_a_mosaic_is_the_same_twice(squares: PackedDataset, recipe: Recipe) -> None:
+def test_mosaic_is_repeatable(squares: PackedDataset, recipe: Recipe) -> None:
     data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     first, again = data[0, 1], data[0, 1]
     assert torch.equal(first[0], again[0])
@@ -90,7 +88,7 @@ def test_a_mosaic_is_the_same_twice(squares: PackedDataset, recipe: Recipe) -> N
     assert torch.equal(first[2], again[2])
 
 
-def test_all_four_scenes_touch_one_corner_in_the_middle_half() -> None:
+def test_four_scenes_share_a_corner_in_the_middle_half() -> None:
     scenes = [
         {"image": np.full((40, 40, 3), 10 * (k + 1), np.uint8), "bboxes": [], "cls": []}
         for k in range(4)
@@ -107,7 +105,7 @@ def test_all_four_scenes_touch_one_corner_in_the_middle_half() -> None:
 
 SAMPLES = 1200
 
-# What a face is after augmentation: by our loader and by the library's, with the same settings.
+# Boxes after augmentation, by our loader and by the library's, with the same settings.
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +156,7 @@ def our_boxes(data: SceneDataset) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("mosaic", "gain"), [(1.0, 0.5), (0.0, 0.5), (1.0, 0.9)])
-def test_faces_are_seen_as_the_library_shows_them(
+def test_boxes_are_distributed_as_those_of_ultralytics(
     faces: PackedDataset, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
 ) -> None:
     """Number, size and position of the boxes; two-sample Kolmogorov-Smirnov tests.
@@ -177,7 +175,7 @@ def test_faces_are_seen_as_the_library_shows_them(
     assert ks_2samp(*aspect).pvalue > 1e-3
 
 
-def test_a_mosaic_shows_whole_faces_as_often_as_the_library(
+def test_mosaic_shows_whole_faces_as_often_as_ultralytics(
     faces: PackedDataset, recipe: Recipe, tmp_path: Path
 ) -> None:
     """At scale 1 every face would cover the input: its box's area is its visible share."""

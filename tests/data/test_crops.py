@@ -77,9 +77,7 @@ def test_evaluation_sample_is_all_ten_crops(stored: PackedDataset, recipe: Recip
     assert index == 1
 
 
-def test_augmentation_without_a_random_crop_is_refused(
-    stored: PackedDataset, recipe: Recipe
-) -> None:
+def test_augmentation_without_a_crop_is_refused(stored: PackedDataset, recipe: Recipe) -> None:
     with pytest.raises(InputError, match="crops: 1"):
         FaceDataset(stored.pack, stored.faces("val"), dataclasses.replace(recipe, augment="p0"), 3)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tiny_study import CLASSES, small_params, store
+from tests.tiny_study import CLASSES, store
 
 from ferbench.config.params import Params, Recipe
 from ferbench.data.dataset import PackedDataset, face_table
@@ -134,9 +134,16 @@ def test_sampler_without_a_seed_gives_all_samples_in_natural_order() -> None:
 )
 @settings(deadline=None, max_examples=60)
 def test_boxes_in_the_padded_input_are_mapped_back_to_the_image(
-    sizes: PackedDataset, place: int, w: float, h: float, x: float, y: float, input_px: int
+    sizes: PackedDataset,
+    params: Params,
+    place: int,
+    w: float,
+    h: float,
+    x: float,
+    y: float,
+    input_px: int,
 ) -> None:
-    recipe = dataclasses.replace(small_params().recipes["p0"], resize_px=32, input_px=input_px)
+    recipe = dataclasses.replace(params.recipes["p0"], resize_px=32, input_px=input_px)
     scenes = SceneDataset(sizes.pack, sizes.faces("val"), recipe, seed=0)
     cx, cy = w / 2 + x * (1 - w), h / 2 + y * (1 - h)
     scenes.boxes[place] = np.array([[cx, cy, w, h]])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ import torch
 from scipy.stats import ks_2samp
 from tests.tiny_study import CLASSES, store
 
+from ferbench.artifacts.datasets import BOX
 from ferbench.config.params import Params, Recipe
 from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import SceneDataset
@@ -155,20 +158,39 @@ def our_boxes(data: SceneDataset) -> np.ndarray:
     return np.concatenate(drawn)
 
 
+Boxes = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def boxes_of(
+    faces: PackedDataset, params: Params, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[float, float], Boxes]:
+    """Our boxes and the library's, by share of mosaics and scale gain, drawn once each."""
+
+    @cache
+    def drawn(mosaic: float, gain: float) -> Boxes:
+        changes = {"augment": "p0", "mosaic": mosaic, "scale_gain": gain, "plain_epochs": 2}
+        recipe = dataclasses.replace(
+            params.recipes["p0"], **changes, epochs=10**6, input_px=64, resize_px=64
+        )
+        data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
+        return our_boxes(data), library_boxes(data, recipe, tmp_path_factory.mktemp("library"))
+
+    return drawn
+
+
 @pytest.mark.parametrize(("mosaic", "gain"), [(1.0, 0.5), (0.0, 0.5), (1.0, 0.9)])
 def test_boxes_are_distributed_as_those_of_ultralytics(
-    faces: PackedDataset, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
+    boxes_of: Callable[[float, float], Boxes], mosaic: float, gain: float
 ) -> None:
     """Number, size and position of the boxes; two-sample Kolmogorov-Smirnov tests.
 
     A mosaic's boxes are of four faces around one point, so not independent of each other: a test
     fails below a thousandth only.
     """
-    recipe = dataclasses.replace(recipe, augment="p0", mosaic=mosaic, scale_gain=gain, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
-    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
+    ours, theirs = boxes_of(mosaic, gain)
     assert len(ours) == pytest.approx(len(theirs), rel=0.05)
-    for column, name in enumerate(("cx", "cy", "w", "h")):
+    for column, name in enumerate(BOX):
         test = ks_2samp(ours[:, column], theirs[:, column])
         assert test.pvalue > 1e-3, (name, test)
     aspect = [np.log(boxes[:, 2] / boxes[:, 3]) for boxes in (ours, theirs)]
@@ -176,14 +198,12 @@ def test_boxes_are_distributed_as_those_of_ultralytics(
 
 
 def test_mosaic_shows_whole_faces_as_often_as_ultralytics(
-    faces: PackedDataset, recipe: Recipe, tmp_path: Path
+    boxes_of: Callable[[float, float], Boxes],
 ) -> None:
     """At scale 1 every face would cover the input: its box's area is its visible share."""
-    recipe = dataclasses.replace(recipe, augment="p0", scale_gain=0.5, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
-    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
-    median = [np.median(boxes[:, 2] * boxes[:, 3]) for boxes in (ours, theirs)]
+    area = [boxes[:, 2] * boxes[:, 3] for boxes in boxes_of(1.0, 0.5)]
+    median = [np.median(values) for values in area]
     assert median[0] == pytest.approx(median[1], abs=0.02)
-    half = [np.mean(boxes[:, 2] * boxes[:, 3] >= 0.5) for boxes in (ours, theirs)]
+    half = [np.mean(values >= 0.5) for values in area]
     assert half[0] == pytest.approx(half[1], abs=0.03)
     assert half[0] > 0.1

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from synthetic_data import make_data  # beside this script
 
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe
 from ferbench.config.records import build_record
@@ -58,7 +59,7 @@ def tile(image: Any, boxes: Any = ()) -> Picture:
 
 def by_ours(data: PackedDataset, recipe: Recipe, *, detects: bool) -> list[Picture]:
     """Samples of the first epoch, as training draws them."""
-    faces = data.side("train")
+    faces = data.faces("train")
     if detects:
         scenes = SceneDataset(data.pack, faces, recipe, seed=0)
         drawn = [scenes[0, index] for index in range(COUNT)]
@@ -79,7 +80,7 @@ def by_library(root: Path, name: str, recipe: Recipe) -> list[Picture]:
         **{"mosaic": recipe.mosaic, "scale": recipe.scale_gain, "translate": 0.1, "fliplr": 0.5},
         **{"hsv_h": 0.015, "hsv_s": 0.7, "hsv_v": 0.4},
     }
-    folder = root / "yolo" / name / "images" / "train"
+    folder = DatasetPaths(name, root).yolo / "images" / "train"
     theirs = YOLODataset(
         img_path=str(folder),
         data={"names": dict(enumerate("abcdefgh")), "channels": 3},

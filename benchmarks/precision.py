@@ -48,7 +48,7 @@ def run_cell(args: argparse.Namespace) -> None:
     recipe = dataclasses.replace(params.recipe_of("yolov5s"), **changes)
     train = dataclasses.replace(params.train, accelerator="cpu", threads=1, progress=False)
     sides = TrainingData(
-        data.pack, data.side("train"), data.side("val"), SelectionMetric("map50", 0.5)
+        data.pack, data.faces("train"), data.faces("val"), SelectionMetric("map50", 0.5)
     )
     folder = args.folder / f"{args.mode}-{args.seed}"
     row = (params.variants["yolov5s"], recipe, args.seed)

@@ -32,6 +32,7 @@ import torch
 from scipy.stats import ttest_ind
 from synthetic_data import NAME, make_data  # beside this script
 
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe, Variant, load_params
 from ferbench.config.records import build_record
@@ -90,7 +91,7 @@ def by_ours(data: PackedDataset, variant: Variant, recipe: Recipe, seed: int, fo
     train = dataclasses.replace(load_params(PROJECT / "params.yaml").train, progress=False)
     train = dataclasses.replace(train, accelerator="cpu", threads=1)
     sides = TrainingData(
-        data.pack, data.side("train"), data.side("val"), SelectionMetric("map50", 0.5)
+        data.pack, data.faces("train"), data.faces("val"), SelectionMetric("map50", 0.5)
     )
     return fit((variant, recipe, seed), sides, train, folder / "checkpoints", print).state
 
@@ -102,7 +103,10 @@ def by_library(root: Path, word: str, recipe: Recipe, seed: int, folder: Path) -
 
     trainer = _at_one_size(DetectionTrainer)(
         overrides={
-            **{"model": f"{word}.yaml", "data": str(root / "yolo" / NAME / "dataset.yaml")},
+            **{
+                "model": f"{word}.yaml",
+                "data": str(DatasetPaths(NAME, root).yolo / "dataset.yaml"),
+            },
             **{"epochs": recipe.epochs, "patience": recipe.epochs, "imgsz": recipe.input_px},
             **{"seed": seed, "batch": recipe.batch_size, "nbs": recipe.nominal_batch},
             **{"optimizer": "Adam", "lr0": recipe.lr, "lrf": recipe.lr_final, "cos_lr": False},

@@ -1,8 +1,8 @@
 """The deps of every stage in dvc.yaml against the modules that its script imports.
 
 DVC repeats a stage when one of its deps has changed, so an edit of a module that is missing there
-leaves stale results. A dep that is a folder covers all files below it. Three kinds of modules need
-no dep: those in `PLUMBING`, those in `CUTS`, and those behind the barrier.
+leaves stale results. A dep that is a folder covers all files below it. Two kinds of modules need
+no dep: those in `PLUMBING`, and those behind the barrier.
 
 The barrier is the description of a variant, `reports/<study>/variants/<variant>.json`. It holds a
 digest of the code of `ferbench.models` and `ferbench.data.augmentations` that the variant's row
@@ -30,6 +30,7 @@ from tests.import_closure import import_closure, module_file
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe, Variant
 from ferbench.models.describe import code_modules
+from ferbench.plugins import module_of
 from ferbench.training import run as record
 
 PROJECT = Path(__file__).parents[1]
@@ -42,6 +43,7 @@ STAGES: dict[str, Any] = {
 # Modules that no stage lists: an edit leaves the numbers as they are, or makes stages fail.
 PLUMBING = {
     "ferbench": "imports `ferbench.environment` and holds the version",
+    "ferbench.artifacts.paths": "a moved file is a missing output",
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
@@ -56,21 +58,9 @@ PLUMBING = {
     "ferbench.config.records": "checks types of params.yaml, whose values DVC compares",
 }
 
-# Imports that are not followed from a stage: (importing module, imported module).
-CUTS = {
-    (stage, "ferbench.data.pack", "ferbench.data.images"): (
-        "images are decoded only by `pack_images`; this stage reads the pack, which is a dep, and "
-        "must not repeat where decoding was edited and the pixels stayed the same"
-    )
-    for stage in ("train", "evaluate", "robustness", "explain")
-}
-
 BARRIER = "reports/${study.name}/variants"
 METRICS = "ferbench.evaluation.metrics"
-BEHIND_BARRIER = (
-    *("ferbench.models.", "ferbench.data.augmentations.", "ferbench.data.transforms"),
-    f"{METRICS}.",
-)
+BEHIND_BARRIER = ("ferbench.models.", "ferbench.data.augmentations.", f"{METRICS}.")
 # The metrics that select a checkpoint in some study. Training loads the selecting one alone.
 SELECTING = sorted(
     {
@@ -108,11 +98,14 @@ def _script(stage: str) -> Path:
     return PROJECT / "pipeline" / f"{stage}.py"
 
 
+def _module_name(package: str, part: str) -> str:
+    return module_of(package, part).rpartition(".")[2]
+
+
 @cache
 def _closure(stage: str) -> dict[str, str]:
-    cuts = [(importer, imported) for name, importer, imported in CUTS if name == stage]
-    loaded = SELECTING if stage == "train" else [""]
-    closures = [import_closure(_script(stage), SRC, {METRICS: m}, cuts) for m in loaded]
+    loaded = [_module_name(METRICS, m) for m in SELECTING] if stage == "train" else [""]
+    closures = [import_closure(_script(stage), SRC, {METRICS: m}) for m in loaded]
     return {module: importer for found in closures for module, importer in found.items()}
 
 
@@ -196,16 +189,6 @@ def test_plumbing_is_imported_and_in_no_dep(module: str) -> None:
     assert not listed, "either delete the entry or the dep"
 
 
-@pytest.mark.parametrize("cut", CUTS, ids=" ".join)
-def test_cut_import_is_one_that_the_stage_would_have_to_list(cut: tuple[str, str, str]) -> None:
-    stage, _, imported = cut
-    whole = import_closure(_script(stage), SRC)
-    assert imported in whole.keys() - _closure(stage).keys(), (
-        "it cuts nothing off; delete the entry"
-    )
-    assert imported in _uncovered(whole, _deps(stage)), "it is a dep as well; delete one of them"
-
-
 # Stages that import `models` or augmentations and list them through the description alone.
 _NETWORK_STAGES = [
     stage
@@ -227,16 +210,18 @@ def _rows() -> dict[str, tuple[Variant, Recipe]]:
     }
 
 
-def _row_parts(variant: Variant, recipe: Recipe) -> dict[str, str]:
-    """The plug-in packages that a row chooses from, with its choice."""
-    return {
+def _row_modules(variant: Variant, recipe: Recipe, metric: str) -> dict[str, str]:
+    """The plug-in packages that a row chooses from, with the module of its choice."""
+    parts = {
         "ferbench.models.backbones": variant.backbone,
         "ferbench.models.convs": variant.conv,
         "ferbench.models.attention": variant.attention,
         "ferbench.models.heads": variant.head,
         "ferbench.models.losses": variant.loss,
         "ferbench.data.augmentations": recipe.augment,
+        METRICS: metric,
     }
+    return {package: _module_name(package, name) for package, name in parts.items()}
 
 
 @cache
@@ -256,9 +241,7 @@ def test_description_digests_all_code_of_a_row_that_a_stage_imports(stage: str) 
     for name, (variant, recipe) in _rows().items():
         cuts = [("*", module) for module, (runs, _) in RUN_FOR.items() if not runs(variant)]
         closures = [
-            import_closure(
-                _script(stage), SRC, _row_parts(variant, recipe) | {METRICS: metric}, cuts
-            )
+            import_closure(_script(stage), SRC, _row_modules(variant, recipe, metric), cuts)
             for metric in SELECTING
         ]
         closure = {module: importer for found in closures for module, importer in found.items()}

@@ -1,4 +1,4 @@
-"""Facial action units, and the expressions as prototypes over them.
+"""Facial action units, and emotions as prototypes over them.
 
 Source: Ekman, Friesen, "Facial Action Coding System", Consulting Psychologists Press, 1978 (units);
 Friesen, Ekman, "EMFACS-7: Emotional Facial Action Coding System", unpublished manual, University of
@@ -76,7 +76,7 @@ def draw_units(emotion: str, intensity: float, rng: np.random.Generator) -> Acti
 
 
 def _nuisance(rng: np.random.Generator) -> ActionUnits:
-    """Small movements that mean nothing: parted lips, tired lids, a restless brow."""
+    """Small movements without meaning: parted lips, tired lids, moving brows."""
     units = np.zeros((2, _NUMBERS))
     units[:, 25] += 0.7 * (rng.random() < 0.12) * rng.random()
     units[:, 43] += 0.35 * (rng.random() < 0.15) * rng.random()

@@ -1,9 +1,10 @@
-"""A whole data set of generated faces: who is seen how often, with what expression, among whom."""
+"""A data set of generated faces: persons, takes, expressions, scenes, and planted faults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -19,10 +20,16 @@ __all__ = ["Item", "Plan", "classes", "generator", "plan_images", "plant", "rend
 
 Face = Mapping[str, float | str]  # left, top, right, bottom, emotion
 
+# In the order of FER+, which is that of class indices.
+EMOTIONS = (
+    *("neutral", "happiness", "surprise", "sadness"),
+    *("anger", "disgust", "fear", "contempt"),
+)
+
 _TAKE = 3  # frames of a filmed expression
 _FILMED = 4  # one person in so many is filmed, the others are photographed
 _MOST_FACES = 5
-# The authors' split of every ten persons in turn; all three are there from the fifth person on.
+# The authors' split of every ten persons in turn; five persons suffice for all three splits.
 _SPLITS = ("train", "test", "train", "train", "val", "train", "train", "test", "train", "train")
 _NO_FACES: tuple[Face, ...] = ()  # of a crop: the whole picture is one
 _STREAMS = {"person": 1, "take": 2, "frame": 3, "picture": 4, "faults": 5}
@@ -58,19 +65,6 @@ class Item:
     sequence: str
     source_split: str
     faces: tuple[Face, ...] = ()
-
-
-# In the order of FER+, which is that of class indices.
-EMOTIONS = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
-)
 
 
 def classes(options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -132,7 +126,7 @@ def _first_sitter(plan: Plan, options: Mapping[str, Any]) -> Sitter:
 def _scene(
     first: Sitter, emotion: str, options: Mapping[str, Any], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], tuple[Face, ...]]:
-    """A scene and its faces; bystanders are seen once and never again, so it has one owner."""
+    """A scene and its faces; bystanders appear in one scene only, so the first person owns it."""
     sitters, emotions, words = [first], [emotion], classes(options)
     for _ in range(int(rng.integers(_MOST_FACES))):
         emotions.append(words[int(rng.integers(len(words)))])
@@ -140,10 +134,10 @@ def _scene(
         units = draw_units(emotions[-1], shot.intensity, rng)
         sitters.append(Sitter(draw_person(rng), units, shot))
     picture, boxes = render_scene(sitters, rng)
-    sides = ("left", "top", "right", "bottom")
+    names = ("left", "top", "right", "bottom")
     faces: list[Face] = []
     for box, word in zip(boxes, emotions, strict=False):  # the last ones may have found no room
-        corners = dict(zip(sides, (round(value, 2) for value in box), strict=True))
+        corners = dict(zip(names, (round(value, 2) for value in box), strict=True))
         faces.append({**corners, "emotion": word})
     return picture, tuple(faces)
 
@@ -156,17 +150,10 @@ def _encode(picture: NDArray[np.uint8]) -> bytes:
     return bytes(data)
 
 
-# MERGED from synthfaces.dataset:
-# Faults planted in a generated data set, each as often as asked for and no more.
-
-
-_SPLITS_FAULTS = ("train", "val", "test")
-
-
 def plant(
     items: list[Item], options: Mapping[str, Any], rng: np.random.Generator
 ) -> Iterator[Item]:
-    """The additional files; every one of them goes back to an image of its own.
+    """The additional faulty files, each made from another image.
 
     Copies and changed versions keep the person. Every second exact copy is in another source split;
     all others stay in the split of their image.
@@ -179,9 +166,10 @@ def plant(
     Raises:
         ValueError: there are fewer images than faults.
     """
-    kinds = {
+    emotions = sorted({item.emotion for item in items})
+    kinds: dict[str, Callable[[Item, int], Item]] = {
         "exact_duplicates": _exact,
-        "label_conflicts": _conflict,
+        "label_conflicts": partial(_conflict, emotions=emotions),
         "near_duplicates": _near,
         "corrupt": _corrupt,
     }
@@ -191,27 +179,26 @@ def plant(
     order = iter(rng.permutation(len(items)).tolist())
     for kind, change in kinds.items():
         for number in range(options[kind]):
-            yield change(items[next(order)], number, items)
+            yield change(items[next(order)], number)
 
 
-def _exact(item: Item, number: int, items: list[Item]) -> Item:
+def _exact(item: Item, number: int) -> Item:
     """A copy; every second one is in another source split."""
-    del items
-    split = _SPLITS_FAULTS[(_SPLITS_FAULTS.index(item.source_split) + number % 2) % 3]
+    names = ("train", "val", "test")
+    split = names[(names.index(item.source_split) + number % 2) % 3]
     return replace(item, file=f"copy_{number:03d}.png", source_split=split)
 
 
-def _conflict(item: Item, number: int, items: list[Item]) -> Item:
+def _conflict(item: Item, number: int, emotions: list[str]) -> Item:
     """A copy with another label."""
-    others = sorted({other.emotion for other in items} - {item.emotion})
+    others = [emotion for emotion in emotions if emotion != item.emotion]
     emotion = others[number % len(others)]
     faces = tuple({**face, "emotion": emotion} for face in item.faces[:1]) + item.faces[1:]
     return replace(item, file=f"conflict_{number:03d}.png", emotion=emotion, faces=faces)
 
 
-def _near(item: Item, number: int, items: list[Item]) -> Item:
-    """A version gone through lossy compression, every second one a little brighter."""
-    del items
+def _near(item: Item, number: int) -> Item:
+    """A version after lossy compression, every second one a little brighter."""
     picture = cv2.imdecode(np.frombuffer(item.content, np.uint8), cv2.IMREAD_UNCHANGED)
     if number % 2:
         picture = cv2.convertScaleAbs(picture, alpha=1.04, beta=3)
@@ -221,9 +208,8 @@ def _near(item: Item, number: int, items: list[Item]) -> Item:
     return replace(item, file=f"near_{number:03d}.png", content=bytes(data))
 
 
-def _corrupt(item: Item, number: int, items: list[Item]) -> Item:
+def _corrupt(item: Item, number: int) -> Item:
     """A file that is cut off, empty, text, or a single pixel, in turn."""
-    del items
     _, pixel = cv2.imencode(".png", np.full((1, 1), number % 256, np.uint8))
     contents = (
         item.content[: len(item.content) // 2],

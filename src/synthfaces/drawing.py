@@ -1,4 +1,4 @@
-"""A drawing: shapes in a face's own coordinates, turned into pixels under a pose."""
+"""Drawings: shapes in a face's own coordinates, converted to pixels under a pose."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Drawing:
     def layers(
         self, width: int, height: int, pose: Pose, supersample: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The picture of the face before nothing, and the shade upon it.
+        """The face on a transparent background, and its shading.
 
         Args:
             width: of the picture in pixels.

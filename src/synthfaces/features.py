@@ -1,4 +1,4 @@
-"""Drawing of the parts that move: eyes, brows, nose, mouth, and the folds that movement makes."""
+"""Drawing of the parts that move: eyes, brows, nose, mouth, and the folds of the skin."""
 
 from __future__ import annotations
 

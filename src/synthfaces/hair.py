@@ -1,4 +1,4 @@
-"""Hair, beard and glasses: what a person wears around the features."""
+"""Drawing of hair, beard and glasses."""
 
 from __future__ import annotations
 
@@ -13,64 +13,21 @@ from synthfaces.person import Person, mix
 
 __all__ = ["draw_back", "draw_beard", "draw_front", "draw_glasses", "draw_moustache", "ring"]
 
-# The hairline, from the temple at the right of the picture to that at the left.
-_HAIRLINES: dict[str, tuple[tuple[float, float], ...]] = {
-    "short": (
-        (0.96, -0.42),
-        (0.84, -0.86),
-        (0.4, -1.0),
-        (-0.4, -1.0),
-        (-0.84, -0.86),
-        (-0.96, -0.42),
-    ),
-    "swept": (
-        (0.97, -0.35),
-        (0.84, -0.7),
-        (0.3, -0.8),
-        (-0.35, -1.0),
-        (-0.8, -0.9),
-        (-0.97, -0.45),
-    ),
-    "fringe": (
-        (0.98, -0.2),
-        (0.86, -0.7),
-        (0.3, -0.78),
-        (-0.3, -0.78),
-        (-0.86, -0.7),
-        (-0.98, -0.2),
-    ),
-    "long": ((0.99, 0.3), (0.84, -0.55), (0.3, -1.02), (-0.1, -1.16), (-0.8, -0.6), (-0.99, 0.3)),
-    "bob": ((0.99, 0.2), (0.8, -0.66), (0.3, -0.8), (-0.3, -0.8), (-0.8, -0.66), (-0.99, 0.2)),
-    "curly": (
-        (0.98, -0.3),
-        (0.82, -0.84),
-        (0.4, -0.98),
-        (-0.4, -0.98),
-        (-0.82, -0.84),
-        (-0.98, -0.3),
-    ),
-    "bun": ((0.96, -0.4), (0.82, -0.86), (0.3, -1.1), (-0.3, -1.1), (-0.82, -0.86), (-0.96, -0.4)),
-    "receding": (
-        (0.97, -0.4),
-        (0.8, -0.76),
-        (0.5, -1.16),
-        (-0.5, -1.16),
-        (-0.8, -0.76),
-        (-0.97, -0.4),
-    ),
+# x and y of the hairline's points, from the temple at the right of the picture to that at the left.
+_HAIRLINES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "short": ((0.96, 0.84, 0.4, -0.4, -0.84, -0.96), (-0.42, -0.86, -1.0, -1.0, -0.86, -0.42)),
+    "swept": ((0.97, 0.84, 0.3, -0.35, -0.8, -0.97), (-0.35, -0.7, -0.8, -1.0, -0.9, -0.45)),
+    "fringe": ((0.98, 0.86, 0.3, -0.3, -0.86, -0.98), (-0.2, -0.7, -0.78, -0.78, -0.7, -0.2)),
+    "long": ((0.99, 0.84, 0.3, -0.1, -0.8, -0.99), (0.3, -0.55, -1.02, -1.16, -0.6, 0.3)),
+    "bob": ((0.99, 0.8, 0.3, -0.3, -0.8, -0.99), (0.2, -0.66, -0.8, -0.8, -0.66, 0.2)),
+    "curly": ((0.98, 0.82, 0.4, -0.4, -0.82, -0.98), (-0.3, -0.84, -0.98, -0.98, -0.84, -0.3)),
+    "bun": ((0.96, 0.82, 0.3, -0.3, -0.82, -0.96), (-0.4, -0.86, -1.1, -1.1, -0.86, -0.4)),
+    "receding": ((0.97, 0.8, 0.5, -0.5, -0.8, -0.97), (-0.4, -0.76, -1.16, -1.16, -0.76, -0.4)),
 }
-_CROWN = np.array(
-    [
-        (-1.07, -0.4),
-        (-0.99, -1.0),
-        (-0.55, -1.47),
-        (0, -1.6),
-        (0.55, -1.47),
-        (0.99, -1.0),
-        (1.07, -0.4),
-    ]
+_CROWN = np.column_stack(
+    [(-1.07, -0.99, -0.55, 0, 0.55, 0.99, 1.07), (-0.4, -1.0, -1.47, -1.6, -1.47, -1.0, -0.4)]
 )
-# They give the mass a direction.
+# They give the mass of hair a direction.
 _STRANDS = np.array(
     [[(-0.75, -1.05), (-0.35, -1.34), (0.15, -1.42)], [(0.3, -1.25), (0.66, -1.1), (0.88, -0.8)]]
 )
@@ -112,7 +69,7 @@ def draw_front(drawing: Drawing, person: Person) -> None:
     if person.style not in _HAIRLINES:
         return
     wide = np.array([person.width, 1.0])
-    crown, line = smooth(_CROWN * wide), smooth(np.array(_HAIRLINES[person.style]) * wide)
+    crown, line = smooth(_CROWN * wide), smooth(np.column_stack(_HAIRLINES[person.style]) * wide)
     # The crown belongs to the outline; the hairline turns with the forehead, but for its ends.
     lift = np.concatenate([np.full(len(crown), OUTLINE), np.full(len(line), -0.35)])
     lift[[len(crown), -1]] = OUTLINE
@@ -153,12 +110,8 @@ def draw_glasses(drawing: Drawing, person: Person) -> None:
     for sign in (-1, 1):
         frame = ring(sign * person.eye_x, person.eye_y + 0.03, person.eye_wide + 0.1, 0.24, 20)
         drawing.line(np.concatenate([frame, frame[:1]]), dark, person.glasses, 0.12)
-        temple = np.array(
-            [
-                (sign * (person.eye_x + person.eye_wide + 0.1), person.eye_y),
-                (sign * 1.0, person.eye_y - 0.05),
-            ]
-        )
+        edge = person.eye_x + person.eye_wide + 0.1
+        temple = np.array([(sign * edge, person.eye_y), (sign * 1.0, person.eye_y - 0.05)])
         drawing.line(temple, dark, person.glasses, OUTLINE)
     half = person.eye_x - person.eye_wide - 0.1
     bridge = np.array([(-half, person.eye_y), (0, person.eye_y - 0.04), (half, person.eye_y)])

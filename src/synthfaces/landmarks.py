@@ -1,6 +1,6 @@
-"""Where the features are: outlines of a person's face under given action units.
+"""Positions of the features: outlines of a person's face under given action units.
 
-Points are (n, 2) in the person's own coordinates (see `anatomy`). `side` is 0 for the left of the
+Points are (n, 2) in the person's own coordinates (see `person`). `side` is 0 for the left of the
 picture and 1 for its right. How far a unit moves a point is set by eye, for legible pictures.
 """
 
@@ -52,12 +52,7 @@ def _spline(count: int, closed: bool, steps: int) -> NDArray[np.float64]:
     for row in range(weights.shape[0]):
         span, t = min(row // steps, spans - 1), row / steps - min(row // steps, spans - 1)
         cubic = 0.5 * np.array(
-            [
-                -t + 2 * t**2 - t**3,
-                2 - 5 * t**2 + 3 * t**3,
-                t + 4 * t**2 - 3 * t**3,
-                -(t**2) + t**3,
-            ]
+            [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
         )
         for offset, value in enumerate(cubic):
             place = span + offset - 1

@@ -1,4 +1,4 @@
-"""Who is shown: what stays the same in all pictures of one person.
+"""Identity: what stays the same in all pictures of one person.
 
 Lengths are in half widths of a standard face, x to the right and y downwards from its centre.
 """

@@ -1,4 +1,4 @@
-"""How a face is seen: the circumstances of a picture, and what they do to its pixels."""
+"""Conditions of a picture (pose, light, camera, occlusion) and what they do to its pixels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ __all__ = ["Picture", "Shot", "compose", "degrade", "draw_background", "draw_occ
 
 Picture = NDArray[np.float32]  # (H, W, 3), RGB in [0, 1]
 
-_SMALL_SCALE = (
-    24.0  # pixels per half width below which a face is drawn four times too large, not twice
-)
+# Pixels per half width below which a face is drawn four times too large, not twice.
+_SMALL_SCALE = 24.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Shot:
         gain: brightness of the picture.
         blur: standard deviation in pixels.
         noise: standard deviation, as a share of full brightness.
-        occluder: what hides a part of the face: `none`, `hand`, `bar`.
+        occluder: what covers a part of the face: `none`, `hand`, `bar`.
         hidden: (2,) where it is, in half widths.
     """
 
@@ -60,7 +59,7 @@ class Shot:
     hidden: Points
 
     def next_frame(self, rng: np.random.Generator) -> Shot:
-        """The same circumstances a moment later."""
+        """The same conditions a moment later."""
         return replace(
             self,
             intensity=min(1.0, self.intensity * rng.uniform(0.75, 1.2)),
@@ -73,10 +72,10 @@ class Shot:
 
 
 def draw_shot(rng: np.random.Generator, min_intensity: float) -> Shot:
-    """Random circumstances.
+    """Random conditions of a picture.
 
     Args:
-        rng: of all chance.
+        rng: source of all randomness.
         min_intensity: of the weakest expression; 1 is the strongest.
     """
     red, green, blue = rng.uniform(30, 220, 3)
@@ -126,7 +125,7 @@ def draw_background(width: int, height: int, rng: np.random.Generator) -> Pictur
 
 
 def compose(below: Picture, drawing: Drawing, pose: Pose, shot: Shot) -> Picture:
-    """A face, lit, over what is behind it."""
+    """A lit face over its background."""
     supersample = 4 if pose.scale < _SMALL_SCALE else 2
     ink, shade = drawing.layers(below.shape[1], below.shape[0], pose, supersample)
     lit = ink[..., :3] * (shade * _light(shade.shape, pose, shot))[..., None]
@@ -135,7 +134,7 @@ def compose(below: Picture, drawing: Drawing, pose: Pose, shot: Shot) -> Picture
 
 
 def _light(shape: tuple[int, ...], pose: Pose, shot: Shot) -> NDArray[np.float32]:
-    """How bright light from one side makes each pixel of a round head (H, W)."""
+    """Brightness (H, W) of a round head lit from one side."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     nx = np.clip((x + 0.5 - pose.x) / (1.25 * pose.scale), -1, 1).astype(np.float32)
     ny = np.clip((y + 0.5 - pose.y) / (1.75 * pose.scale), -1, 1).astype(np.float32)
@@ -146,7 +145,7 @@ def _light(shape: tuple[int, ...], pose: Pose, shot: Shot) -> NDArray[np.float32
 
 
 def degrade(picture: Picture, shot: Shot, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What a camera makes of it: gain, blur, noise, eight bits."""
+    """Apply the camera: gain, blur, noise, eight bits."""
     if shot.blur > 0.25:
         picture = cv2.GaussianBlur(picture, (0, 0), shot.blur)
     noise = rng.standard_normal(picture.shape, dtype=np.float32)

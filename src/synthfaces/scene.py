@@ -1,8 +1,8 @@
-"""A whole head, drawn back to front, and the box of its face."""
+"""Whole pictures: an aligned crop of one face, and a scene with several, with boxes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from synthfaces.hair import (
     draw_moustache,
     ring,
 )
-from synthfaces.landmarks import Points, eye, mouth, outline, smooth
-from synthfaces.person import RGB, Person, mix
+from synthfaces.landmarks import eye, mouth, outline, smooth
+from synthfaces.person import Person, mix
 from synthfaces.photo import (
     Picture,
     Shot,
@@ -33,7 +33,6 @@ __all__ = [
     "CROP_PX",
     "SCENE_PX",
     "Bounds",
-    "Look",
     "Sitter",
     "draw_face",
     "draw_head",
@@ -46,18 +45,26 @@ __all__ = [
 # left, top, right, bottom in pixels
 Bounds = tuple[float, float, float, float]
 
+CROP_PX = 48
+SCENE_PX = (320, 240)
+
+_FILL = 0.385  # half width of the face in a crop, as a share of the crop's side
+_SMALLEST_PX, _LARGEST_PX = 26.0, 105.0  # height of a face in a scene
+_HEIGHT = 2.62  # of a standard face, in half widths
+_TRIES = 40  # places that are tried for one face of a scene
+
 
 @dataclass(frozen=True)
-class Look:
-    """What changes from picture to picture and is no expression.
+class Sitter:
+    """A person with an expression under the conditions of one picture."""
 
-    Args:
-        gaze: (2,) where the eyes look, in [-1, 1].
-        shirt: colour of the clothes.
-    """
+    person: Person
+    units: ActionUnits
+    shot: Shot
 
-    gaze: Points
-    shirt: RGB
+    def pose(self, x: float, y: float, scale: float) -> Pose:
+        """The shot's pose with the face's centre at a pixel."""
+        return Pose(self.shot.yaw, self.shot.pitch, self.shot.roll, x, y, scale)
 
 
 def face_bounds(person: Person, units: ActionUnits, pose: Pose) -> Bounds:
@@ -67,19 +74,19 @@ def face_bounds(person: Person, units: ActionUnits, pose: Pose) -> Bounds:
     return float(left), float(top), float(right), float(bottom)
 
 
-def draw_body(drawing: Drawing, person: Person, look: Look) -> None:
+def _draw_body(drawing: Drawing, person: Person, shot: Shot) -> None:
     """Neck and shoulders."""
     neck = np.array([(-0.5, 0.7), (0.5, 0.7), (0.55, 1.75), (-0.55, 1.75)])
     drawing.fill(neck, mix(person.skin, (50, 20, 15), 0.22), OUTLINE)
     right = np.array([(0.5, 1.5), (1.2, 1.75), (1.75, 2.1), (1.9, 3.2), (1.75, 6.5)])
     shoulders = np.concatenate([right, (right * (-1, 1))[::-1]])
-    drawing.fill(shoulders, look.shirt, OUTLINE)
+    drawing.fill(shoulders, shot.shirt, OUTLINE)
 
 
-def draw_face(drawing: Drawing, person: Person, units: ActionUnits, look: Look) -> None:
+def draw_face(drawing: Drawing, person: Person, units: ActionUnits, shot: Shot) -> None:
     """The face proper: all inside `face_bounds`."""
     drawing.fill(outline(person, units), person.skin, OUTLINE)
-    eyes = eye(person, units, 0, look.gaze), eye(person, units, 1, look.gaze)
+    eyes = eye(person, units, 0, shot.gaze), eye(person, units, 1, shot.gaze)
     lips = mouth(person, units)
     for side in (0, 1):
         sign = 2 * side - 1
@@ -95,50 +102,21 @@ def draw_face(drawing: Drawing, person: Person, units: ActionUnits, look: Look) 
     draw_moustache(drawing, person, lips)
 
 
-def draw_head(drawing: Drawing, person: Person, units: ActionUnits, look: Look) -> None:
-    """Head, hair and shoulders."""
+def draw_head(sitter: Sitter) -> Drawing:
+    """Head, hair and shoulders, back to front, and what covers the face."""
+    drawing, person, units, shot = Drawing(), sitter.person, sitter.units, sitter.shot
     draw_back(drawing, person)
-    draw_body(drawing, person, look)
+    _draw_body(drawing, person, shot)
     for sign in (-1, 1):
         ear = ring(sign * 1.0 * person.width, -0.05, 0.13, 0.26, 16)
         drawing.fill(ear, mix(person.skin, (120, 40, 30), 0.15), OUTLINE)
-    draw_face(drawing, person, units, look)
+    draw_face(drawing, person, units, shot)
     draw_glasses(drawing, person)
     draw_front(drawing, person)
     brim = smooth(np.array([(-0.9, -1.0), (0, -1.2), (0.9, -1.0)]))
     drawing.shade(np.concatenate([brim, brim[::-1] + np.array((0, 0.15))]), -0.06, OUTLINE)
-
-
-# MERGED from synthfaces.scene:
-# Whole pictures: an aligned crop of one face, and a scene with several.
-
-
-CROP_PX = 48
-SCENE_PX = (320, 240)
-
-_FILL = 0.385  # half width of the face in a crop, as a share of the crop's side
-_SMALLEST_PX, _LARGEST_PX = 26.0, 105.0  # height of a face in a scene
-_HEIGHT = 2.62  # of a standard face, in half widths
-
-
-@dataclass(frozen=True)
-class Sitter:
-    """Somebody with an expression, seen in some way."""
-
-    person: Person
-    units: ActionUnits
-    shot: Shot
-
-
-def _head(sitter: Sitter) -> Drawing:
-    drawing = Drawing()
-    draw_head(drawing, sitter.person, sitter.units, Look(sitter.shot.gaze, sitter.shot.shirt))
-    draw_occluder(drawing, sitter.shot, sitter.person.skin)
+    draw_occluder(drawing, shot, person.skin)
     return drawing
-
-
-def _pose(shot: Shot, x: float, y: float, scale: float) -> Pose:
-    return Pose(shot.yaw, shot.pitch, shot.roll, x, y, scale)
 
 
 def render_crop(
@@ -153,8 +131,9 @@ def render_crop(
     """
     scale = _FILL * side_px * sitter.shot.zoom
     x, y = side_px * (0.5 + _FILL * sitter.shot.shift)
-    pose = _pose(sitter.shot, float(x), float(y), scale)
-    picture = compose(draw_background(side_px, side_px, rng), _head(sitter), pose, sitter.shot)
+    pose = sitter.pose(float(x), float(y), scale)
+    picture = draw_background(side_px, side_px, rng)
+    picture = compose(picture, draw_head(sitter), pose, sitter.shot)
     grey = picture @ np.array([0.299, 0.587, 0.114], np.float32)
     return degrade(grey, sitter.shot, rng)
 
@@ -168,12 +147,16 @@ def place_faces(sitters: list[Sitter], rng: np.random.Generator) -> list[Pose]:
     poses: list[Pose] = []
     taken: list[Bounds] = []
     for sitter in sitters:
-        for _ in range(40):
+        for _ in range(_TRIES):
             high = float(np.exp(rng.uniform(np.log(_SMALLEST_PX), np.log(_LARGEST_PX))))
-            centre = rng.uniform((0, 0), SCENE_PX)
-            pose = _pose(sitter.shot, float(centre[0]), float(centre[1]), high / _HEIGHT)
+            x, y = rng.uniform((0, 0), SCENE_PX)
+            pose = sitter.pose(float(x), float(y), high / _HEIGHT)
             bounds = face_bounds(sitter.person, sitter.units, pose)
-            if _inside(bounds) and not any(_near(bounds, other) for other in taken):
+            left, top, right, bottom = bounds
+            inside = (
+                left >= 1 and top >= 1 and right <= SCENE_PX[0] - 1 and bottom <= SCENE_PX[1] - 1
+            )
+            if inside and not any(_touch(bounds, other) for other in taken):
                 poses.append(pose)
                 taken.append(bounds)
                 break
@@ -182,26 +165,19 @@ def place_faces(sitters: list[Sitter], rng: np.random.Generator) -> list[Pose]:
     return poses
 
 
-def _inside(bounds: Bounds) -> bool:
-    left, top, right, bottom = bounds
-    return left >= 1 and top >= 1 and right <= SCENE_PX[0] - 1 and bottom <= SCENE_PX[1] - 1
-
-
-def _near(first: Bounds, second: Bounds) -> bool:
+def _touch(first: Bounds, second: Bounds) -> bool:
     """Whether two faces, with room for their hair, touch."""
     room = 0.15 * max(first[3] - first[1], second[3] - second[1])
-    return (
-        first[0] < second[2] + room
-        and second[0] < first[2] + room
-        and first[1] < second[3] + room
-        and second[1] < first[3] + room
+    return all(
+        first[near] < second[far] + room and second[near] < first[far] + room
+        for near, far in ((0, 2), (1, 3))
     )
 
 
 def render_scene(
     sitters: list[Sitter], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], list[Bounds]]:
-    """A room with people, as RGB (H, W, 3), and the boxes of their faces.
+    """A scene with people, as RGB (H, W, 3), and the boxes of their faces.
 
     Args:
         sitters: who should be shown; the last ones are left out if there is no room.
@@ -215,16 +191,16 @@ def render_scene(
     picture = draw_background(*SCENE_PX, rng)
     # Who stands lower is nearer, so that no shoulder hides a face.
     for index in sorted(range(len(poses)), key=lambda i: boxes[i][3]):
-        _put(picture, shown[index], poses[index])
+        _draw_into(picture, shown[index], poses[index])
     return degrade(picture, shown[0].shot, rng), boxes
 
 
-def _put(picture: Picture, sitter: Sitter, pose: Pose) -> None:
+def _draw_into(picture: Picture, sitter: Sitter, pose: Pose) -> None:
     """Draw a head into its part of the picture."""
     reach = pose.scale * np.array([-2.8, -2.3, 2.8, 6.5])
     left, top, right, bottom = np.rint(np.array([pose.x, pose.y] * 2) + reach).astype(int)
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right, picture.shape[1]), min(bottom, picture.shape[0])
-    local = Pose(pose.yaw, pose.pitch, pose.roll, pose.x - left, pose.y - top, pose.scale)
+    local = replace(pose, x=pose.x - left, y=pose.y - top)
     part = picture[top:bottom, left:right]
-    part[...] = np.clip(compose(part, _head(sitter), local, sitter.shot), 0, 1)
+    part[...] = np.clip(compose(part, draw_head(sitter), local, sitter.shot), 0, 1)

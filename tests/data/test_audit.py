@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from ferbench.artifacts.index import read_index
+from ferbench.artifacts.pack import Pack
 from ferbench.config.params import Audit
 from ferbench.data.dedup import deduplicate, write_cleaned
 from ferbench.data.leakage.audit import Audited, audit_data_set, write_audited
@@ -23,8 +25,8 @@ from ferbench.data.leakage.leaks import find_leaks
 from ferbench.data.leakage.perceptual_hash import look_at, near_pairs, picture
 from ferbench.data.leakage.released import across_splits, list_released, read_dropped, without_dedup
 from ferbench.data.leakage.samples import COLUMNS, choose_samples
-from ferbench.data.pack import Pack, pack_images
-from ferbench.data.protocols.stratified_70_10_20 import stratified_70_10_20
+from ferbench.data.pack import pack_images
+from ferbench.data.protocols.standard import stratified_70_10_20
 from ferbench.data.source import Box, Metadata, Reading, Record, Source
 from ferbench.data.sources.ferplus import FerPlus
 from ferbench.data.sources.synthetic import Synthetic
@@ -107,7 +109,7 @@ class Toy:
         split, description = draw_split(index, protocol, 0)
         (self.root / "splits").mkdir(exist_ok=True)
         split.to_parquet(self.root / "splits" / f"{key}.parquet", index=False)
-        write_json(self.root / "splits" / f"{key}.json", description)
+        write_json(self.root / "splits" / f"{key}.json", asdict(description))
 
     def audit(self, protocol: str) -> Audited:
         self.stages(protocol)
@@ -306,7 +308,7 @@ def test_images_beyond_the_limit_are_not_audited(toy: Toy) -> None:
     index = read_index(toy.root / "interim/toy/index.parquet")
     split, description = draw_split(index, "stratified_70_10_20", 0, limit=30)
     split.to_parquet(toy.root / "splits/toy.parquet", index=False)
-    write_json(toy.root / "splits/toy.json", description)
+    write_json(toy.root / "splits/toy.json", asdict(description))
     audited = audit_data_set("toy", Listed(), RULES, toy.root)
     assert audited.leaks["image_id"].tolist() == split["image_id"].tolist()
     assert audited.report["without_dedup"]["test_images"] == 6

@@ -33,7 +33,7 @@ def test_ten_crops_are_corners_middle_and_mirror() -> None:
         assert np.array_equal(plain, mirrored)
 
 
-def test_torchvision_cuts_the_same_ten(recipe: Recipe) -> None:
+def test_ten_crops_equal_those_of_torchvision(recipe: Recipe) -> None:
     from torchvision.transforms import functional
 
     image = np.random.default_rng(0).integers(0, 255, (24, 24, 1), dtype=np.uint8)
@@ -43,8 +43,8 @@ def test_torchvision_cuts_the_same_ten(recipe: Recipe) -> None:
     assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
 
 
-def test_each_face_is_all_ten_crops_in_training(stored: PackedDataset, recipe: Recipe) -> None:
-    faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
+def test_training_sample_is_all_ten_crops(stored: PackedDataset, recipe: Recipe) -> None:
+    faces = FaceDataset(stored.pack, stored.faces("train"), recipe, 3)
     image, target, index = faces[0, 2]
     assert image.shape == (10, 1, 20, 20)
     assert (target, index) == (faces.targets[2], 2)
@@ -53,11 +53,11 @@ def test_each_face_is_all_ten_crops_in_training(stored: PackedDataset, recipe: R
     assert not torch.equal(image, faces[1, 2][0])  # another epoch
 
 
-def test_ten_crops_share_what_comes_before_the_crop_and_are_erased_one_by_one(
+def test_ten_crops_share_the_transforms_before_the_crop_and_are_erased_independently(
     stored: PackedDataset, recipe: Recipe
 ) -> None:
-    faces = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
-    plain = FaceDataset(stored.pack, stored.side("train"), recipe, 3)
+    faces = FaceDataset(stored.pack, stored.faces("train"), recipe, 3)
+    plain = FaceDataset(stored.pack, stored.faces("train"), recipe, 3)
     plain.after_crop = A.Compose([])
     erased = []
     for index in range(12):
@@ -70,16 +70,16 @@ def test_ten_crops_share_what_comes_before_the_crop_and_are_erased_one_by_one(
     assert any(len(set(row)) == 2 for row in erased)
 
 
-def test_a_plain_sample_is_all_ten(stored: PackedDataset, recipe: Recipe) -> None:
-    faces = FaceDataset(stored.pack, stored.side("val"), recipe, 3)
+def test_evaluation_sample_is_all_ten_crops(stored: PackedDataset, recipe: Recipe) -> None:
+    faces = FaceDataset(stored.pack, stored.faces("val"), recipe, 3)
     image, _, index = faces[-1, 1]
     assert image.shape == (10, 1, 20, 20)
     assert index == 1
 
 
-def test_an_augmentation_without_a_crop_is_refused(stored: PackedDataset, recipe: Recipe) -> None:
+def test_augmentation_without_a_crop_is_refused(stored: PackedDataset, recipe: Recipe) -> None:
     with pytest.raises(InputError, match="crops: 1"):
-        FaceDataset(stored.pack, stored.side("val"), dataclasses.replace(recipe, augment="p0"), 3)
+        FaceDataset(stored.pack, stored.faces("val"), dataclasses.replace(recipe, augment="p0"), 3)
 
 
 def test_logits_are_averaged_over_crops() -> None:

@@ -16,11 +16,11 @@ from ferbench.config.params import Params, Recipe
 from ferbench.data.draws import Purpose, generator, seed_transforms
 from ferbench.plugins import load, names
 
-SAMPLES = 2000
-# Over 2,000 samples the correlation of two independent draws has standard deviation 0.022, a joint
-# frequency at most 0.011; six of them, since some hundred pairs are looked at.
-MAX_CORRELATION = 0.14
-MAX_DIFFERENCE = 0.07
+SAMPLES = 800
+# Over 800 samples the correlation of two independent draws has standard deviation 0.035, a joint
+# frequency at most 0.018; five of them, since some hundred pairs are compared.
+MAX_CORRELATION = 0.18
+MAX_DIFFERENCE = 0.09
 AUGMENTATIONS = names("ferbench.data.augmentations")
 
 
@@ -110,7 +110,7 @@ def test_draws_inside_nested_compositions_are_independent() -> None:
         assert_independent({k: v for k, v in seen.items() if not k.startswith(word)})
 
 
-def test_as_many_images_of_p1_stay_as_they_are_as_independent_draws_leave(recipe: Recipe) -> None:
+def test_p1_leaves_as_many_images_unchanged_as_independent_draws_would(recipe: Recipe) -> None:
     seen = observed(A.Compose(load("ferbench.data.augmentations", "p1")(recipe, 20)))
     applied = np.stack([v for k, v in seen.items() if k.endswith("applied")])
     assert len(applied) == 5  # scale, shift, rotate, flip, erase
@@ -118,7 +118,7 @@ def test_as_many_images_of_p1_stay_as_they_are_as_independent_draws_leave(recipe
         assert share == pytest.approx(0.5**5, abs=0.025)
 
 
-def test_the_library_seeds_all_children_alike_which_is_why_ours_are_seeded_one_by_one() -> None:
+def test_albumentations_seeds_all_children_alike() -> None:
     flips = A.Compose([A.HorizontalFlip(p=0.5), A.HorizontalFlip(p=0.5)])
     image, seen = np.zeros((2, 2, 1), np.uint8), []
     for index in range(200):
@@ -128,7 +128,7 @@ def test_the_library_seeds_all_children_alike_which_is_why_ours_are_seeded_one_b
     assert all(first == second for first, second in seen)
 
 
-def test_draws_repeat_for_one_key_and_differ_for_another() -> None:
+def test_draws_repeat_for_equal_keys_and_differ_for_others() -> None:
     image = np.arange(400, dtype=np.uint8).reshape(20, 20, 1)
     plan = A.Compose([A.Affine(rotate=(-90, 90), p=1.0)])
 

@@ -1,4 +1,4 @@
-"""The renderer: expressions are geometry, identity stays, boxes are exact."""
+"""The face renderer: expressions, identity, pose and exact boxes."""
 
 import dataclasses
 
@@ -13,7 +13,6 @@ from synthfaces.person import HAIR_STYLES, draw_person
 from synthfaces.photo import Shot, draw_shot
 from synthfaces.scene import (
     SCENE_PX,
-    Look,
     Sitter,
     draw_face,
     face_bounds,
@@ -53,7 +52,7 @@ def opening(emotion: str) -> float:
     return float((shape.lower[:, 1] - shape.upper[:, 1]).max())
 
 
-def test_every_basic_emotion_has_a_prototype_and_no_other_word_has():
+def test_prototypes_are_those_of_the_basic_emotions():
     assert set(PROTOTYPES) == set(BASIC)
 
 
@@ -65,7 +64,7 @@ def test_intensities_stay_between_none_and_full(emotion):
         assert units.max() <= 1.0
 
 
-def test_a_weak_expression_is_nearer_to_neutral_than_a_strong_one():
+def test_weak_expression_is_nearer_to_neutral_than_a_strong_one():
     weak, strong = (draw_units("surprise", k, rng(5)).sum() for k in (0.2, 1.0))
     assert weak < 0.4 * strong
 
@@ -94,20 +93,20 @@ def test_eyes_widen_in_fear_and_surprise_and_narrow_in_disgust():
     assert opening("disgust") < 0.8 * neutral
 
 
-def test_the_mouth_opens_most_in_surprise():
+def test_mouth_opens_most_in_surprise():
     gaps = {e: mouth(draw_person(rng(1)), units_of(e)).gap for e in BASIC}
     assert max(gaps, key=gaps.__getitem__) == "surprise"
     assert gaps["anger"] > gaps["neutral"]
 
 
-def test_one_person_is_the_same_at_every_draw_and_others_are_others():
+def test_person_is_repeatable_and_persons_differ():
     assert draw_person(rng(0, 1)) == draw_person(rng(0, 1))
     people = [draw_person(rng(0, k)) for k in range(60)]
     assert len({person.skin for person in people}) == 60
     assert {person.style for person in people} == set(HAIR_STYLES)
 
 
-def test_an_expression_leaves_the_hair_as_it_is():
+def test_expression_does_not_change_the_hair():
     shot = plain_shot(4)
     crops = [
         render_crop(Sitter(draw_person(rng(0, who)), draw_units(e, 1.0, rng(1)), shot), rng(2))
@@ -120,13 +119,13 @@ def test_an_expression_leaves_the_hair_as_it_is():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_box_is_exactly_the_extent_of_the_drawn_face(seed):
+def test_box_is_the_extent_of_the_drawn_face(seed):
     person = draw_person(rng(9, seed))
     units = draw_units(BASIC[seed % 7], 1.0, rng(8, seed))
     shot = draw_shot(rng(7, seed), 0.3)
     pose = Pose(shot.yaw, shot.pitch, shot.roll, 100.0, 96.0, 50.0)
     drawing = Drawing()
-    draw_face(drawing, person, units, Look(shot.gaze, shot.shirt))
+    draw_face(drawing, person, units, shot)
     opacity = drawing.layers(200, 220, pose, 4)[0][..., 3]
     rows, columns = np.flatnonzero(opacity.max(axis=1)), np.flatnonzero(opacity.max(axis=0))
     drawn = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
@@ -163,6 +162,6 @@ def test_faces_of_a_scene_lie_inside_it_and_apart():
                 assert apart_x or bottom <= other[1] or other[3] <= top
 
 
-def test_a_crop_may_be_drawn_larger_for_a_figure():
+def test_crop_can_be_drawn_larger():
     sitter = Sitter(draw_person(rng(1)), draw_units("anger", 1.0, rng(1)), draw_shot(rng(1), 0.3))
     assert render_crop(sitter, rng(1), side_px=128).shape == (128, 128)

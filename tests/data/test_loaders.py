@@ -1,4 +1,4 @@
-"""What a sample is, what it depends on, and how samples are shared out and put together."""
+"""Samples, what they depend on, how processes divide them, and batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tiny_study import CLASSES, small_params, store
+from tests.tiny_study import CLASSES, store
 
 from ferbench.config.params import Params, Recipe
 from ferbench.data.dataset import PackedDataset, face_table
@@ -55,11 +55,11 @@ def same(a: Any, b: Any) -> bool:
 
 def dataset(data: PackedDataset, recipe: Recipe, seed: int = 3) -> FaceDataset | SceneDataset:
     kind = FaceDataset if recipe.channels == 1 else SceneDataset
-    return kind(data.pack, data.side("train"), recipe, seed)
+    return kind(data.pack, data.faces("train"), recipe, seed)
 
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
-def test_a_sample_depends_on_seed_epoch_and_index_alone(
+def test_sample_depends_only_on_seed_epoch_and_index(
     stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
@@ -71,7 +71,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(
 
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
-def test_another_epoch_or_seed_is_another_sample(
+def test_sample_differs_in_another_epoch_and_with_another_seed(
     stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
@@ -81,7 +81,7 @@ def test_another_epoch_or_seed_is_another_sample(
 
 
 @pytest.mark.parametrize("recipe", ["faces_recipe", "scene_recipe"])
-def test_without_augmentation_a_sample_is_the_same_for_every_seed(
+def test_sample_without_augmentation_is_the_same_for_every_seed(
     stored: PackedDataset, recipe: str, request: pytest.FixtureRequest
 ) -> None:
     chosen = request.getfixturevalue(recipe)
@@ -91,7 +91,7 @@ def test_without_augmentation_a_sample_is_the_same_for_every_seed(
 
 @pytest.mark.parametrize("size", [1, 7, 12])
 @pytest.mark.parametrize("world", [1, 2, 5])
-def test_ranks_share_all_samples_out_in_equal_parts(size: int, world: int) -> None:
+def test_processes_divide_all_samples_equally(size: int, world: int) -> None:
     parts = [list(EpochSampler(size, 0, rank, world)) for rank in range(world)]
     assert {index for part in parts for _, index in part} == set(range(size))
     lengths = {len(part) for part in parts}
@@ -99,13 +99,13 @@ def test_ranks_share_all_samples_out_in_equal_parts(size: int, world: int) -> No
     assert lengths == {len(EpochSampler(size, 0, 0, world))}
 
 
-def test_ranks_repeat_no_more_than_fills_the_last_round() -> None:
+def test_processes_repeat_only_what_fills_the_last_round() -> None:
     drawn = [i for rank in range(3) for _, i in EpochSampler(10, 0, rank, 3)]
     assert len(drawn) == 12
     assert sorted(set(drawn)) == list(range(10))
 
 
-def test_the_order_is_drawn_from_seed_and_epoch_and_keys_name_the_epoch() -> None:
+def test_order_is_drawn_from_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[tuple[int, int]]:
         sampler = EpochSampler(20, seed)
         sampler.set_epoch(epoch)
@@ -118,7 +118,7 @@ def test_the_order_is_drawn_from_seed_and_epoch_and_keys_name_the_epoch() -> Non
     assert indices[0] != indices[2]
 
 
-def test_without_a_seed_every_process_sees_all_in_natural_order() -> None:
+def test_sampler_without_a_seed_gives_all_samples_in_natural_order() -> None:
     sampler = EpochSampler(4, None, rank=1, world=2)
     assert list(sampler) == [(-1, 0), (-1, 1), (-1, 2), (-1, 3)]
     assert len(sampler) == 4
@@ -133,11 +133,18 @@ def test_without_a_seed_every_process_sees_all_in_natural_order() -> None:
     input_px=st.sampled_from([32, 33, 40]),
 )
 @settings(deadline=None, max_examples=60)
-def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
-    sizes: PackedDataset, place: int, w: float, h: float, x: float, y: float, input_px: int
+def test_boxes_in_the_padded_input_are_mapped_back_to_the_image(
+    sizes: PackedDataset,
+    params: Params,
+    place: int,
+    w: float,
+    h: float,
+    x: float,
+    y: float,
+    input_px: int,
 ) -> None:
-    recipe = dataclasses.replace(small_params().recipes["p0"], resize_px=32, input_px=input_px)
-    scenes = SceneDataset(sizes.pack, sizes.side("val"), recipe, seed=0)
+    recipe = dataclasses.replace(params.recipes["p0"], resize_px=32, input_px=input_px)
+    scenes = SceneDataset(sizes.pack, sizes.faces("val"), recipe, seed=0)
     cx, cy = w / 2 + x * (1 - w), h / 2 + y * (1 - h)
     scenes.boxes[place] = np.array([[cx, cy, w, h]])
     image, boxes, _, index = scenes[-1, place]
@@ -148,52 +155,52 @@ def test_boxes_found_in_a_padded_input_are_put_back_on_the_image(
     assert np.allclose(back, [[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]], atol=2e-5)
 
 
-def test_a_box_beyond_the_image_is_brought_to_its_border(
+def test_box_outside_the_image_is_clipped_to_its_border(
     sizes: PackedDataset, scene_recipe: Recipe
 ) -> None:
-    scenes = SceneDataset(sizes.pack, sizes.side("val"), scene_recipe, seed=0)
+    scenes = SceneDataset(sizes.pack, sizes.faces("val"), scene_recipe, seed=0)
     back = scenes.to_fractions(np.array([[-5.0, -5.0, 99.0, 99.0]]), "size_1")
     assert back.tolist() == [[0.0, 0.0, 1.0, 1.0]]
 
 
-def test_grey_images_become_colour_and_colour_ones_grey(
+def test_images_are_converted_to_the_channels_of_the_recipe(
     stored: PackedDataset, scenes: PackedDataset, params: Params
 ) -> None:
     grey, colour = params.recipes["p1"], params.recipes["p0"]
-    seen = FaceDataset(stored.pack, stored.side("train"), colour, 0)[-1, 0][0]
+    seen = FaceDataset(stored.pack, stored.faces("train"), colour, 0)[-1, 0][0]
     assert seen.shape[0] == 3
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
-    faces = FaceDataset(scenes.pack, scenes.side("train"), grey, 0)
+    faces = FaceDataset(scenes.pack, scenes.faces("train"), grey, 0)
     red, green, blue = np.moveaxis(faces.pack.image("scene_0").astype(float), 2, 0)
     by_eye = 0.299 * red + 0.587 * green + 0.114 * blue
     assert np.abs(faces.image("scene_0")[:, :, 0] - by_eye).max() <= 1
     assert faces[-1, 0][0].shape == (1, grey.input_px, grey.input_px)
 
 
-def test_a_classifier_sees_the_face_in_its_box_alone(tmp_path: Path, params: Params) -> None:
+def test_classifier_gets_only_the_face_in_its_box(tmp_path: Path, params: Params) -> None:
     picture = np.zeros((40, 60), np.uint8)
     picture[10:30, 6:24] = 200
     face = (1, 15 / 60, 20 / 40, 18 / 60, 20 / 40)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    faces = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)
+    faces = FaceDataset(data.pack, data.faces("train"), params.recipes["p1"], 0)
     image, target, index = faces[-1, 0]
     assert (image == 200).all()
     assert (target, index) == (1, 0)
 
 
-def test_a_box_thinner_than_a_pixel_still_shows_one(tmp_path: Path, params: Params) -> None:
+def test_box_thinner_than_a_pixel_gives_one_pixel(tmp_path: Path, params: Params) -> None:
     face = (0, 1.0, 1.0, 0.001, 0.001)
     picture = np.full((8, 8), 7, np.uint8)
     data = store(tmp_path, "one", {"a": picture}, {"a": [face]}, {"a": "train"})
-    image = FaceDataset(data.pack, data.side("train"), params.recipes["p1"], 0)[-1, 0][0]
+    image = FaceDataset(data.pack, data.faces("train"), params.recipes["p1"], 0)[-1, 0][0]
     assert (image == 7).all()
 
 
-def test_images_with_several_and_with_no_boxes_make_one_batch(
+def test_images_with_several_and_with_no_boxes_form_one_batch(
     scenes: PackedDataset, scene_recipe: Recipe
 ) -> None:
-    data = SceneDataset(scenes.pack, scenes.side("train"), scene_recipe, 0)
+    data = SceneDataset(scenes.pack, scenes.faces("train"), scene_recipe, 0)
     collate = loader(data, EpochSampler(len(data), None), 3).collate_fn
     image, boxes, classes, _ = data[-1, 2]
     assert len(boxes) == 3
@@ -211,10 +218,10 @@ def test_images_with_several_and_with_no_boxes_make_one_batch(
     assert batch["index"].tolist() == [2, 7, 0]
 
 
-def test_a_last_training_batch_of_one_image_is_left_out(
+def test_last_training_batch_of_one_image_is_dropped(
     stored: PackedDataset, faces_recipe: Recipe
 ) -> None:
-    faces = FaceDataset(stored.pack, stored.side("train"), faces_recipe, 0)
+    faces = FaceDataset(stored.pack, stored.faces("train"), faces_recipe, 0)
     size = len(faces)
     sizes = [len(batch[1]) for batch in loader(faces, EpochSampler(size, 0), size - 1)]
     assert sizes == [size - 1]
@@ -222,28 +229,29 @@ def test_a_last_training_batch_of_one_image_is_left_out(
     assert kept == [size - 1, 1]
 
 
-def test_faces_are_numbered_where_an_image_shows_several() -> None:
+def test_faces_are_sorted_by_image_and_number() -> None:
     boxes = pd.DataFrame(
         {"image_id": ["b", "b", "a", "c"], "face": [1, 0, 0, 0], "cls": [2, 1, 0, 0]}
     ).assign(cx=0.5, cy=0.5, w=0.1, h=0.1)
     split = pd.DataFrame({"image_id": ["a", "b", "c"], "split": ["val", "val", "test"]})
     faces = face_table(boxes, split, "val", CLASSES).frame
-    assert faces["unit_id"].tolist() == ["a", "b#0", "b#1"]
+    assert faces["image_id"].tolist() == ["a", "b", "b"]
+    assert faces["face"].tolist() == [0, 0, 1]
     assert faces["cls"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("augment", ["light", "p0", "mirror", "p1"])
-def test_a_face_that_is_not_square_has_one_geometry_in_training_and_evaluation(
+def test_face_that_is_not_square_has_the_same_geometry_in_training_and_evaluation(
     tmp_path: Path, params: Params, augment: str
 ) -> None:
-    """Classifiers see it squashed to a square, never padded in one and squashed in the other."""
+    """It is squashed to a square in both, never padded in one and squashed in the other."""
     picture = np.full((40, 20), 200, np.uint8)
     picture[:20] = 50  # the upper half is dark
     data = store(tmp_path, "one", {"a": picture}, {"a": [(0, 0.5, 0.5, 1, 1)]}, {"a": "train"})
     recipe = dataclasses.replace(
         params.recipes["p1"], augment=augment, input_px=32, resize_px=32, scale_gain=0.0
     )
-    faces = FaceDataset(data.pack, data.side("train"), recipe, 0)
+    faces = FaceDataset(data.pack, data.faces("train"), recipe, 0)
     faces.augment = A.Compose([t for t in faces.augment if isinstance(t, A.HorizontalFlip)])
     plain, trained = faces[-1, 0][0], faces[0, 0][0]
     assert torch.equal(plain, trained)

@@ -1,9 +1,11 @@
-"""Four scenes in one picture, boxes and classes with them."""
+"""Mosaics of four scenes with their boxes and classes."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ import torch
 from scipy.stats import ks_2samp
 from tests.tiny_study import CLASSES, store
 
+from ferbench.artifacts.datasets import BOX
 from ferbench.config.params import Params, Recipe
 from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import SceneDataset
@@ -30,18 +33,18 @@ def recipe(params: Params) -> Recipe:
 def squares(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """Grey pictures with one square each, as bright as its class, whose box is known."""
     rng = np.random.default_rng(0)
-    pictures, faces, sides = {}, {}, {}
+    pictures, faces, splits = {}, {}, {}
     for i in range(9):
         name = f"square_{i}"
         x, y = rng.integers(2, 20, 2)
         pictures[name] = np.full((40, 40, 3), 60, np.uint8)
         pictures[name][y : y + 16, x : x + 16] = 150 + 50 * (i % 3)
         faces[name] = [(i % 3, (x + 8) / 40, (y + 8) / 40, 0.4, 0.4)]
-        sides[name] = "train" if i < 7 else ("val" if i == 7 else "test")
-    return store(tmp_path_factory.mktemp("squares"), "squares", pictures, faces, sides)
+        splits[name] = "train" if i < 7 else ("val" if i == 7 else "test")
+    return store(tmp_path_factory.mktemp("squares"), "squares", pictures, faces, splits)
 
 
-def test_partners_depend_on_seed_epoch_and_scene_alone(recipe: Recipe) -> None:
+def test_partners_depend_only_on_seed_epoch_and_scene(recipe: Recipe) -> None:
     chosen = mosaic_partners((0, 5), 1, 100, recipe)
     assert len(chosen) == 3
     assert all(0 <= scene < 100 for scene in chosen)
@@ -50,23 +53,21 @@ def test_partners_depend_on_seed_epoch_and_scene_alone(recipe: Recipe) -> None:
     assert all(chosen != mosaic_partners(key, seed, 100, recipe) for key, seed in others)
 
 
-def test_last_epochs_and_plain_samples_stand_alone(recipe: Recipe) -> None:
+def test_last_epochs_and_samples_without_augmentation_have_no_mosaic(recipe: Recipe) -> None:
     assert mosaic_partners((7, 0), 0, 9, recipe)
     assert mosaic_partners((8, 0), 0, 9, recipe) == []
     assert mosaic_partners((-1, 0), 0, 9, recipe) == []
     assert mosaic_partners((0, 0), 0, 9, dataclasses.replace(recipe, mosaic=0.0)) == []
 
 
-def test_the_share_of_mosaics_is_the_recipes(recipe: Recipe) -> None:
+def test_share_of_mosaics_is_that_of_the_recipe(recipe: Recipe) -> None:
     half = dataclasses.replace(recipe, mosaic=0.5)
     share = np.mean([bool(mosaic_partners((0, i), 0, 9, half)) for i in range(1000)])
     assert 0.45 < share < 0.55
 
 
-def test_boxes_and_classes_lie_where_their_squares_are(
-    squares: PackedDataset, recipe: Recipe
-) -> None:
-    data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
+def test_boxes_and_classes_match_their_squares(squares: PackedDataset, recipe: Recipe) -> None:
+    data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     found = 0
     for index in range(len(data)):
         image, boxes, classes, _ = data[0, index]
@@ -82,15 +83,15 @@ def test_boxes_and_classes_lie_where_their_squares_are(
     assert found > len(data)  # more than one square a picture
 
 
-def test_a_mosaic_is_the_same_twice(squares: PackedDataset, recipe: Recipe) -> None:
-    data = SceneDataset(squares.pack, squares.side("train"), recipe, 0)
+def test_mosaic_is_repeatable(squares: PackedDataset, recipe: Recipe) -> None:
+    data = SceneDataset(squares.pack, squares.faces("train"), recipe, 0)
     first, again = data[0, 1], data[0, 1]
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert torch.equal(first[2], again[2])
 
 
-def test_all_four_scenes_touch_one_corner_in_the_middle_half() -> None:
+def test_four_scenes_share_a_corner_in_the_middle_half() -> None:
     scenes = [
         {"image": np.full((40, 40, 3), 10 * (k + 1), np.uint8), "bboxes": [], "cls": []}
         for k in range(4)
@@ -107,7 +108,7 @@ def test_all_four_scenes_touch_one_corner_in_the_middle_half() -> None:
 
 SAMPLES = 1200
 
-# What a face is after augmentation: by our loader and by the library's, with the same settings.
+# Boxes after augmentation, by our loader and by the library's, with the same settings.
 
 
 @pytest.fixture(scope="module")
@@ -157,35 +158,52 @@ def our_boxes(data: SceneDataset) -> np.ndarray:
     return np.concatenate(drawn)
 
 
+Boxes = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def boxes_of(
+    faces: PackedDataset, params: Params, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[float, float], Boxes]:
+    """Our boxes and the library's, by share of mosaics and scale gain, drawn once each."""
+
+    @cache
+    def drawn(mosaic: float, gain: float) -> Boxes:
+        changes = {"augment": "p0", "mosaic": mosaic, "scale_gain": gain, "plain_epochs": 2}
+        recipe = dataclasses.replace(
+            params.recipes["p0"], **changes, epochs=10**6, input_px=64, resize_px=64
+        )
+        data = SceneDataset(faces.pack, faces.faces("train"), recipe, 0)
+        return our_boxes(data), library_boxes(data, recipe, tmp_path_factory.mktemp("library"))
+
+    return drawn
+
+
 @pytest.mark.parametrize(("mosaic", "gain"), [(1.0, 0.5), (0.0, 0.5), (1.0, 0.9)])
-def test_faces_are_seen_as_the_library_shows_them(
-    faces: PackedDataset, recipe: Recipe, tmp_path: Path, mosaic: float, gain: float
+def test_boxes_are_distributed_as_those_of_ultralytics(
+    boxes_of: Callable[[float, float], Boxes], mosaic: float, gain: float
 ) -> None:
     """Number, size and position of the boxes; two-sample Kolmogorov-Smirnov tests.
 
     A mosaic's boxes are of four faces around one point, so not independent of each other: a test
     fails below a thousandth only.
     """
-    recipe = dataclasses.replace(recipe, augment="p0", mosaic=mosaic, scale_gain=gain, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
-    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
+    ours, theirs = boxes_of(mosaic, gain)
     assert len(ours) == pytest.approx(len(theirs), rel=0.05)
-    for column, name in enumerate(("cx", "cy", "w", "h")):
+    for column, name in enumerate(BOX):
         test = ks_2samp(ours[:, column], theirs[:, column])
         assert test.pvalue > 1e-3, (name, test)
     aspect = [np.log(boxes[:, 2] / boxes[:, 3]) for boxes in (ours, theirs)]
     assert ks_2samp(*aspect).pvalue > 1e-3
 
 
-def test_a_mosaic_shows_whole_faces_as_often_as_the_library(
-    faces: PackedDataset, recipe: Recipe, tmp_path: Path
+def test_mosaic_shows_whole_faces_as_often_as_ultralytics(
+    boxes_of: Callable[[float, float], Boxes],
 ) -> None:
     """At scale 1 every face would cover the input: its box's area is its visible share."""
-    recipe = dataclasses.replace(recipe, augment="p0", scale_gain=0.5, epochs=10**6)
-    data = SceneDataset(faces.pack, faces.side("train"), recipe, 0)
-    ours, theirs = our_boxes(data), library_boxes(data, recipe, tmp_path)
-    median = [np.median(boxes[:, 2] * boxes[:, 3]) for boxes in (ours, theirs)]
+    area = [boxes[:, 2] * boxes[:, 3] for boxes in boxes_of(1.0, 0.5)]
+    median = [np.median(values) for values in area]
     assert median[0] == pytest.approx(median[1], abs=0.02)
-    half = [np.mean(boxes[:, 2] * boxes[:, 3] >= 0.5) for boxes in (ours, theirs)]
+    half = [np.mean(values >= 0.5) for values in area]
     assert half[0] == pytest.approx(half[1], abs=0.03)
     assert half[0] > 0.1

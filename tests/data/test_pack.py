@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ferbench.data.pack import AHEAD, Pack, pack_images
+from ferbench.artifacts.pack import Pack, write_pack
+from ferbench.data.pack import AHEAD, pack_images
 from ferbench.errors import InputError
 
 SIZES = {"b": (5, 7, 3), "a": (4, 4, 1), "c": (40, 20, 3)}  # (H, W, C)
@@ -42,7 +43,7 @@ def sums(pack: Pack) -> list[int]:
     return [int(pack.image(name).sum()) for name in pack.ids]
 
 
-def test_pack_gives_back_what_was_packed(tmp_path: Path) -> None:
+def test_pack_returns_the_packed_pixels(tmp_path: Path) -> None:
     pixels = raw_images(tmp_path / "raw", SIZES)
     pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
     pack = Pack(tmp_path / "pack")
@@ -62,7 +63,7 @@ def test_image_is_a_read_only_view(tmp_path: Path) -> None:
         image[0, 0, 0] = 1
 
 
-def test_order_survives_several_batches_of_threads(tmp_path: Path) -> None:
+def test_order_is_kept_over_several_batches_of_threads(tmp_path: Path) -> None:
     sizes = {f"{i:03d}": (1 + i % 5, 1 + i % 7, 1) for i in range(2 * AHEAD + 3)}
     pixels = raw_images(tmp_path / "raw", sizes)
     index = an_index(sizes).sample(frac=1, random_state=0)
@@ -85,7 +86,7 @@ def test_long_sides_are_scaled_down_by_area(tmp_path: Path) -> None:
     ).all()
 
 
-def test_pack_travels_to_other_processes(tmp_path: Path) -> None:
+def test_pack_can_be_pickled_for_other_processes(tmp_path: Path) -> None:
     raw_images(tmp_path / "raw", SIZES)
     pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
     pack = Pack(tmp_path / "pack")
@@ -99,7 +100,7 @@ def _sums_at(pickled: bytes) -> list[int]:
     return sums(pickle.loads(pickled))
 
 
-def test_unreadable_image_names_the_file_and_leaves_the_old_pack(tmp_path: Path) -> None:
+def test_unreadable_image_is_named_and_the_old_pack_stays(tmp_path: Path) -> None:
     raw_images(tmp_path / "raw", SIZES)
     pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
     (tmp_path / "raw" / "b.png").write_bytes(b"no image")
@@ -109,7 +110,7 @@ def test_unreadable_image_names_the_file_and_leaves_the_old_pack(tmp_path: Path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pack", "raw"]
 
 
-def test_absent_image_and_edited_image_are_refused(tmp_path: Path) -> None:
+def test_missing_or_edited_image_is_refused(tmp_path: Path) -> None:
     raw_images(tmp_path / "raw", SIZES)
     index = an_index(SIZES)
     index.loc[0, "width"] += 1
@@ -120,7 +121,7 @@ def test_absent_image_and_edited_image_are_refused(tmp_path: Path) -> None:
         pack_images(an_index(SIZES), tmp_path / "raw", tmp_path / "pack")
 
 
-def test_pack_that_is_absent_or_cut_short_is_refused(tmp_path: Path) -> None:
+def test_missing_or_truncated_pack_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no pack") as error:
         Pack(tmp_path / "pack")
     assert "dvc repro pack" in error.value.remedy
@@ -130,3 +131,13 @@ def test_pack_that_is_absent_or_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pack" / "images.bin").write_bytes(whole[:-1])
     with pytest.raises(InputError, match="has not the 2521 bytes"):
         Pack(tmp_path / "pack")
+
+
+def test_digest_changes_with_a_pixel_and_with_an_id(tmp_path: Path) -> None:
+    image = np.zeros((2, 2, 1), np.uint8)
+    packs = {"a": {"x": image}, "b": {"x": image}, "pixel": {"x": image + 1}, "id": {"y": image}}
+    for name, images in packs.items():
+        write_pack(tmp_path / name, images.items())
+    digests = {name: Pack(tmp_path / name).digest for name in packs}
+    assert digests["a"] == digests["b"]
+    assert len(set(digests.values())) == 3

@@ -7,6 +7,7 @@ files; `ferplus` labels follow from the vote table alone.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _audited(name: str, root: Path, *protocols: str) -> list[dict[str, Any]]:
     for protocol in protocols:
         table, description = draw_split(index, protocol, 0)
         table.to_parquet(split.with_suffix(".parquet"), index=False)
-        write_json(split.with_suffix(".json"), description)
+        write_json(split.with_suffix(".json"), asdict(description))
         reports.append(audit_data_set(name, source, Audit(4, 4.0), root).report)
     return reports
 

@@ -1,7 +1,8 @@
-"""Splits: what each protocol promises, on small made-up indexes."""
+"""Splits by every protocol, on small made-up indexes."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferbench import plugins
-from ferbench.data.dataset import split_of_seed
-from ferbench.data.split import (
-    PROTOCOLS,
-    SIDES,
-    by_image,
-    by_person,
-    draw_evenly,
-    draw_rounds,
-    draw_split,
-    folds,
-)
+from ferbench.artifacts.datasets import SPLITS, read_split, read_split_summary, write_split
+from ferbench.artifacts.paths import DatasetPaths
+from ferbench.data.sampling import by_image, by_person, draw_evenly, folds, protocol
+from ferbench.data.split import PROTOCOLS, draw_rounds, draw_split
 from ferbench.errors import InputError
+from ferbench.files import write_json
 
 EMOTIONS = ("neutral", "happiness", "anger", "fear")
 
@@ -48,34 +43,32 @@ def an_index(persons: int = 24, images: int = 3, **columns: Any) -> pd.DataFrame
 
 
 def shares(split: pd.DataFrame) -> list[float]:
-    return [float((split["split"] == side).mean()) for side in SIDES]
+    return [float((split["split"] == name).mean()) for name in SPLITS]
 
 
-def sides_per_person(split: pd.DataFrame) -> int:
+def splits_per_person(split: pd.DataFrame) -> int:
     return int(split.groupby("person")["split"].nunique().max())
 
 
 @pytest.mark.parametrize("protocol", plugins.names(PROTOCOLS))
-def test_every_protocol_ignores_the_order_of_rows(protocol: str) -> None:
+def test_protocol_does_not_depend_on_the_order_of_rows(protocol: str) -> None:
     index = an_index()
     mixed = index.sample(frac=1, random_state=1)
-    expected, described = draw_split(index, protocol, seed=3)
-    got, again = draw_split(mixed, protocol, seed=3)
+    expected, summary = draw_split(index, protocol, seed=3)
+    got, repeated = draw_split(mixed, protocol, seed=3)
     pd.testing.assert_frame_equal(got, expected)
-    assert again == described
+    assert repeated == summary
     draw = plugins.load(PROTOCOLS, protocol)
     one, other = (draw(rows, np.random.default_rng(5)) for rows in (index, mixed))
     assert (one == other.reindex(one.index)).all()
 
 
 @pytest.mark.parametrize("protocol", plugins.names(PROTOCOLS))
-def test_every_protocol_depends_on_the_seed_and_fills_every_side_with_every_class(
-    protocol: str,
-) -> None:
+def test_protocol_depends_on_the_seed_and_puts_every_class_in_every_split(protocol: str) -> None:
     splits = [draw_split(an_index(), protocol, seed)[0] for seed in (0, 1)]
     assert not splits[0].equals(splits[1])
     table = pd.crosstab(splits[0]["split"], splits[0]["emotion"])
-    assert set(table.index) == set(SIDES)
+    assert set(table.index) == set(SPLITS)
     assert (table > 0).all(axis=None)
 
 
@@ -90,21 +83,23 @@ def test_every_protocol_depends_on_the_seed_and_fills_every_side_with_every_clas
         ("p4_half_test", [2 / 3, 1 / 6, 1 / 6]),
     ],
 )
-def test_shares_are_those_of_the_protocols_name(protocol: str, expected: list[float]) -> None:
-    split, described = draw_split(an_index(persons=60), protocol, seed=0)
+def test_shares_are_those_in_the_name_of_the_protocol(protocol: str, expected: list[float]) -> None:
+    split, summary = draw_split(an_index(persons=60), protocol, seed=0)
     assert shares(split) == pytest.approx(expected, abs=0.02)
     for emotion in EMOTIONS:
         assert shares(split[split["emotion"] == emotion]) == pytest.approx(expected, abs=0.03)
-    assert described["images"] == split["split"].value_counts().to_dict()
-    assert all(promise["holds"] for promise in described["promises"])
+    assert summary.images == split["split"].value_counts().to_dict()
+    assert all(expectation["holds"] for expectation in summary.expectations)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), min_size=1, max_size=80),
     st.integers(0, 2**32 - 1),
 )
-def test_split_keeps_a_person_on_one_side(images: list[tuple[int, int]], seed: int) -> None:
+def test_split_by_person_keeps_each_person_in_one_split(
+    images: list[tuple[int, int]], seed: int
+) -> None:
     # Three persons who show everything, so that the split is possible; the rest as it comes.
     certain = [(person, emotion) for person in (100, 101, 102) for emotion in range(4)]
     frame = pd.DataFrame(
@@ -123,7 +118,9 @@ def test_split_keeps_a_person_on_one_side(images: list[tuple[int, int]], seed: i
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(3, 40), min_size=1, max_size=4), st.integers(0, 1000))
-def test_image_shares_are_within_one_image_and_never_empty(sizes: list[int], seed: int) -> None:
+def test_split_by_image_is_within_two_images_of_the_shares_and_never_empty(
+    sizes: list[int], seed: int
+) -> None:
     emotions = [EMOTIONS[i] for i, size in enumerate(sizes) for _ in range(size)]
     frame = pd.DataFrame({"emotion": emotions})
     frame["image_id"] = [f"{i:04d}" for i in range(len(frame))]
@@ -134,12 +131,12 @@ def test_image_shares_are_within_one_image_and_never_empty(sizes: list[int], see
         assert np.abs(counts - np.array([0.7, 0.1, 0.2]) * size).max() < 2
 
 
-def test_a_persons_rare_class_reaches_every_side() -> None:
+def test_class_of_three_persons_is_in_every_split() -> None:
     index = an_index(persons=40, images=1)
     rare = index["emotion"].eq("fear") & ~index["person"].isin(["p003", "p017", "p031"])
     for seed in range(5):
         split, _ = draw_split(index[~rare], "person_70_10_20", seed)
-        assert set(split.loc[split["emotion"] == "fear", "split"]) == set(SIDES)
+        assert set(split.loc[split["emotion"] == "fear", "split"]) == set(SPLITS)
 
 
 def test_images_without_a_person_count_as_persons_of_their_own() -> None:
@@ -174,7 +171,7 @@ def test_unknown_person_is_refused_with_data_set_and_remedy() -> None:
         ("official", r"too few test images, 1 are needed in each class: fear \(0\)"),
     ],
 )
-def test_a_class_too_small_is_named_with_its_count(protocol: str, what: str) -> None:
+def test_too_small_class_is_refused_with_its_count(protocol: str, what: str) -> None:
     index = an_index()
     kept = index["emotion"].ne("fear") | index["image_id"].isin(["p001_fear_0", "p001_fear_1"])
     with pytest.raises(InputError, match=what) as error:
@@ -182,35 +179,35 @@ def test_a_class_too_small_is_named_with_its_count(protocol: str, what: str) -> 
     assert "merge or remove the class" in error.value.remedy
 
 
-def test_official_keeps_what_the_authors_say_and_leaves_out_the_rest() -> None:
+def test_official_keeps_the_authors_split_and_leaves_out_other_images() -> None:
     index = an_index(persons=12)
     index.loc[index["person"] == "p001", "source_split"] = "val"
     index.loc[index["person"] == "p002", "source_split"] = None
-    split, described = draw_split(index, "official", seed=0)
+    split, summary = draw_split(index, "official", seed=0)
     given = index.set_index("image_id")["source_split"].dropna()
     assert split.set_index("image_id")["split"].to_dict() == given.to_dict()
-    assert described["left_out"] == {"in none of the authors' splits": 12}
+    assert summary.left_out == {"in none of the authors' splits": 12}
 
 
 def test_official_takes_whole_persons_for_val() -> None:
-    split, described = draw_split(an_index(), "official", seed=0)
-    assert sides_per_person(split) == 1
-    assert described["persons"] == {"train": 14, "val": 2, "test": 8}
+    split, summary = draw_split(an_index(), "official", seed=0)
+    assert splits_per_person(split) == 1
+    assert summary.persons == {"train": 14, "val": 2, "test": 8}
 
 
 def test_official_draws_val_by_image_where_no_person_is_known() -> None:
-    split, described = draw_split(an_index(person=None), "official", seed=0)
+    split, summary = draw_split(an_index(person=None), "official", seed=0)
     assert (split.loc[split["split"] == "val", "emotion"].value_counts() == 5).all()
-    assert described["persons"] == {"train": None, "val": None, "test": None}
+    assert summary.persons == {"train": None, "val": None, "test": None}
 
 
 @pytest.mark.parametrize("protocol", ["official", "p4_half_test"])
-def test_a_source_without_test_is_refused(protocol: str) -> None:
+def test_source_without_test_images_is_refused(protocol: str) -> None:
     with pytest.raises(InputError, match=r"no test images \(their splits: train\)"):
         draw_split(an_index(source_split="train"), protocol, seed=0)
 
 
-def test_a_person_in_two_official_splits_is_named() -> None:
+def test_person_in_two_official_splits_is_refused_by_name() -> None:
     index = an_index()
     index.loc[0, "source_split"] = "train"
     with pytest.raises(InputError, match="persons in two of its authors' splits: p000") as error:
@@ -218,17 +215,17 @@ def test_a_person_in_two_official_splits_is_named() -> None:
     assert "person_70_10_20" in error.value.remedy
 
 
-def test_half_test_touches_no_training_image() -> None:
+def test_half_test_keeps_the_published_train() -> None:
     index = an_index()
     split, _ = draw_split(index, "p4_half_test", seed=0)
     train = index.loc[index["source_split"] == "train", "image_id"]
     assert set(split.loc[split["split"] == "train", "image_id"]) == set(train)
 
 
-def test_limit_draws_evenly_over_classes_and_counts_what_it_leaves() -> None:
+def test_limit_draws_evenly_over_classes_and_counts_images_left_out() -> None:
     index = an_index()
     few = index[index["emotion"].ne("fear") | index["image_id"].str.match(r"p00[2-6]_fear_0")]
-    split, described = draw_split(few, "stratified_70_10_20", seed=0, limit=65)
+    split, summary = draw_split(few, "stratified_70_10_20", seed=0, limit=65)
     # 5 images of fear are all there are; 60 are left for three classes
     assert split["emotion"].value_counts().to_dict() == {
         "neutral": 20,
@@ -236,8 +233,8 @@ def test_limit_draws_evenly_over_classes_and_counts_what_it_leaves() -> None:
         "anger": 20,
         "fear": 5,
     }
-    assert described["left_out"] == {"over the row's limit": len(few) - 65}
-    assert described["limit"] == 65
+    assert summary.left_out == {"over the row's limit": len(few) - 65}
+    assert summary.limit == 65
 
 
 def test_limit_is_kept_exactly_and_without_repeats() -> None:
@@ -246,49 +243,73 @@ def test_limit_is_kept_exactly_and_without_repeats() -> None:
     assert drawn["emotion"].value_counts().isin([12, 13]).all()
 
 
-def test_a_limit_above_the_set_changes_nothing() -> None:
+def test_limit_above_the_number_of_images_changes_nothing() -> None:
     full, _ = draw_split(an_index(), "stratified_70_10_20", seed=0)
-    limited, described = draw_split(an_index(), "stratified_70_10_20", seed=0, limit=10_000)
+    limited, summary = draw_split(an_index(), "stratified_70_10_20", seed=0, limit=10_000)
     pd.testing.assert_frame_equal(limited, full)
-    assert described["left_out"] == {}
+    assert summary.left_out == {}
 
 
-def test_classes_come_from_every_face_in_canonical_order() -> None:
+def test_classes_are_those_of_all_faces_in_canonical_order() -> None:
     index = an_index()
     index.at[0, "faces"] = [
         *index.at[0, "faces"],
         {**index.at[0, "faces"][0], "emotion": "sadness"},
     ]
-    _, described = draw_split(index, "stratified_70_10_20", seed=0)
-    assert described["classes"] == ["neutral", "happiness", "sadness", "anger", "fear"]
-    assert sum(counts.get("sadness", 0) for counts in described["faces"].values()) == 1
+    _, summary = draw_split(index, "stratified_70_10_20", seed=0)
+    assert summary.classes == ["neutral", "happiness", "sadness", "anger", "fear"]
+    assert sum(counts.get("sadness", 0) for counts in summary.faces.values()) == 1
 
 
-def test_unknown_protocol_is_answered_with_the_known_ones() -> None:
+def test_unknown_protocol_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match=r"unknown .*'person_70_20_10'") as error:
         draw_split(an_index(), "person_70_20_10", seed=0)
     assert "did you mean 'person_70_10_20'?" in error.value.remedy
 
 
-def test_equal_images_are_refused_before_they_can_leak() -> None:
+def test_equal_images_are_refused() -> None:
     index = an_index()
     index.loc[1, "md5"] = index.loc[0, "md5"]
     with pytest.raises(InputError, match="1 images equal another one"):
         draw_split(index, "stratified_70_10_20", seed=0)
 
 
-def test_an_empty_index_is_refused() -> None:
+def test_empty_index_is_refused() -> None:
     with pytest.raises(InputError, match="no image"):
         draw_split(an_index().iloc[:0], "stratified_70_10_20", seed=0)
 
 
-def test_every_seed_can_have_a_split_of_its_own() -> None:
-    index = an_index()
-    base, _ = draw_split(index, "person_70_10_20", 0, limit=200)
+def test_protocol_that_divides_a_person_fails_its_expectation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @protocol(person_disjoint=True)
+    def wrong(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
+        return by_image(frame, (0.6, 0.2, 0.2), rng).map(dict(enumerate(SPLITS)))
+
+    monkeypatch.setattr(plugins, "load", lambda package, name: wrong)
+    with pytest.raises(ValueError, match="no known person is in two splits"):
+        draw_split(an_index(), "wrong", seed=0)
+
+
+def test_resplit_gives_every_seed_its_own_split_of_the_same_images(tmp_path: Path) -> None:
+    index, paths = an_index(), DatasetPaths("toy", tmp_path)
+    base, summary = draw_split(index, "person_70_10_20", 0, limit=200)
     rounds = draw_rounds(index, base, "person_70_10_20", [0, 7])
     assert rounds[base.columns].equals(base)
-    own = split_of_seed(rounds, 7)
+    write_split(paths, rounds, summary)
+    assert read_split_summary(paths) == summary
+    own = read_split(paths, 7)
     alone, _ = draw_split(index[index["image_id"].isin(base["image_id"])], "person_70_10_20", 7)
     assert own["split"].tolist() == alone["split"].tolist() != base["split"].tolist()
-    assert sides_per_person(own) == 1
-    assert split_of_seed(base, 7).equals(base)
+    assert splits_per_person(own) == 1
+    write_split(paths, base, summary)
+    assert read_split(paths, 7).equals(base)
+
+
+def test_split_that_is_missing_or_has_other_keys_is_refused(tmp_path: Path) -> None:
+    paths = DatasetPaths("toy", tmp_path)
+    with pytest.raises(InputError, match="missing"):
+        read_split(paths)
+    write_json(paths.split_summary, {"protocol": "official"})
+    with pytest.raises(InputError, match="keys are protocol, not classes"):
+        read_split_summary(paths)

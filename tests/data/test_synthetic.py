@@ -1,4 +1,4 @@
-"""The source `synthetic`: what it makes, what it plants, how hard it is."""
+"""The source `synthetic`: its images, planted faults and difficulty."""
 
 import hashlib
 import re
@@ -47,7 +47,7 @@ def scenes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", ["crops", "scenes"])
-def test_equal_options_give_equal_bytes_and_another_seed_other_ones(form, tmp_path):
+def test_equal_options_give_equal_bytes_and_another_seed_gives_others(form, tmp_path):
     options = {"form": form, "persons": 4, "images_per_person": 2, "near_duplicates": 2}
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         make(tmp_path / name, **options, seed=seed)
@@ -58,7 +58,7 @@ def test_equal_options_give_equal_bytes_and_another_seed_other_ones(form, tmp_pa
     assert all(first[name] != other[name] for name in pictures)
 
 
-def test_a_crop_does_not_depend_on_how_many_others_there_are(tmp_path):
+def test_crop_does_not_depend_on_the_number_of_images(tmp_path):
     few = make(tmp_path / "few", persons=2, images_per_person=2)
     make(tmp_path / "many", persons=5, images_per_person=3)
     for record in few.records[:2]:
@@ -75,7 +75,7 @@ def test_crops_are_grey_squares_of_48_pixels(faulty):
     assert reading.records[0].faces == ()
 
 
-def test_reading_twice_gives_the_same(faulty):
+def test_reading_is_repeatable(faulty):
     root, reading = faulty
     assert Synthetic().read(root) == reading
 
@@ -86,14 +86,14 @@ def test_ids_are_unique_and_safe_as_file_names(faulty):
     assert all(re.fullmatch(r"[A-Za-z0-9_.]+", name) for name in ids)
 
 
-def test_every_emotion_is_there_and_about_as_often(tmp_path):
+def test_emotions_are_about_equally_frequent(tmp_path):
     reading = make(tmp_path)
     counts = Counter(record.emotion for record in reading.records)
     assert set(counts) == set(reading.emotions) == set(BASIC[:7])
     assert max(counts.values()) <= 2 * min(counts.values())
 
 
-def test_contempt_comes_on_request_only(tmp_path):
+def test_contempt_is_included_only_on_request(tmp_path):
     reading = make(tmp_path, contempt=True)
     assert {record.emotion for record in reading.records} == set(reading.emotions) == set(BASIC)
 
@@ -106,7 +106,7 @@ def test_source_splits_hold_70_10_20_per_cent_of_the_persons_and_share_none(tmp_
     assert {split: len(who) for split, who in persons.items()} == {"train": 7, "val": 1, "test": 2}
 
 
-def test_a_sequence_shows_one_person_with_one_emotion_in_frames_that_differ(tmp_path):
+def test_sequence_shows_one_person_with_one_emotion_in_different_frames(tmp_path):
     takes = defaultdict(list)
     for record in make(tmp_path, images_per_person=6).records:
         if record.sequence:
@@ -126,7 +126,7 @@ def groups(root: Path, reading: Reading) -> dict[str, list]:
     return {digest: same for digest, same in found.items() if len(same) > 1}
 
 
-def test_planted_faults_are_as_many_as_asked_for(faulty):
+def test_number_of_planted_faults_is_that_of_the_options(faulty):
     root, reading = faulty
     assert len(reading.records) == 70 + sum(FAULTS.values())
     equal = list(groups(root, reading).values())
@@ -143,11 +143,11 @@ def test_half_of_the_exact_duplicates_are_in_another_source_split(faulty):
     assert all(len({record.person for record in group}) == 1 for group in same)
 
 
-def test_a_data_set_without_planted_faults_has_none(tmp_path):
+def test_data_set_without_planted_faults_has_none(tmp_path):
     assert groups(tmp_path, make(tmp_path)) == {}
 
 
-def test_near_duplicates_keep_their_person_and_look_alike(faulty):
+def test_near_duplicates_keep_their_person_and_are_similar(faulty):
     root, reading = faulty
     pictures = {r: cv2.imread(str(root / r.path), 0).astype(int) for r in reading.records[:70]}
     near = [r for r in reading.records if r.image_id.startswith("near")]
@@ -207,12 +207,12 @@ def test_scenes_hold_several_faces_of_various_sizes_and_emotions(scenes):
         ({"exact_duplicates": 71}, "71 faults in 70 images"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, message, tmp_path):
+def test_invalid_options_are_refused(options, message, tmp_path):
     with pytest.raises(InputError, match=message):
         make(tmp_path, **options)
 
 
-def test_an_absent_or_foreign_label_table_is_refused(tmp_path):
+def test_missing_or_foreign_label_table_is_refused(tmp_path):
     with pytest.raises(InputError, match="no label table"):
         Synthetic().read(tmp_path)
     (tmp_path / "labels.csv").write_text("name,label\na,b\n", encoding="utf-8")
@@ -220,7 +220,7 @@ def test_an_absent_or_foreign_label_table_is_refused(tmp_path):
         Synthetic().read(tmp_path)
 
 
-def test_the_metadata_is_complete():
+def test_metadata_is_complete():
     about = Synthetic.METADATA
     assert about.licence == "CC0-1.0; generated, shows no real person"
     assert about.citation == about.title == "ferbench synthetic faces"
@@ -244,7 +244,7 @@ def linear_accuracy(x: np.ndarray, target: np.ndarray, test: np.ndarray) -> floa
     return float(model.score(flat[test], target[test]))
 
 
-def test_pixels_tell_little_and_nearest_neighbours_less(tmp_path):
+def test_linear_model_and_nearest_neighbour_are_far_from_solving_it(tmp_path):
     # Measured on seeds 0 to 2: linear 0.24 to 0.27, neighbour 0.16 to 0.24; chance is 0.14.
     x, target, test = pixels(tmp_path, persons=50, images_per_person=7)
     assert 0.18 < linear_accuracy(x, target, test) < 0.60
@@ -283,7 +283,7 @@ def train(network: nn.Module, x: torch.Tensor, target: torch.Tensor, epochs: int
 
 
 @pytest.mark.slow
-def test_a_small_network_is_far_better_than_a_linear_model(tmp_path):
+def test_small_network_is_far_better_than_a_linear_model(tmp_path):
     # Measured on seed 0: linear 0.43, network 0.84, both about the same on seed 1; chance is 0.14.
     x, target, test = pixels(tmp_path, persons=120, images_per_person=12)
     linear = linear_accuracy(x, target, test)

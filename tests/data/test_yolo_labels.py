@@ -12,12 +12,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from ferbench.artifacts.datasets import BOX, boxes_of
 from ferbench.data.images import decode
-from ferbench.data.yolo_labels import boxes_of, write_yolo
+from ferbench.data.yolo_labels import write_yolo
 from ferbench.errors import InputError
 
 CLASSES = ["neutral", "happiness", "anger"]
-SIDES = {"train": 4, "val": 2, "test": 3}
+SPLITS = {"train": 4, "val": 2, "test": 3}
 # (left, top, right, bottom, emotion) in pixels of a 40 x 20 image
 SCENE = [(0.0, 0.0, 10.0, 20.0, "anger"), (20.0, 5.0, 40.0, 15.0, "happiness")]
 CROP = [(0.0, 0.0, 40.0, 20.0, "neutral")]
@@ -28,17 +29,17 @@ def a_face(left: float, top: float, right: float, bottom: float, emotion: str) -
 
 
 def a_data_set(raw: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One scene with two faces a side, the rest crops; half PNG, half JPEG, in a sub-folder."""
+    """One scene with two faces per split, the rest crops; half PNG, half JPEG, in a sub-folder."""
     rng = np.random.default_rng(0)
     rows = []
-    for side, count in SIDES.items():
+    for name, count in SPLITS.items():
         for i in range(count):
-            path = Path("deep", f"{side} {i}{'.png' if i % 2 else '.JPG'}")
+            path = Path("deep", f"{name} {i}{'.png' if i % 2 else '.JPG'}")
             (raw / path).parent.mkdir(parents=True, exist_ok=True)
             pixels = rng.integers(0, 256, (20, 40, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(raw / path)
             boxes = [a_face(*box) for box in (SCENE if i == 0 else CROP)]
-            rows.append((f"{side}.{i}", path.as_posix(), 40, 20, boxes, side))
+            rows.append((f"{name}.{i}", path.as_posix(), 40, 20, boxes, name))
     columns = ["image_id", "path", "width", "height", "faces", "split"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.drop(columns="split"), frame[["image_id", "split"]]
@@ -55,13 +56,13 @@ def test_ultralytics_loads_every_image_and_box_from_any_folder(
     index, split = a_data_set(tmp_path / "raw")
     write_yolo(index, split, CLASSES, tmp_path / "raw", tmp_path / "yolo" / "toy")
     (tmp_path / "elsewhere").mkdir()
-    for folder, name in (("elsewhere", "../yolo/toy"), ("yolo", "toy"), ("yolo/toy", ".")):
+    for folder, place in (("elsewhere", "../yolo/toy"), ("yolo", "toy"), ("yolo/toy", ".")):
         monkeypatch.chdir(tmp_path / folder)
-        data = utils.check_det_dataset(f"{name}/dataset.yaml", autodownload=False)
+        data = utils.check_det_dataset(f"{place}/dataset.yaml", autodownload=False)
         assert data["names"] == dict(enumerate(CLASSES))
-        for side, count in SIDES.items():
-            assert Path(data[side]) == tmp_path / "yolo/toy/images" / side
-            loaded = YOLODataset(img_path=data[side], data=data, task="detect", augment=False)
+        for name, count in SPLITS.items():
+            assert Path(data[name]) == tmp_path / "yolo/toy/images" / name
+            loaded = YOLODataset(img_path=data[name], data=data, task="detect", augment=False)
             assert len(loaded) == count
             assert sum(len(label["cls"]) for label in loaded.labels) == count + 1
 
@@ -79,28 +80,21 @@ def test_labels_are_the_boxes_as_fractions(tmp_path: Path) -> None:
         "1 0.75000000 0.50000000 0.50000000 0.50000000\n"
     )
     boxes = pd.read_parquet(tmp_path / "yolo/boxes.parquet")
-    assert len(boxes) == sum(SIDES.values()) + len(SIDES)
+    assert len(boxes) == sum(SPLITS.values()) + len(SPLITS)
     second = boxes[(boxes["image_id"] == "train.0") & (boxes["face"] == 1)].iloc[0]
-    assert second[["cls", "emotion", "cx", "cy", "w", "h"]].tolist() == [
-        1,
-        "happiness",
-        0.75,
-        0.5,
-        0.5,
-        0.5,
-    ]
+    assert second[["cls", "emotion", *BOX]].tolist() == [1, "happiness", 0.75, 0.5, 0.5, 0.5]
 
 
 def test_images_are_links_to_the_raw_files(tmp_path: Path) -> None:
     index, split = a_data_set(tmp_path / "raw")
     write_yolo(index, split, CLASSES, tmp_path / "raw", tmp_path / "yolo")
-    for image_id, path, side in zip(index["image_id"], index["path"], split["split"], strict=True):
+    for image_id, path, name in zip(index["image_id"], index["path"], split["split"], strict=True):
         suffix = Path(path).suffix.lower()
-        placed = tmp_path / "yolo/images" / side / f"{image_id}{suffix}"
+        placed = tmp_path / "yolo/images" / name / f"{image_id}{suffix}"
         assert placed.samefile(tmp_path / "raw" / path)
 
 
-def test_images_are_copied_where_links_are_refused(
+def test_images_are_copied_where_links_are_not_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, target: Path) -> None:
@@ -115,7 +109,7 @@ def test_images_are_copied_where_links_are_refused(
 
 
 def odd_images(raw: Path) -> dict[str, Path]:
-    """Files that OpenCV or ultralytics would refuse, mend or turn."""
+    """Files that OpenCV or ultralytics would refuse, repair or rotate."""
     raw.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
@@ -138,7 +132,7 @@ def odd_images(raw: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(raw.iterdir())}
 
 
-def test_what_trainers_would_see_otherwise_becomes_png_with_our_pixels(tmp_path: Path) -> None:
+def test_images_that_trainers_read_differently_become_png_with_our_pixels(tmp_path: Path) -> None:
     files = odd_images(tmp_path / "raw")
     whole = [a_face(0, 0, 16, 12, "anger")]
     rows = [(name, path.name, 16, 12, whole) for name, path in files.items()]
@@ -153,7 +147,7 @@ def test_what_trainers_would_see_otherwise_becomes_png_with_our_pixels(tmp_path:
         assert (seen == decode(files[name])).all(), name
 
 
-def test_layout_leaves_out_what_the_split_leaves_out(tmp_path: Path) -> None:
+def test_images_outside_the_split_are_left_out(tmp_path: Path) -> None:
     index, split = a_data_set(tmp_path / "raw")
     write_yolo(
         index, split[split["image_id"] != "val.0"], CLASSES, tmp_path / "raw", tmp_path / "y"
@@ -162,7 +156,7 @@ def test_layout_leaves_out_what_the_split_leaves_out(tmp_path: Path) -> None:
     assert "val.0" not in set(pd.read_parquet(tmp_path / "y/boxes.parquet")["image_id"])
 
 
-def test_no_file_of_an_earlier_layout_survives(tmp_path: Path) -> None:
+def test_files_of_an_earlier_layout_are_deleted(tmp_path: Path) -> None:
     index, split = a_data_set(tmp_path / "raw")
     write_yolo(index, split, CLASSES, tmp_path / "raw", tmp_path / "yolo")
     stray = tmp_path / "yolo/images/train/stray.png"
@@ -180,13 +174,13 @@ def test_yaml_names_every_class_by_its_number(tmp_path: Path) -> None:
     assert "path" not in tree
 
 
-def test_absent_or_broken_image_is_named(tmp_path: Path) -> None:
+def test_missing_or_broken_image_is_named(tmp_path: Path) -> None:
     index, split = a_data_set(tmp_path / "raw")
     (tmp_path / "raw/deep/val 1.png").write_bytes(b"\x89PNG broken")
     with pytest.raises(InputError, match=r"val 1\.png"):
         write_yolo(index, split, CLASSES, tmp_path / "raw", tmp_path / "yolo")
     (tmp_path / "raw/deep/val 1.png").unlink()
-    with pytest.raises(InputError, match=r"val 1\.png: absent") as error:
+    with pytest.raises(InputError, match=r"val 1\.png: missing") as error:
         write_yolo(index, split, CLASSES, tmp_path / "raw", tmp_path / "yolo")
     assert "fetch the data set again" in error.value.remedy
     assert not (tmp_path / "yolo").exists()

@@ -50,7 +50,7 @@ TABLE = pd.DataFrame(
 
 def said_of(data: PackedDataset, prob: NDArray[np.float64]) -> pd.DataFrame:
     """A predictions table of the test faces in their order."""
-    frame = data.side("test").frame
+    frame = data.faces("test").frame
     head = {"image_id": frame["unit_id"], "target": [CLASSES[c] for c in frame["cls"]]}
     return pd.concat([pd.DataFrame(head), pd.DataFrame(prob, columns=list(CLASSES))], axis=1)
 
@@ -70,7 +70,7 @@ def trained_as(params: Params, variant: str, network: nn.Module | None = None) -
 def view_of(
     params: Params, data: PackedDataset, variant: str, network: nn.Module | None = None
 ) -> View:
-    said = said_of(data, random_prob(len(data.side("test").frame)))
+    said = said_of(data, random_prob(len(data.faces("test").frame)))
     return open_view(trained_as(params, variant, network), data, said, 4, "cpu")
 
 
@@ -265,7 +265,7 @@ def test_errors_are_the_most_confident_wrong_answers_worst_first(
     params: Params, stored: PackedDataset
 ) -> None:
     view = view_of(params, stored, "vgg_improved")
-    frame = stored.side("test").frame
+    frame = stored.faces("test").frame
     prob = random_prob(len(frame))
     wrong = [
         (max(p), unit)
@@ -282,7 +282,7 @@ def test_errors_are_the_most_confident_wrong_answers_worst_first(
 def test_without_a_wrong_answer_there_is_no_gallery_of_errors(
     params: Params, stored: PackedDataset
 ) -> None:
-    perfect = said_of(stored, np.eye(len(CLASSES))[stored.side("test").frame["cls"]])
+    perfect = said_of(stored, np.eye(len(CLASSES))[stored.faces("test").frame["cls"]])
     view = open_view(trained_as(params, "vgg_improved"), stored, perfect, 4, "cpu")
     assert errors(view) == "no test face was answered wrongly"
 
@@ -295,11 +295,11 @@ def test_faces_are_spread_over_classes_and_over_right_and_wrong() -> None:
 
 
 def test_a_miss_is_not_explained(stored: PackedDataset) -> None:
-    prob = random_prob(len(stored.side("test").frame))
+    prob = random_prob(len(stored.faces("test").frame))
     prob[0] = 0
     table = answered(said_of(stored, prob))
     assert len(table) == len(prob) - 1
-    assert stored.side("test").frame["unit_id"][0] not in set(table["image_id"])
+    assert stored.faces("test").frame["unit_id"][0] not in set(table["image_id"])
 
 
 def test_a_detectors_score_is_that_of_the_box_that_answers_for_the_face(
@@ -330,7 +330,7 @@ def test_the_face_that_is_meant_is_outlined_among_several(
 
 
 def test_predictions_of_other_faces_are_refused(params: Params, stored: PackedDataset) -> None:
-    said = said_of(stored, random_prob(len(stored.side("test").frame))).iloc[1:]
+    said = said_of(stored, random_prob(len(stored.faces("test").frame))).iloc[1:]
     with pytest.raises(InputError, match="not of this network"):
         open_view(trained_as(params, "vgg_improved"), stored, said, 4, "cpu")
 
@@ -363,7 +363,7 @@ def test_figures_and_index_are_complete_and_the_same_bytes_twice(
     }
     done = [figure["method"] for figure in index["figures"]]
     assert sorted([*done, *index["skipped"]]) == METHODS
-    units = set(stored.side("test").frame["unit_id"])
+    units = set(stored.faces("test").frame["unit_id"])
     for figure in index["figures"]:
         assert set(figure) == {"method", "title", "file", "caption", "images"}
         assert set(figure["images"]) <= units

@@ -69,7 +69,7 @@ def test_a_classifier_answers_for_every_face_and_has_no_boxes(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     said = predict_side(untrained(params, "vgg_improved"), stored, "test", "cpu")
-    faces = stored.side("test").frame
+    faces = stored.faces("test").frame
     assert said.predictions["image_id"].tolist() == faces["unit_id"].tolist()
     assert said.predictions["target"].tolist() == [CLASSES[c] for c in faces["cls"]]
     assert np.allclose(said.predictions[list(CLASSES)].sum(axis=1), 1.0, atol=1e-9)
@@ -93,7 +93,7 @@ def test_an_untrained_detector_leaves_tables_that_keep_every_promise(
     params: Params, scenes: PackedDataset, tmp_path: Path
 ) -> None:
     said = predict_side(untrained(params, "yolov5s_osam"), scenes, "test", "cpu")
-    assert len(said.predictions) == len(scenes.side("test").frame) == 6
+    assert len(said.predictions) == len(scenes.faces("test").frame) == 6
     assert said.boxes["truth"].sum() == 6
     assert_storable(said, tmp_path)
 

@@ -20,7 +20,7 @@ from ferbench import plugins
 from ferbench.artifacts.predictions import read_boxes, read_predictions
 from ferbench.config.params import Params, RobustnessTest
 from ferbench.data.dataset import PackedDataset
-from ferbench.data.pack import Pack
+from ferbench.artifacts.pack import Pack
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import predict_faces, predict_side
 from ferbench.evaluation.robustness import canvas, degraded
@@ -85,7 +85,7 @@ def test_a_probe_answers_for_every_test_face_and_leaves_whole_files(
     probed = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
     write_robustness(tmp_path / "probe", row, probed, {"variant": "yolov5s"})
     about = read_json(tmp_path / "probe" / "robustness.json")
-    units = scenes.side("test").frame["unit_id"].tolist()
+    units = scenes.faces("test").frame["unit_id"].tolist()
     assert about["kind"] == kind and about["variant"] == "yolov5s"
     assert about["conditions"] and about["faces"] == len(units) and "skipped" not in about
     for condition in about["conditions"]:
@@ -98,7 +98,7 @@ def test_a_probe_answers_for_every_test_face_and_leaves_whole_files(
 def test_a_limit_draws_evenly_over_classes_and_alike_each_time(
     scenes: PackedDataset, by: str
 ) -> None:
-    faces = scenes.side("test")
+    faces = scenes.faces("test")
     drawn = draw_faces(faces, by, 2, seed=3)
     again = draw_faces(faces, by, 2, seed=3)
     pd.testing.assert_frame_equal(drawn.frame, again.frame)
@@ -117,7 +117,7 @@ def test_unaltered_pictures_are_answered_as_in_stage_evaluate(
 ) -> None:
     trained, source = untrained(params, variant), Pack(scenes.pack)
     same = Altered(scenes.pack, lambda i: degraded._degrade(source.image(i), []))
-    said = predict_faces(trained, same, scenes.side("test"), "cpu")
+    said = predict_faces(trained, same, scenes.faces("test"), "cpu")
     plain = predict_side(trained, scenes, "test", "cpu")
     pd.testing.assert_frame_equal(said.predictions, plain.predictions)
     pd.testing.assert_frame_equal(said.boxes, plain.boxes)
@@ -157,7 +157,7 @@ def test_a_face_is_the_resized_crop_on_black_and_its_box_is_the_square(
 def crops_of(scenes: PackedDataset) -> dict[str, NDArray[np.uint8]]:
     """Every labelled test face, cut out by arithmetic on its box."""
     pack, crops = Pack(scenes.pack), {}
-    for row in scenes.side("test").frame.itertuples():
+    for row in scenes.faces("test").frame.itertuples():
         image = pack.image(row.image_id)
         height, width = image.shape[:2]
         x = [round(width * (row.cx + half * row.w)) for half in (-0.5, 0.5)]

@@ -98,7 +98,7 @@ def test_its_row_trains(params: Params, stored: PackedDataset, tmp_path: Path) -
         params.recipe_of("mine_strong"), input_px=16, resize_px=18, epochs=1, batch_size=4, lr=0.01
     )
     train = dataclasses.replace(params.train, accelerator="cpu", progress=False)
-    sides = TrainingData(stored.pack, stored.side("train"), stored.side("val"))
+    sides = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
     row = (params.variants["mine_strong"], recipe, 0)
     state = fit(row, sides, train, tmp_path / "checkpoints", None).state
     weight = state["body.stages.2.weight"]  # of the gate behind the first stage

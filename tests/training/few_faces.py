@@ -22,7 +22,7 @@ def few_faces(root: Path, copies: int) -> PackedDataset:
     the time. In the order of their names, the images of one copy follow those of the one before.
     """
     names = classes(LOOK)
-    pictures, faces, sides = {}, {}, {}
+    pictures, faces, splits = {}, {}, {}
     for number, plan in enumerate(plan_images(OPTIONS | LOOK)):
         item = render(plan, OPTIONS | LOOK)
         picture = cv2.imdecode(np.frombuffer(item.content, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -30,5 +30,5 @@ def few_faces(root: Path, copies: int) -> PackedDataset:
             name = f"copy_{copy:03d}_face_{number:02d}"
             pictures[name] = np.asarray(picture)
             faces[name] = [(names.index(item.emotion), 0.5, 0.5, 1.0, 1.0)]
-            sides[name] = "val" if copy == copies else "train"
-    return store(root, "few", pictures, faces, sides, names)
+            splits[name] = "val" if copy == copies else "train"
+    return store(root, "few", pictures, faces, splits, names)

@@ -58,7 +58,7 @@ def train(params: Params, cell: Run, data: Path) -> None:
         return fit(row, sides, train, checkpoints, on)
 
     record.fit = followed
-    record.open_stored = lambda dataset, seed: open_dataset("tiny", 0, data)
+    record.open_dataset = lambda dataset, seed: open_dataset("tiny", 0, data)
     record.CACHE = Path(".cache").absolute()
     reach("ready")
     record.train_cell(cell, params)

@@ -110,7 +110,7 @@ def dead_shares(stored: PackedDataset, row: str, recipe: Recipe, state: Any) -> 
     network = build_network(variant, recipe, len(stored.classes), seed=0)
     network.load_state_dict(state)
     kind = FaceDataset if task_of(variant) == "classify" else SceneDataset
-    dataset = kind(stored.pack, stored.side("val"), recipe, 0)
+    dataset = kind(stored.pack, stored.faces("val"), recipe, 0)
     batch = next(iter(loader(dataset, EpochSampler(len(dataset), None), len(dataset))))
     image = batch["img"] if isinstance(batch, dict) else batch[0]
     with torch.no_grad(), DeadShares() as dead:
@@ -130,7 +130,7 @@ def test_warm_up_leaves_most_units_of_every_layer_alive(
 ) -> None:
     row, recipe = SMALLEST[name], shortened(RECIPES[name])
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
-    sides = TrainingData(faces.pack, faces.side("train"), faces.side("val"))
+    sides = TrainingData(faces.pack, faces.faces("train"), faces.faces("val"))
     fitted = fit((STUDY.variants[row], recipe, 0), sides, train, tmp_path, None)
     shares = dead_shares(faces, row, recipe, fitted.state)
     assert shares

@@ -48,7 +48,7 @@ def train(
     **changes: Any,
 ) -> Fitted:
     recipe = dataclasses.replace(params.recipe_of(variant), **changes)
-    sides = TrainingData(stored.pack, stored.side("train"), stored.side("val"))
+    sides = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
     row = (params.variants[variant], recipe, 5)
     return fit(row, sides, params.train, folder, follow or (lambda row: None))
 
@@ -228,7 +228,7 @@ def test_the_metric_and_direction_of_selection_are_the_rules(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     sides = TrainingData(
-        stored.pack, stored.side("train"), stored.side("val"), SelectionMetric("nll", 0.5)
+        stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("nll", 0.5)
     )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     fitted = fit(row, sides, params.train, tmp_path, None)
@@ -241,7 +241,7 @@ def test_a_classifier_cannot_be_selected_by_a_metric_of_boxes(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     sides = TrainingData(
-        stored.pack, stored.side("train"), stored.side("val"), SelectionMetric("map50", 0.5)
+        stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("map50", 0.5)
     )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     with pytest.raises(InputError, match="a classifier has no map50"):
@@ -267,7 +267,7 @@ def test_a_gradients_norm_is_bounded(params: Params, stored: PackedDataset, tmp_
     moved = train(params, stored, tmp_path / "moved", "vgg_improved", **changes, clip_norm=bound)
     weights = [name for name in start.state if name.endswith(("weight", "bias"))]
     step = sum((moved.state[n] - start.state[n]).square().sum() for n in weights) ** 0.5
-    steps = -(-len(stored.side("train").frame) // params.recipe_of("vgg_improved").batch_size)
+    steps = -(-len(stored.faces("train").frame) // params.recipe_of("vgg_improved").batch_size)
     assert 0 < step <= steps * bound * 1.01
 
 
@@ -306,11 +306,11 @@ sys.path[:0] = [{str(PROJECT)!r}, {str(Path(__file__).parent)!r}]
 from pathlib import Path
 import test_fit
 from tests.tiny_study import small_params
-from ferbench.data.dataset import open_stored
+from ferbench.data.dataset import open_dataset
 def follow(row):
     if row["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-stored = open_stored("tiny", 0, Path({str(stored.pack.parents[1])!r}))
+stored = open_dataset("tiny", 0, Path({str(stored.paths.root)!r}))
 test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
 """
     run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
@@ -331,7 +331,7 @@ def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_lo
     )
     logged: dict[str, Any] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
-    scenes = SceneDataset(stored.pack, stored.side("train"), recipe, 0)
+    scenes = SceneDataset(stored.pack, stored.faces("train"), recipe, 0)
     batch = next(iter(loader(scenes, EpochSampler(len(scenes), None), 4)))
     loss = module.training_step(batch, 0)
     torch.testing.assert_close(loss, 2 * 3 * 4 * logged["train_loss"])

@@ -111,9 +111,9 @@ def overfitted(
     length = {"epochs": budget.epochs, "patience": budget.epochs, "lr": budget.lr}
     recipe = dataclasses.replace(STUDY.recipe_of(budget.row), **PLAIN | size | length | changes)
     row = STUDY.variants[budget.row]
-    learn = stored.side("train")
+    learn = stored.faces("train")
     learn = dataclasses.replace(learn, frame=learn.frame.head(FACES * budget.copies))
-    sides = TrainingData(stored.pack, learn, stored.side("val"))
+    sides = TrainingData(stored.pack, learn, stored.faces("val"))
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
     fitted = fit((row, recipe, 0), sides, train, folder, follow)
     network = build_network(row, recipe, len(stored.classes), 0)

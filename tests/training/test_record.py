@@ -27,7 +27,7 @@ def test_a_run_records_its_deviations_and_no_setting_of_the_paper(
     own_store: Path, params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "CACHE", own_store.parent)
-    monkeypatch.setattr(record, "open_stored", lambda dataset, seed: stored)
+    monkeypatch.setattr(record, "open_dataset", lambda dataset, seed: stored)
     variant = params.variants["vgg_improved"]
     recipe = replace(params.recipe_of("vgg_improved"), epochs=1)
     params = replace(params, recipes={**params.recipes, variant.recipe: recipe})

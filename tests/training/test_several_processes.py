@@ -29,14 +29,14 @@ import torch
 from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
 from tests.tiny_study import small_params
-from ferbench.data.dataset import open_stored
+from ferbench.data.dataset import open_dataset
 from ferbench.training.fit import fit
 from ferbench.training.modules import RunModule
 from ferbench.training.outcome import Sides
 
 root, out, devices, variant = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 norms, options = json.loads(sys.argv[5]), json.loads(sys.argv[6])
-stored, params = open_stored("tiny", 0, root), small_params()
+stored, params = open_dataset("tiny", 0, root), small_params()
 gradients, losses = [], []
 
 def on_train_epoch_start(self):
@@ -58,7 +58,7 @@ recipe = dataclasses.replace(
     ema_decay=0.0, schedule="constant", **options,
 )
 row = (params.variants[variant], recipe, 5)
-sides = Sides(stored.pack, stored.side("train"), stored.side("val"))
+sides = Sides(stored.pack, stored.faces("train"), stored.faces("val"))
 followed = []
 fitted = fit(row, sides, train, out / "checkpoints", followed.append)
 rank = rank_zero_only.rank
@@ -82,7 +82,7 @@ def run(
     script = folder / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
     norms = options.pop("norms", "rest")
-    words = [stored.pack.parents[1], folder, devices, variant, json.dumps(norms)]
+    words = [stored.paths.root, folder, devices, variant, json.dumps(norms)]
     done = subprocess.run(
         [sys.executable, str(script), *map(str, words), json.dumps(options)],
         check=False,

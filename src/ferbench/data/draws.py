@@ -1,8 +1,9 @@
-"""Random generators of training data: one for every draw, derived from what the draw is for.
+"""Random generators of training data, each derived from what its draws are for.
 
 A draw depends on the run's seed, the epoch, the sample's index and the position of the transform,
 and on nothing else: not on workers, on the order of samples, or on whether the run was resumed.
-No two transforms share a stream, so their draws are independent of each other.
+No two transforms share a stream, so their draws are independent of each other. The order of samples
+is drawn from seed and epoch alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from torch.utils.data import Sampler
 
 __all__ = ["EpochSampler", "Key", "Purpose", "generator", "seed_transforms"]
+
+Key = tuple[int, int]  # (epoch, index); epoch -1 means "no augmentation"
 
 
 class Purpose(IntEnum):
@@ -58,15 +61,8 @@ def seed_transforms(transform: A.BaseCompose | A.BasicTransform, key: tuple[int,
         seed_transforms(child, (*key, position))
 
 
-# MERGED from ferbench.data.draws:
-# The order in which samples are seen, drawn from seed and epoch alone.
-
-
-Key = tuple[int, int]  # (epoch, index); epoch -1 means "no augmentation"
-
-
 class EpochSampler(Sampler[Key]):
-    """Keys (epoch, index) in an order drawn from (seed, epoch), shared out over processes.
+    """Keys (epoch, index) in an order drawn from (seed, epoch), divided among processes.
 
     Args:
         size: number of samples.
@@ -80,7 +76,7 @@ class EpochSampler(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the epoch; Lightning calls it before each."""
+        """Set the epoch; Lightning calls it before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,12 +1,11 @@
 """From packed images and a split to batches of tensors.
 
-What a sample looks like depends on (seed, epoch, image) alone: not on workers, order, or whether
-the run was killed and resumed in between.
+A sample depends only on (seed, epoch, image): not on workers, order, or whether the run was killed
+and resumed in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ferbench.artifacts.datasets import BOX
+from ferbench.artifacts.pack import Pack
 from ferbench.config.params import Recipe
 from ferbench.data.dataset import FaceTable
 from ferbench.data.draws import EpochSampler, Key, seed_transforms
-from ferbench.data.pack import Pack
 from ferbench.data.transforms import (
     PAD_VALUE,
     face_of,
@@ -34,22 +34,17 @@ from ferbench.plugins import load
 
 __all__ = ["FaceDataset", "SceneDataset", "loader"]
 
-_BOXES = {
-    "format": "yolo",
-    "label_fields": ["cls"],
-    "clip": True,
-    "filter_invalid_bboxes": True,
-}
-# As in the YOLO trainers: a face is left out if less than a tenth of its box is left by all
-# transforms together, or a side is below two pixels.
-_LEARNT = {"min_visibility": 0.1, "min_width": 2, "min_height": 2, "check_each_transform": False}
+_BOXES = {"format": "yolo", "label_fields": ["cls"], "clip": True, "filter_invalid_bboxes": True}
+# As in the YOLO trainers: a face is left out of training if less than a tenth of its box is left by
+# all transforms together, or a side is below two pixels.
+_TRAINED = {"min_visibility": 0.1, "min_width": 2, "min_height": 2, "check_each_transform": False}
 
-# A process is one thread; OpenCV's own pool would fight with its neighbours for the cores.
+# A process is one thread; OpenCV's own pool would compete with other processes for the cores.
 cv2.setNumThreads(0)
 
 
 class _Images(Dataset[Any]):
-    """What both data sets share: decoded images, channels and seeded transforms."""
+    """Base of both data sets: decoded images, channels and seeded transforms."""
 
     def __init__(self, pack: Path, faces: FaceTable, recipe: Recipe, seed: int) -> None:
         self.pack = Pack(pack)
@@ -67,14 +62,14 @@ class _Images(Dataset[Any]):
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None]
 
     def transformed(self, transform: A.Compose, key: Key, **data: Any) -> dict[str, Any]:
-        """A transform's result; its draws depend on (seed, epoch, index) and its position alone."""
+        """A transform's result; its draws depend only on (seed, epoch, index) and its position."""
         if key[0] >= 0:  # without augmentation there is nothing to draw
             seed_transforms(transform, (self.seed, *key))
         return transform(**data)
 
 
 class FaceDataset(_Images):
-    """One aligned face a sample, for classifiers.
+    """One aligned face per sample, for classifiers.
 
     A face is cut out of its image and resized to a square of `resize_px`, in training and in
     evaluation alike; the augmentation or a centre crop follows.
@@ -88,7 +83,7 @@ class FaceDataset(_Images):
         # Plain arrays: a data frame's rows cost more than the transforms do.
         self.image_ids = faces.frame["image_id"].tolist()
         self.targets = faces.frame["cls"].tolist()
-        self.boxes = faces.frame[["cx", "cy", "w", "h"]].to_numpy(float)
+        self.boxes = faces.frame[BOX].to_numpy(float)
         side = recipe.resize_px
         self.prepare = A.Compose([A.Resize(side, side)])
         self.centre = A.Compose([A.CenterCrop(recipe.input_px, recipe.input_px)])
@@ -117,17 +112,17 @@ class FaceDataset(_Images):
         return _tensor(image), self.targets[index], index
 
     def _after_crop(self, views: list[NDArray[np.uint8]], key: Key) -> list[NDArray[np.uint8]]:
-        """What the augmentation does to crops, drawn anew for each of them."""
-        done = []
+        """Apply the augmentation's transforms behind the crop, with draws of their own per crop."""
+        augmented = []
         behind = len(self.augment.transforms) + 1  # positions of the transforms all crops share
         for number, view in enumerate(views, start=1):
             seed_transforms(self.after_crop, (self.seed, *key, behind, number))
-            done.append(self.after_crop(image=view)["image"])
-        return done
+            augmented.append(self.after_crop(image=view)["image"])
+        return augmented
 
 
 class SceneDataset(_Images):
-    """One whole image a sample with all its boxes, for detectors.
+    """One whole image with all its boxes per sample, for detectors.
 
     An item is (image (C, H, W) uint8, boxes (M, 4) cx cy w h, classes (M,), index of the image).
     """
@@ -136,7 +131,7 @@ class SceneDataset(_Images):
         super().__init__(pack, faces, recipe, seed)
         self.scenes = [(str(i), rows) for i, rows in faces.frame.groupby("image_id", sort=True)]
         # Plain arrays: a data frame's columns cost more than the transforms do.
-        self.boxes = [rows[["cx", "cy", "w", "h"]].to_numpy(float) for _, rows in self.scenes]
+        self.boxes = [rows[BOX].to_numpy(float) for _, rows in self.scenes]
         self.targets = [rows["cls"].to_numpy(float) for _, rows in self.scenes]
         augment = load("ferbench.data.augmentations", recipe.augment)
         side = max(recipe.resize_px, recipe.input_px)
@@ -145,9 +140,9 @@ class SceneDataset(_Images):
             A.PadIfNeeded(recipe.input_px, recipe.input_px, fill=PAD_VALUE),
         ]
         self.plain = A.Compose(fit, A.BboxParams(**_BOXES))
-        learnt = A.BboxParams(**_BOXES, **_LEARNT)
-        self.augment = A.Compose([*fit, *augment(recipe, side)], learnt)
-        self.augment_mosaic = A.Compose(augment(recipe, 2 * recipe.resize_px), learnt)
+        trained = A.BboxParams(**_BOXES, **_TRAINED)
+        self.augment = A.Compose([*fit, *augment(recipe, side)], trained)
+        self.augment_mosaic = A.Compose(augment(recipe, 2 * recipe.resize_px), trained)
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -172,12 +167,12 @@ class SceneDataset(_Images):
         """Corners (M, 4) in pixels of the network's input as fractions of the image itself.
 
         Undoes the plain transform: scaling to the longest side and padding on both sides. Corners
-        outside the image are brought to its border.
+        outside the image are moved to its border.
         """
         height, width = self.pack.image(image_id).shape[:2]
         scale = self.recipe.resize_px / max(height, width)
         size = np.array([round(width * scale), round(height * scale)] * 2, float)
-        # The padding is whole pixels; of an odd number the smaller half stands before the image.
+        # The padding is whole pixels; of an odd number the smaller half is before the image.
         before = np.floor((self.recipe.input_px - size) / 2)
         return np.clip((xyxy - before) / size, 0.0, 1.0)
 
@@ -190,18 +185,15 @@ def loader(
     A classifier's batch is (images (B, C, H, W), classes (B,), indices (B,)); a detector's is a
     dict with `img` (B, C, H, W), `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) and `index` (B,).
     """
-    collate: Callable[..., Any] | None = None
-    if isinstance(dataset, SceneDataset):
-        collate = _collate_scenes
-    # The norms cannot work on a last batch of one image.
-    lonely = sampler.seed is not None and len(sampler) % batch_size == 1
+    # Batch norm fails on a last batch of one image.
+    single = sampler.seed is not None and len(sampler) % batch_size == 1
     return DataLoader(
         dataset,
         batch_size,
         sampler=sampler,
-        collate_fn=collate,
+        collate_fn=_collate_scenes if isinstance(dataset, SceneDataset) else None,
         num_workers=workers,
-        drop_last=lonely,
+        drop_last=single,
     )
 
 
@@ -218,5 +210,5 @@ def _collate_scenes(samples: list[tuple[Tensor, Tensor, Tensor, int]]) -> dict[s
 
 
 def _tensor(image: NDArray[np.uint8]) -> Tensor:
-    """(H, W, C) as (C, H, W), in its own memory: an unchanged picture is the read-only pack's."""
+    """(H, W, C) as (C, H, W), copied: an unchanged image is a read-only view of the pack."""
     return torch.from_numpy(image.transpose(2, 0, 1).copy())

@@ -1,9 +1,17 @@
-"""Crops: a face out of its picture, and ten views of a face.
+"""Geometry of training samples: faces cut out, ten crops of a face, mosaics of four scenes.
 
-The ten: four corners and the middle, and the same of the mirror image.
+Ten crops: four corners and the middle, and the same of the mirror image.
 
 Source: P1, section IV.A, after Khaireddin & Chen, arXiv:2105.03588: all ten are samples in
 training, and in prediction their logits are averaged.
+Differs: nothing.
+
+Mosaic: four training scenes around one point of a canvas of twice the input's side.
+
+Source: Bochkovskiy et al., "YOLOv4", arXiv:2004.10934, section 3.3; geometry of the trainer of
+Ultralytics YOLOv5 and its successors: the point is drawn from the middle half of the canvas, each
+scene keeps its aspect ratio, touches the point with a corner and is cut at the canvas's border.
+The augmentation that follows scales the canvas about its centre and crops the input from it.
 Differs: nothing.
 """
 
@@ -21,15 +29,23 @@ from ferbench.config.params import Recipe
 from ferbench.data.draws import Key, Purpose, generator
 from ferbench.errors import InputError
 
-__all__ = [
-    "PAD_VALUE",
-    "face_of",
-    "four_in_one",
-    "mosaic_partners",
-    "split_at_crop",
-    "ten_crops",
-    "yolo_transforms",
-]
+__all__ = ["PAD_VALUE", "face_of", "four_in_one", "mosaic_partners", "split_at_crop", "ten_crops"]
+
+PAD_VALUE = 114  # grey of the YOLO trainers
+_SCENES = 4
+
+Scene = dict[str, Any]
+
+
+def face_of(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The part of an image in a box (cx, cy, w, h as fractions), at least one pixel each way."""
+    height, width = image.shape[:2]
+    cx, cy, w, h = box * (width, height, width, height)
+    x0 = min(max(round(cx - w / 2), 0), width - 1)
+    y0 = min(max(round(cy - h / 2), 0), height - 1)
+    x1 = max(min(round(cx + w / 2), width), x0 + 1)
+    y1 = max(min(round(cy + h / 2), height), y0 + 1)
+    return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 
 def ten_crops(image: NDArray[Any], px: int) -> list[NDArray[Any]]:
@@ -58,43 +74,16 @@ def split_at_crop(
         name: of the augmentation, for the message.
 
     Raises:
-        InputError: there is not one random crop in it.
+        InputError: it has no random crop, or several.
     """
     places = [i for i, transform in enumerate(plan) if isinstance(transform, A.RandomCrop)]
     if len(places) != 1:
         raise InputError(
-            f"augmentation {name!r} has no one random crop that ten crops could stand for",
+            f"augmentation {name!r} has {len(places)} random crops, ten crops replace exactly one",
             where="params.yaml: recipes: crops",
-            remedy="take crops: 1, or an augmentation that crops, such as p1",
+            remedy="set crops: 1, or choose an augmentation that crops, such as p1",
         )
     return plan[: places[0]], A.Compose(plan[places[0] + 1 :])
-
-
-def face_of(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The part of an image in a box (cx, cy, w, h as fractions), at least one pixel each way."""
-    height, width = image.shape[:2]
-    cx, cy, w, h = box * (width, height, width, height)
-    x0 = min(max(round(cx - w / 2), 0), width - 1)
-    y0 = min(max(round(cy - h / 2), 0), height - 1)
-    x1 = max(min(round(cx + w / 2), width), x0 + 1)
-    y1 = max(min(round(cy + h / 2), height), y0 + 1)
-    return np.ascontiguousarray(image[y0:y1, x0:x1])
-
-
-# MERGED from ferbench.data.transforms:
-# Mosaics: four training scenes around one point of a canvas of twice the input's side.
-#
-# Source: Bochkovskiy et al., "YOLOv4", arXiv:2004.10934, section 3.3; geometry of the trainer of
-# Ultralytics YOLOv5 and its successors: the point is drawn from the middle half of the canvas, each
-# scene keeps its aspect ratio, touches the point with a corner and is cut at the canvas's border.
-# The augmentation that follows scales the canvas about its centre and crops the input from it.
-# Differs: nothing.
-
-
-PAD_VALUE = 114  # grey of the YOLO trainers
-_SCENES = 4
-
-Scene = dict[str, Any]
 
 
 def mosaic_partners(key: Key, seed: int, scenes: int, recipe: Recipe) -> list[int]:
@@ -104,7 +93,7 @@ def mosaic_partners(key: Key, seed: int, scenes: int, recipe: Recipe) -> list[in
         key: epoch and scene; a negative epoch means no augmentation.
         seed: of the run.
         scenes: number of training scenes.
-        recipe: gives the share of mosaics and the last epochs that are without.
+        recipe: gives the share of mosaics and the number of last epochs without.
     """
     epoch, index = key
     if epoch < 0 or epoch >= recipe.epochs - recipe.plain_epochs or recipe.mosaic == 0:
@@ -130,17 +119,25 @@ def four_in_one(scenes: Sequence[Scene], px: int, seed: int, key: Key) -> Scene:
     """
     rng = generator(Purpose.MOSAIC, seed, *key, 2)
     x, y = (int(value) for value in rng.uniform(0.5 * px, 1.5 * px, size=2))
-    canvas = np.full((2 * px, 2 * px, scenes[0]["image"].shape[2]), PAD_VALUE, dtype=np.uint8)
-    corners, classes = [], []
+    side = 2 * px
+    canvas = np.full((side, side, scenes[0]["image"].shape[2]), PAD_VALUE, dtype=np.uint8)
+    corners = []
     for place, scene in enumerate(scenes):
         image = _at_side(scene["image"], px)
         height, width = image.shape[:2]
         left = x - width if place % 2 == 0 else x
         top = y - height if place < _SCENES // 2 else y
-        _paste(canvas, image, left, top)
-        corners.append(_corners(scene["bboxes"], width, height) + np.tile([left, top], 2))
-        classes.append(np.asarray(scene["cls"]))
-    return _clipped(canvas, np.concatenate(corners), np.concatenate(classes))
+        x0, y0 = max(left, 0), max(top, 0)
+        x1, y1 = min(left + width, side), min(top + height, side)
+        canvas[y0:y1, x0:x1] = image[y0 - top : y1 - top, x0 - left : x1 - left]
+        centre, size = np.hsplit(np.asarray(scene["bboxes"], np.float64).reshape(-1, 4), 2)
+        box = np.hstack([centre - size / 2, centre + size / 2]) * [width, height, width, height]
+        corners.append(box + np.tile([left, top], 2))
+    near, far = np.hsplit(np.concatenate(corners).clip(0, side), 2)
+    seen = (far > near).all(axis=1)
+    boxes = np.hstack([(near + far) / 2, far - near])[seen] / side
+    classes = np.concatenate([np.asarray(scene["cls"]) for scene in scenes])
+    return {"image": canvas, "bboxes": boxes, "cls": classes[seen]}
 
 
 def _at_side(image: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
@@ -152,69 +149,3 @@ def _at_side(image: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
         return image
     scaled: NDArray[np.uint8] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return scaled.reshape(size[1], size[0], -1)  # OpenCV drops a single channel
-
-
-def _paste(canvas: NDArray[np.uint8], image: NDArray[np.uint8], left: int, top: int) -> None:
-    """Copy the part of an image that lies on the canvas."""
-    side, (height, width) = len(canvas), image.shape[:2]
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + width, side), min(top + height, side)
-    canvas[y0:y1, x0:x1] = image[y0 - top : y1 - top, x0 - left : x1 - left]
-
-
-def _corners(boxes: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
-    """Boxes (M, 4), cx cy w h fractions of an image, as corners in its pixels."""
-    centre, size = np.hsplit(np.asarray(boxes, np.float64).reshape(-1, 4), 2)
-    return np.hstack([centre - size / 2, centre + size / 2]) * [width, height, width, height]
-
-
-def _clipped(
-    canvas: NDArray[np.uint8], corners: NDArray[np.float64], classes: NDArray[Any]
-) -> Scene:
-    """A scene of a canvas and boxes (M, 4) in its pixels, which are clipped to it."""
-    side = len(canvas)
-    near, far = np.hsplit(corners.clip(0, side), 2)
-    seen = (far > near).all(axis=1)
-    boxes = np.hstack([(near + far) / 2, far - near])[seen] / side
-    return {"image": canvas, "bboxes": boxes, "cls": classes[seen]}
-
-
-# MERGED from ferbench.data.transforms:
-# What the trainers of YOLOv5 and YOLOv6 do to a scene after mosaic.
-#
-# Source: hyper-parameters of YOLOv5 v7 (P0's released code) and of YOLOv6 v3.0: one scale factor from
-# 1 - gain to 1 + gain, translation by up to 0.1 of the input on each axis, horizontal flip with
-# probability 0.5, hue 0.015, saturation 0.7, value 0.4.
-# Differs: saturation blends a pixel with its grey value and value multiplies all channels, where both
-# trainers scale them in HSV; on grey images the two are the same.
-
-
-def yolo_transforms(recipe: Recipe, canvas_px: int, degrees: float = 0.0) -> list[A.BasicTransform]:
-    """Transforms of one prepared training scene.
-
-    Args:
-        recipe: gives the scale gain and the side of the network's input.
-        canvas_px: side of the prepared image: the input's, or twice that for a mosaic.
-        degrees: rotation by up to so many degrees, either way.
-    """
-    # The shift is a fraction of the input, albumentations takes one of the canvas.
-    shift = 0.1 * recipe.input_px / canvas_px
-    return [
-        A.Affine(
-            scale=(1 - recipe.scale_gain, 1 + recipe.scale_gain),
-            keep_ratio=True,
-            translate_percent=(-shift, shift),
-            rotate=(-degrees, degrees),
-            fill=114,
-            p=1.0,
-        ),
-        A.CenterCrop(recipe.input_px, recipe.input_px),
-        A.HorizontalFlip(p=0.5),
-        A.ColorJitter(
-            brightness=(0.6, 1.4),
-            contrast=(1.0, 1.0),
-            saturation=(0.3, 1.7),
-            hue=(-0.015, 0.015),
-            p=1.0,
-        ),
-    ]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ferbench.artifacts.pack import Pack
 from ferbench.artifacts.predictions import no_boxes
 from ferbench.data.dataset import FaceTable, PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.data.pack import Pack
 from ferbench.detection.boxes import MAX_BOXES, Boxes, kept_boxes
 from ferbench.detection.matching import match_scene
 from ferbench.models.build import task_of
@@ -45,7 +45,7 @@ def predict_side(trained: Trained, data: PackedDataset, side: str, device: str) 
         side: val or test.
         device: where to compute, such as `cpu` or `cuda`.
     """
-    return predict_faces(trained, Pack(data.pack), data.side(side), device)
+    return predict_faces(trained, Pack(data.pack), data.faces(side), device)
 
 
 def predict_faces(

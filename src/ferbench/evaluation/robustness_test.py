@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ferbench.artifacts.pack import Pack
 from ferbench.artifacts.predictions import write_boxes, write_predictions
 from ferbench.config.params import RobustnessTest
 from ferbench.config.records import build_record
 from ferbench.data.dataset import FaceTable
-from ferbench.data.pack import Pack
-from ferbench.data.split import draw_evenly
+from ferbench.data.sampling import draw_evenly
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import Predicted
 from ferbench.files import fresh_folder, write_json

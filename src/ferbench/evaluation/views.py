@@ -141,7 +141,7 @@ def open_view(
     Raises:
         InputError: the predictions are of other faces or classes.
     """
-    units = data.side("test")
+    units = data.faces("test")
     if set(units.frame["unit_id"]) != set(predictions["image_id"]) or classes_of(
         predictions
     ) != list(trained.classes):

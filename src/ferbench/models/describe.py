@@ -19,7 +19,7 @@ from ferbench.errors import unknown
 from ferbench.files import digest, md5_file
 from ferbench.models.build import build_network, part_modules, task_of
 from ferbench.models.deploy import deployed
-from ferbench.plugins import names
+from ferbench.plugins import module_of, names
 
 __all__ = ["code_modules", "describe", "gflops"]
 
@@ -135,7 +135,7 @@ def _named_part(package: str, kind: str, name: str, key: str) -> str:
     """The module of a part outside of `models` that decides how a row is trained."""
     if name not in names(package):
         raise unknown(kind, name, names(package), where=f"params.yaml: {key}")
-    return f"{package}.{name}"
+    return module_of(package, name)
 
 
 def _reachable(modules: list[str]) -> list[str]:

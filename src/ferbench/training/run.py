@@ -34,9 +34,9 @@ _PACKAGE = Path(ferbench.__file__).parent
 # stage of dvc.yaml lists the same.
 _MODULES = {
     "": ("detection", "emotions.py", "training"),
-    "artifacts": ("predictions.py", "results.py"),
+    "artifacts": ("datasets.py", "pack.py", "predictions.py", "results.py"),
     "config": ("deviations.py",),
-    "data": ("dataset.py", "draws.py", "loaders.py", "pack.py", "transforms.py"),
+    "data": ("dataset.py", "draws.py", "loaders.py", "transforms.py"),
     "evaluation": ("predict.py", "scoring.py", "selection.py"),
 }
 _CODE = tuple(_PACKAGE / folder / name for folder, names in _MODULES.items() for name in names)
@@ -81,7 +81,7 @@ def train_cell(cell: Run, params: Params) -> None:
         rule = SelectionMetric(
             params.train.select[description["task"]], params.score.score_threshold
         )
-        sides = TrainingData(data.pack, data.side("train"), data.side("val"), rule)
+        sides = TrainingData(data.pack, data.faces("train"), data.faces("val"), rule)
         follow = recorder.epoch if recorder else None
         fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
         if recorder is None:

@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from ferbench.artifacts.datasets import SPLITS
 from ferbench.artifacts.index import read_index
+from ferbench.artifacts.pack import Pack
 from ferbench.config.params import Audit
 from ferbench.data.dedup import list_images
 from ferbench.data.leakage.leaks import Leaks, find_leaks
 from ferbench.data.leakage.perceptual_hash import look_at
 from ferbench.data.leakage.released import across_splits, list_released, read_dropped, without_dedup
 from ferbench.data.leakage.samples import choose_samples, draw_sheet
-from ferbench.data.pack import Pack
 from ferbench.data.source import Reading, Source
-from ferbench.data.split import SIDES
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError
 from ferbench.files import fresh_folder, read_json, write_json
@@ -89,7 +89,7 @@ def _leak_counts(leaks: Leaks) -> dict[str, Any]:
     table = leaks.table
     leaked = table.loc[table["split"] == "test", "leaked"]
     return {
-        "images": {side: int((table["split"] == side).sum()) for side in SIDES},
+        "images": {side: int((table["split"] == side).sum()) for side in SPLITS},
         "leaks": leaks.summary,
         "leaked_test_images": int(leaked.sum()),
         "clean_test_images": int((~leaked).sum()),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageStat
 from tqdm import tqdm
 
-from ferbench.data.pack import Pack
+from ferbench.artifacts.pack import Pack
 
 __all__ = ["look_at", "near_pairs", "picture"]
 

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ferbench import plugins
+from ferbench.artifacts.datasets import SPLITS
 from ferbench.data.dedup import resolve
+from ferbench.data.sampling import draw_evenly
 from ferbench.data.source import Reading, Record
-from ferbench.data.split import PROTOCOLS, SIDES, draw_evenly
+from ferbench.data.split import PROTOCOLS
 from ferbench.errors import InputError
 
 __all__ = ["across_splits", "list_released", "read_dropped", "without_dedup"]
@@ -86,9 +88,9 @@ def across_splits(released: Sequence[Row]) -> list[Row]:
         images_right (files of those pictures), label_disagreements (of those pictures, those whose
         files on the two sides have more than one label).
     """
-    sides = {side: [row for row in released if row["source_split"] == side] for side in SIDES}
+    sides = {side: [row for row in released if row["source_split"] == side] for side in SPLITS}
     found = []
-    for left, right in combinations(SIDES, 2):
+    for left, right in combinations(SPLITS, 2):
         shared = {row["md5"] for row in sides[left]} & {row["md5"] for row in sides[right]}
         if not shared:
             continue

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ferbench.artifacts.pack import Pack
 from ferbench.data.leakage.perceptual_hash import picture
-from ferbench.data.pack import Pack
 from ferbench.emotions import in_order
 
 __all__ = ["choose_samples", "draw_sheet"]

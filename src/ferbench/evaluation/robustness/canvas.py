@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ferbench.artifacts.pack import Pack
 from ferbench.data.dataset import FaceTable, PackedDataset
-from ferbench.data.pack import Pack
 from ferbench.data.transforms import face_of
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import Predicted, predict_faces
@@ -86,7 +86,7 @@ class Canvas:
             return RobustnessResult(
                 skipped="a classifier is shown the face alone, whatever surrounds it"
             )
-        faces = draw_faces(data.side("test"), "unit_id", self.limit, self.seed)
+        faces = draw_faces(data.faces("test"), "unit_id", self.limit, self.seed)
         places = {unit: self._place(unit) for unit in faces.frame["unit_id"]}
         conditions = {
             str(size): self._answers(size, places, trained, (data, faces), device)

@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ferbench.artifacts.pack import Pack
 from ferbench.data.dataset import PackedDataset
-from ferbench.data.pack import Pack
 from ferbench.evaluation.predict import predict_faces
 from ferbench.evaluation.robustness_test import (
     Altered,
@@ -85,7 +85,7 @@ class Degraded:
 
     def run(self, trained: Trained, data: PackedDataset, device: str) -> RobustnessResult:
         """The answers of any network, under one condition."""
-        faces = draw_faces(data.side("test"), "image_id", self.limit, self.seed)
+        faces = draw_faces(data.faces("test"), "image_id", self.limit, self.seed)
         plans = {i: _plan(self.severity, self.seed, i) for i in faces.frame["image_id"].unique()}
         source = Pack(data.pack)
         pictures = Altered(data.pack, lambda i: _degrade(source.image(i), plans[i]))

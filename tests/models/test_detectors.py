@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.losses.yolo import YOLOLoss
 from ferbench.plugins import load

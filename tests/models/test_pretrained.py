@@ -19,8 +19,7 @@ from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.backbones import efficientnet_lite0
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.pretrained import load_initial
-from ferbench.models.weights import read_state
+from ferbench.models.pretrained import load_initial, read_state
 from ferbench.plugins import load
 
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)

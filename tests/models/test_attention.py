@@ -163,7 +163,7 @@ def test_up_to_three_units_the_released_form_changes_nothing() -> None:
 
 def test_osam_weights_have_mean_one_over_positions() -> None:
     torch.manual_seed(0)
-    gate = OSAM(16).train().gate(torch.randn(4, 16, 9, 7))
+    gate = OSAM(16).train().weights(torch.randn(4, 16, 9, 7))
     assert gate.shape == (4, 1, 9, 7)
     assert torch.allclose(gate.mean(dim=(1, 2, 3)), torch.ones(4), atol=1e-5)
 
@@ -258,7 +258,7 @@ def test_only_the_scaled_weights_keep_a_map_alive(px: int) -> None:
 
 def test_gamma_starts_where_it_is_told_to() -> None:
     x = noise(4, 16, 40, 40)
-    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().gate(x) for g in (0.1, 1.0))
+    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().weights(x) for g in (0.1, 1.0))
     assert gentle.min() > 0.5
     assert gentle.max() < 2
     assert spiky.max() > 5

@@ -167,29 +167,31 @@ def _normalize_input(network: nn.Module, channels: int) -> None:
     network.register_forward_pre_hook(normalize)
 
 
-def cam_layers(network: Any, x: Tensor) -> list[nn.Module]:
-    """The modules whose output maps Grad-CAM explains an image by.
+def cam_layers(network: Any, x: Tensor) -> dict[nn.Module, torch.Size]:
+    """The modules whose output maps explain an image by Grad-CAM, and the maps' height and width.
 
     A classifier's body declares its candidates by `cam_layers()`, the deepest first; the first one
     whose map has more than one position is taken, or none. A detector is explained by all the maps
     that its head reads, one a level: a network of our own declares them by `cam_layers()`, and the
-    head of a graph names the layers that it reads.
+    head of a graph has the numbers of the layers that it reads.
 
     Args:
         network: of `build_network`, in evaluation mode.
         x: the image, fractions (1, C, H, W).
     """
-    if not hasattr(network, "body"):
-        if hasattr(network, "cam_layers"):
-            return list(network.cam_layers())
-        return [network.model[row] for row in sorted(network.model[-1].f)]
-    positions: dict[nn.Module, int] = {}
+    is_classifier = hasattr(network, "body")
+    if is_classifier:
+        layers = network.body.cam_layers()
+    elif hasattr(network, "cam_layers"):
+        layers = network.cam_layers()
+    else:
+        layers = [network.model[row] for row in sorted(network.model[-1].f)]
+    sizes: dict[nn.Module, torch.Size] = {}
 
     def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
         del inputs
-        positions[module] = output.shape[2:].numel()
+        sizes[module] = output.shape[2:]
 
-    layers = list(network.body.cam_layers())
     handles = [layer.register_forward_hook(note) for layer in layers]
     try:
         with torch.no_grad():
@@ -197,4 +199,6 @@ def cam_layers(network: Any, x: Tensor) -> list[nn.Module]:
     finally:
         for handle in handles:
             handle.remove()
-    return [layer for layer in layers if positions[layer] > 1][:1]
+    if is_classifier:
+        layers = [layer for layer in layers if sizes[layer].numel() > 1][:1]
+    return {layer: sizes[layer] for layer in layers}

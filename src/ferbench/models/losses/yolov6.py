@@ -86,14 +86,16 @@ class YOLOv6Loss:
         points, strides = grid(raw["feats"], self._strides)
         boxes = corners(raw["boxes"], points, strides, self._bins)
         logits = raw["scores"].float().transpose(1, 2)
-        assigned = self._places.assign(logits, boxes, points, faces)
+        prob = logits.detach().sigmoid()
+        assigned = self._places.assign(prob, boxes.detach(), points, faces)
         loss = self._scores_and_boxes(logits, boxes, assigned)
         if self._bins > 1:
             loss = loss + _DFL * self._distances(raw["boxes"], points, strides, assigned)
         if "aided" in raw:
             logits, boxes = raw["aided"]["scores"].float(), raw["aided"]["boxes"]
             per_place = logits.shape[1] // len(points)
-            assigned = self._anchors.assign(logits, boxes, points.repeat(per_place, 1), faces)
+            points, prob = points.repeat(per_place, 1), logits.detach().sigmoid()
+            assigned = self._anchors.assign(prob, boxes.detach(), points, faces)
             loss = loss + self._scores_and_boxes(logits, boxes, assigned)
         return loss
 
@@ -174,17 +176,16 @@ class Assigner(TaskAlignedAssigner):
         """Plain IoU of paired boxes; the library calls it by this name."""
         return bbox_iou(gt_bboxes, pd_bboxes, xywh=False).squeeze(-1).clamp_(0)
 
-    def assign(self, logits: Tensor, xyxy: Tensor, points: Tensor, faces: Faces) -> Assigned:
-        """The target of each prediction; no gradient passes.
+    def assign(self, prob: Tensor, xyxy: Tensor, points: Tensor, faces: Faces) -> Assigned:
+        """The target of each prediction.
 
         Args:
-            logits: (N, A, K), of the scores.
+            prob: (N, A, K), scores in 0 to 1.
             xyxy: (N, A, 4), boxes in pixels.
             points: (A, 2), places in pixels.
             faces: of the batch.
         """
-        prob = logits.detach().sigmoid()
-        label, box, quality, taken, _ = self(prob, xyxy.detach(), points, *faces)
+        label, box, quality, taken, _ = self(prob, xyxy, points, *faces)
         one_hot = F.one_hot(label.long(), self.num_classes + 1)[..., : self.num_classes]
         return Assigned(quality.float(), one_hot * taken[..., None], box)
 

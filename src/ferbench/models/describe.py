@@ -291,6 +291,7 @@ def _is_text(node: ast.AST) -> bool:
     )
 
 
+@cache
 def _source(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:

@@ -75,7 +75,7 @@ def _released() -> dict[str, float]:
 def _corrected() -> tuple[float, float, float]:
     """Lowest and highest mean of a corrected gate's weights; its convolutions' least gradient."""
     gate, x = seeded(lambda: OSAM(_CHANNELS)), noise(4, _CHANNELS, 8, 8)
-    means = gate.gate(x).detach().mean(dim=(2, 3))  # (N, 1)
+    means = gate.weights(x).detach().mean(dim=(2, 3))  # (N, 1)
     weakest = min(_largest(gate, x, "0.weight"))  # of convolutions, the first of a unit
     return float(means.min()), float(means.max()), weakest
 

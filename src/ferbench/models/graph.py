@@ -85,7 +85,6 @@ class Graph:
         width: factor of channels.
         gate: what stands for the word `Gate`, on a map of so many channels.
         activation: of every convolution, or None for SiLU.
-        channels: of the image.
         max_channels: bound of channels before scaling.
     """
 
@@ -144,7 +143,6 @@ class LibraryGraph:
 
     Args:
         name: its configuration, such as `yolov8s.yaml`.
-        channels: of the image.
         activation: of every convolution, or None for the model's own.
     """
 

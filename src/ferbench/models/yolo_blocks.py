@@ -33,7 +33,6 @@ class ELANTiny(nn.Module):
     Differs: nothing.
 
     Args:
-        c_in: channels read.
         c_out: channels given; each branch has half of them.
         activation: of every convolution.
 
@@ -68,7 +67,6 @@ class LRFE(nn.Module):
     Differs: of the two reconstructions this one meets the paper's parameter and cost columns best.
 
     Args:
-        channels: C.
         dilation: of the 3x3 convolution.
 
     Shape:
@@ -92,7 +90,6 @@ class BottleneckLRFE(nn.Module):
     """The other form of LRFE: a dilated bottleneck, and a pixel gate on all channels.
 
     Args:
-        channels: C.
         dilation: of the 3x3 convolution.
 
     Shape:
@@ -127,7 +124,6 @@ class NewStarBlock(nn.Module):
     norm have a bias, as in StarNet.
 
     Args:
-        channels: C.
         ratio: r, width of the product as a multiple of C.
         act: phi, a word of `ACTIVATIONS`.
 
@@ -154,8 +150,6 @@ class C3k2Star(C3k2):
     """C3k2 with star blocks where it has bottlenecks.
 
     Args:
-        c_in: channels of the input.
-        c_out: channels of the output.
         repeats: blocks.
         nested: the blocks are C3k of two star blocks each.
         expansion: width of a block as a share of `c_out`.
@@ -237,8 +231,6 @@ class TurboA2C2f(A2C2f):
     """A2C2f whose blocks attend by `AreaAttention`.
 
     Args:
-        c_in: channels of the input.
-        c_out: channels of the output.
         repeats: pairs of attention blocks.
         area: bands.
 

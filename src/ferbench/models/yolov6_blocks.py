@@ -42,13 +42,6 @@ class _SubsampledConv(nn.Conv2d):
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm, activation; padding keeps the size.
 
-    Args:
-        c_in: channels read.
-        c_out: channels given.
-        kernel: side.
-        stride: of the convolution.
-        act: the activation.
-
     Shape:
         (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))
     """
@@ -78,10 +71,7 @@ class RepVGG(nn.Module):
     Differs: nothing.
 
     Args:
-        c_in: channels read.
-        c_out: channels given.
         stride: of both convolutions.
-        act: the activation.
 
     Shape:
         (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))
@@ -203,12 +193,6 @@ def _scales(x: Tensor) -> Tensor:
 class RepBlock(nn.Sequential):
     """Blocks in a row; the first one changes the channels.
 
-    Args:
-        c_in: channels read.
-        c_out: channels given.
-        repeats: number of blocks.
-        units: the network's convolutions.
-
     Shape:
         (N, c_in, H, W) -> (N, c_out, H, W)
     """
@@ -242,10 +226,7 @@ class BepC3(nn.Module):
     """Half as many `BottleRep` as repeats on one path, nothing on the other: CSPStackRep.
 
     Args:
-        c_in: channels read.
-        c_out: channels given.
         repeats: number of blocks, two a `BottleRep`.
-        units: the network's convolutions.
         squeeze: a path's width as a part of `c_out`.
 
     Shape:

@@ -70,10 +70,6 @@ def corners(boxes: Tensor, points: Tensor, strides: Tensor, bins: int) -> Tensor
 class AnchorAid(nn.Module):
     """Three boxes a place, each an anchor moved and stretched, from the features of the head.
 
-    Args:
-        classes: K.
-        channels: of the three levels.
-
     Shape:
         features of A places -> scores (N, 3A, K), logits; boxes (N, 3A, 4), x1 y1 x2 y2 in pixels;
         first all places with their first anchor, then with the second and third
@@ -104,8 +100,6 @@ class EffiDeHead(nn.Module):
     """One 3x3 convolution for classes and one for boxes a level.
 
     Args:
-        classes: K.
-        channels: of the three levels.
         bins: of a distance; 1 if it is predicted itself.
         activation: makes the activation of a convolution.
 

@@ -48,7 +48,6 @@ class VGGStages(nn.Module):
         attention: the part that stands at `location`.
         location: `stage_end`: after each stage's pooling; `before_pool`: before it; or `none`.
         conv: the unit whose activation replaces the network's own.
-        channels: of the image.
         activation: the network's own.
 
     Shape:

@@ -79,7 +79,6 @@ class YOLO12:
         attention: the part that stands at `location`.
         location: `none`, or `backbone`: behind the two stages with area attention.
         conv: the unit whose activation replaces SiLU (not that of star blocks).
-        channels: of the image.
         base: `turbo`, or `library`, for which there are pretrained weights.
         star: star blocks in every C3k2.
         star_act: of star blocks, `silu` or `relu6`.

@@ -133,9 +133,6 @@ class YOLOv6(nn.Module):
     """A detector; `model` holds backbone, neck, attentions and head, the head last.
 
     Args:
-        size: of the network.
-        classes: K.
-        channels: of the image.
         attention: on the maps that the head reads, or None.
         activation: makes that of every convolution, or None for the size's own.
 
@@ -206,11 +203,6 @@ class _Gates(nn.ModuleList):
 class Backbone(nn.Module):
     """Five halvings of the image.
 
-    Args:
-        channels: of the image.
-        size: of the network.
-        units: its convolutions.
-
     Shape:
         (N, channels, H, W) -> the maps P2, P3, P4, P5 at strides 4, 8, 16, 32
     """
@@ -247,7 +239,6 @@ class BiFusion(nn.Module):
         equal: channels of the map of the same size.
         shallow: channels of the map of twice the size.
         c_out: channels given, and of the deeper map.
-        units: the network's convolutions.
 
     Shape:
         (N, c_out, H / 2, W / 2), (N, equal, H, W), (N, shallow, 2H, 2W) -> (N, c_out, H, W)
@@ -267,10 +258,6 @@ class BiFusion(nn.Module):
 
 class Neck(nn.Module):
     """Down from P5 to P3, each step with the map above and below it, and up again.
-
-    Args:
-        size: of the network.
-        units: its convolutions.
 
     Shape:
         P2, P3, P4, P5 -> three maps at strides 8, 16, 32 with `self.channels` channels

@@ -43,10 +43,7 @@ class FC1000(_Flattened):
     the code it builds on.
 
     Args:
-        body: the features.
-        classes: K.
         input_px: side of the image, which fixes the size of the flattened map.
-        channels: of the image.
         activation: `gelu` or `relu`.
         dropout: share of zeroed hidden values.
 
@@ -79,10 +76,7 @@ class FC4096(_Flattened):
     Differs: as torchvision, a map of another size is pooled to the one named.
 
     Args:
-        body: the features.
-        classes: K.
         input_px: side of the image, which fixes the size of a map that is not pooled.
-        channels: of the image.
         pool: side that the map is pooled to by its mean; 0 leaves it as it is.
         dropout: share of zeroed values.
         dropout_at: `outputs` of the hidden layers, as VGG, or their `inputs`, as AlexNet.
@@ -116,10 +110,7 @@ class Pooled(nn.Module):
     Differs: nothing; dropout in front of the layer for the networks that have it.
 
     Args:
-        body: the features.
-        classes: K.
         input_px: side of an image that the body takes; any other passes too.
-        channels: of the image.
         dropout: share of zeroed means.
 
     Shape:

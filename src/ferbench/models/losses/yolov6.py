@@ -165,7 +165,6 @@ class Assigner(TaskAlignedAssigner):
 
     Args:
         top: predictions a face.
-        classes: K.
         strides: of the levels, in pixels.
     """
 

@@ -24,7 +24,7 @@ def focal_weight(p_t: Tensor, level: Tensor, lam: float) -> Tensor:
 
     Args:
         p_t: how right each score is, in any shape.
-        level: what p_t is on average, a scalar.
+        level: the mean of p_t, a scalar.
         lam: above 1.
     """
     p_t = p_t.clamp(_LOWEST, _HIGHEST)
@@ -101,11 +101,11 @@ class ATFL(nn.Module):
         return weight * F.binary_cross_entropy_with_logits(z, y, reduction="none")
 
     def _level(self, p_t: Tensor, y: Tensor) -> Tensor:
-        """What p_t is on average, now and before."""
+        """The mean of p_t over this step and, if asked for, earlier ones."""
         chosen = p_t if self.mean_over == "all" else p_t[y.amax(dim=-1) > 0]
         count = _process_mean(torch.tensor(float(chosen.numel()), device=p_t.device))
         total = _process_mean(chosen.sum())  # of all processes that share the batch
-        if count == 0:  # no face in the batch: nothing new is known
+        if count == 0:  # no face in the batch
             return self.past.clone() if self.steps > 0 else torch.ones_like(self.past)
         now = total / count
         level = _OLD * self.past + _NEW * now if self.running and self.steps > 0 else now

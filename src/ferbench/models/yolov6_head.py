@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import box_convert
 
 from ferbench.models.yolov6_blocks import ConvMaker
 
@@ -151,8 +152,8 @@ class EffiDeHead(nn.Module):
     def _decoded(self, raw: dict[str, Any]) -> Tensor:
         """Centre, size and a score a class: (N, 4 + K, A)."""
         points, strides = grid(raw["feats"], STRIDES)
-        first, second = corners(raw["boxes"], points, strides, self.reg_max).chunk(2, dim=2)
-        box = torch.cat(((first + second) / 2, second - first), dim=2).transpose(1, 2)
+        xyxy = corners(raw["boxes"], points, strides, self.reg_max)
+        box = box_convert(xyxy, "xyxy", "cxcywh").transpose(1, 2)
         return torch.cat((box, raw["scores"].float().sigmoid()), dim=1)
 
 

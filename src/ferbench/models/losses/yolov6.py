@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.ops import box_convert
 from ultralytics.utils.loss import DFLoss
 from ultralytics.utils.metrics import bbox_iou
 from ultralytics.utils.tal import TaskAlignedAssigner
@@ -56,7 +57,7 @@ class YOLOv6Loss:
     """
 
     TASK = "detect"
-    SUM_OVER_IMAGES = False  # as v3.0's own training, whose rates are meant for the mean
+    SUM_OVER_IMAGES = False  # v3.0's learning rates are meant for the mean
 
     def __init__(
         self, network: Any, counts: Tensor | None = None, *, class_weight: str = "none"
@@ -192,11 +193,10 @@ class Assigner(TaskAlignedAssigner):
 def faces_of(batch: dict[str, Tensor]) -> Faces:
     """The faces of a batch, image by image."""
     images, (height, width) = len(batch["img"]), batch["img"].shape[2:]
-    centre, size = batch["bboxes"].float().chunk(2, dim=1)
-    scale = centre.new_tensor([width, height, width, height])
-    corners = torch.cat((centre - size / 2, centre + size / 2), dim=1) * scale
+    boxes = box_convert(batch["bboxes"].float(), "cxcywh", "xyxy")
+    boxes = boxes * boxes.new_tensor([width, height, width, height])
     rows = [batch["batch_idx"].view(-1) == i for i in range(images)]
     label = pad_sequence([batch["cls"].view(-1, 1)[row] for row in rows], batch_first=True)
-    xyxy = pad_sequence([corners[row] for row in rows], batch_first=True)
-    there = pad_sequence([corners.new_ones(int(row.sum()), 1) for row in rows], batch_first=True)
+    xyxy = pad_sequence([boxes[row] for row in rows], batch_first=True)
+    there = pad_sequence([boxes.new_ones(int(row.sum()), 1) for row in rows], batch_first=True)
     return Faces(label, xyxy, there)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch import nn
 
 from ferbench.config.params import Recipe, Variant
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.build import build_loss, build_network, task_of
+from ferbench.models.build import build_loss, build_network, cam_layers, task_of
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
@@ -55,9 +54,8 @@ RECIPE = Recipe(
 
 
 def smallest(backbone: str) -> int:
-    """Side of the smallest image that a backbone takes, where it says one."""
-    module = importlib.import_module(f"ferbench.models.backbones.{backbone}")
-    return int(getattr(module, "MIN_PX", 1))
+    """Side of the smallest image that a backbone takes, where it declares one."""
+    return int(getattr(plain_body(backbone), "min_px", 1))
 
 
 def recipe_for(backbone: str) -> Recipe:
@@ -114,7 +112,7 @@ def test_attention_passes_gradient_to_input_and_every_parameter(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ATTENTION)
-def test_attention_in_evaluation_says_the_same_twice(name: str) -> None:
+def test_attention_in_evaluation_is_deterministic(name: str) -> None:
     module = part("attention", name)(16).eval()
     x = torch.randn(2, 16, 5, 5)
     assert torch.equal(module(x), module(x))
@@ -141,7 +139,7 @@ def runs_at_two_sizes(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_none_equals_the_plain_network_wherever_it_stands(backbone: str) -> None:
+def test_attention_none_equals_the_plain_network_at_every_location(backbone: str) -> None:
     plain = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
     x = torch.rand(1, 3, *[max(64, smallest(backbone))] * 2)
     for location in locations(backbone):
@@ -151,7 +149,20 @@ def test_none_equals_the_plain_network_wherever_it_stands(backbone: str) -> None
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(backbone: str) -> None:
+def test_declared_grad_cam_layers_are_all_that_the_score_sees(backbone: str) -> None:
+    network: Any = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
+    x = torch.rand(1, 3, *[max(96, smallest(backbone))] * 2)
+    layers = cam_layers(network, x)
+    assert layers, "declare cam_layers() in the backbone's body"
+    for layer in layers:
+        layer.register_forward_hook(lambda module, inputs, output: output.detach())
+    assert not torch.autograd.grad(_first(network(x.requires_grad_())).sum() + 0 * x.sum(), x)[
+        0
+    ].any()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_same_seed_gives_the_same_weights_and_keeps_torchs_generator(backbone: str) -> None:
     variant, recipe = row(backbone), recipe_for(backbone)
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -197,11 +208,11 @@ def test_detection_losses_are_finite_with_and_without_faces(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names("ferbench.models.heads"))
-def test_heads_say_their_task(name: str) -> None:
+def test_heads_declare_their_task(name: str) -> None:
     assert part("heads", name).TASK in {"classify", "detect"}
 
 
-def test_a_head_and_a_loss_of_two_tasks_are_refused() -> None:
+def test_head_and_loss_of_two_tasks_are_refused() -> None:
     from ferbench.errors import InputError
 
     with pytest.raises(InputError, match="made to classify"):

@@ -20,7 +20,7 @@ from ferbench.config.deviations import (
 )
 from ferbench.config.params import PAPER_KEYS, Recipe, Variant
 from ferbench.config.records import build_record
-from ferbench.models.build import _PARTS
+from ferbench.models.build import PARTS
 from ferbench.plugins import load
 
 PROJECT = Path(__file__).parents[2]
@@ -247,7 +247,7 @@ def test_reading_of_an_omitted_option_names_the_default_of_its_part(reading: Rea
         column, _, option = key.partition(".")
         if option and None in allowed:
             (part,) = reading.row[column]
-            parameter = inspect.signature(load(_PARTS[column], part)).parameters[option]
+            parameter = inspect.signature(load(PARTS[column], part)).parameters[option]
             assert parameter.default in allowed
 
 

@@ -10,16 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.errors import InputError
-from ferbench.models.attention.cam import CAM
-from ferbench.models.attention.cbam import CBAM
-from ferbench.models.attention.cbamo import CBAMO
-from ferbench.models.attention.osam import OSAM
+from ferbench.models.attention.cbam import CAM, CBAM, CBAMO, OSAM, SAM, position_weights
 from ferbench.models.attention.sab import SAB
-from ferbench.models.attention.sam import SAM
-from ferbench.models.backbones.vgg_improved import ImprovedVGG
+from ferbench.models.backbones.vgg import vgg_improved
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.deploy import deployed
-from ferbench.models.gating import position_weights
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
@@ -81,9 +76,9 @@ def test_light_cbam_on_2048_channels_has_524386_parameters() -> None:
     assert count(light) == 524_386
 
 
-def test_improved_vgg_pays_44940_for_cbam_and_for_sab() -> None:
+def test_improved_vgg_has_44940_more_parameters_with_cbam_or_sab() -> None:
     def body(attention: Any, location: str = "stage_end") -> int:
-        return count(ImprovedVGG(attention, location, ConvUnit(None), 1))
+        return count(vgg_improved(attention, location, ConvUnit(None), 1))
 
     plain = body(load("ferbench.models.attention", "none"), "none")
     assert body(CBAM) - plain == 44_940
@@ -104,7 +99,7 @@ def test_fewer_channels_than_the_reduction_leave_one_hidden_channel(name: str) -
 # The released gate: softmax over an axis of one entry
 
 
-def test_softmax_over_the_single_channel_would_be_an_exact_identity() -> None:
+def test_softmax_over_the_single_channel_is_an_exact_identity() -> None:
     """The finding on P0's released gate: softmax over an axis of one entry is 1 for every input."""
     score = torch.randn(3, 1, 5, 5, requires_grad=True)
     weight = score.softmax(dim=1)
@@ -168,7 +163,7 @@ def test_up_to_three_units_the_released_form_changes_nothing() -> None:
 
 def test_osam_weights_have_mean_one_over_positions() -> None:
     torch.manual_seed(0)
-    gate = OSAM(16).train().gate(torch.randn(4, 16, 9, 7))
+    gate = OSAM(16).train().weights(torch.randn(4, 16, 9, 7))
     assert gate.shape == (4, 1, 9, 7)
     assert torch.allclose(gate.mean(dim=(1, 2, 3)), torch.ones(4), atol=1e-5)
 
@@ -180,10 +175,10 @@ def test_spatial_weights_are_the_softmax_over_positions(
 ) -> None:
     """Against torch's softmax in double precision, at scores that overflow without care."""
     score = noise(3, 1, *size) * spread + 200.0
-    cells = size[0] * size[1]
+    places = size[0] * size[1]
     softmax = score.double().flatten(1).softmax(dim=1).view_as(score)
     scaled, raw = (position_weights(score, norm) for norm in ("spatial", "spatial_raw"))
-    assert torch.allclose(scaled.double(), softmax * cells, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(scaled.double(), softmax * places, rtol=1e-4, atol=1e-6)
     assert torch.allclose(raw.double(), softmax, rtol=1e-4, atol=1e-6)
     assert torch.allclose(scaled.mean(dim=(1, 2, 3)), torch.ones(3), atol=1e-5)
 
@@ -251,7 +246,7 @@ def test_each_branch_reads_its_own_pooling() -> None:
 
 
 @pytest.mark.parametrize("px", [2, 8, 40])
-def test_only_the_scaled_weights_keep_a_map_alive(px: int) -> None:
+def test_unscaled_softmax_weights_shrink_a_map_to_nothing(px: int) -> None:
     """The finding on equation 7: its map is the smaller the more positions there are."""
     x = noise(8, 16, px, px)
     scaled = seeded(OSAM, 16, norm="spatial").train()(x)
@@ -261,9 +256,9 @@ def test_only_the_scaled_weights_keep_a_map_alive(px: int) -> None:
     assert torch.allclose(literal * px**2, scaled, rtol=1e-4, atol=1e-6)
 
 
-def test_gamma_starts_where_it_is_told_to() -> None:
+def test_gamma_starts_at_gamma_init() -> None:
     x = noise(4, 16, 40, 40)
-    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().gate(x) for g in (0.1, 1.0))
+    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().weights(x) for g in (0.1, 1.0))
     assert gentle.min() > 0.5
     assert gentle.max() < 2
     assert spiky.max() > 5
@@ -289,7 +284,7 @@ def test_a_residual_on_the_unscaled_softmax_is_nearly_the_identity() -> None:
     assert ((out - x).abs() / x.abs()).max() < 0.01
 
 
-def test_cbamo_hands_its_options_to_its_parts() -> None:
+def test_cbamo_passes_its_options_to_its_parts() -> None:
     module = seeded(
         CBAMO, 8, 4, False, repeat=1, norm="sigmoid", residual="mean", gamma_init=0.5
     ).eval()
@@ -422,7 +417,7 @@ def test_the_literal_scale_starves_the_first_layer_of_improved_vgg() -> None:
         def attention(channels: int) -> nn.Module:
             return SAB(channels, gamma_scale=gamma_scale)
 
-        body = seeded(ImprovedVGG, attention, "stage_end", ConvUnit(None), 1).train()
+        body = seeded(vgg_improved, attention, "stage_end", ConvUnit(None), 1).train()
         body(noise(8, 1, 40, 40)).square().mean().sqrt().backward()
         return float(next(body.parameters()).grad.norm())
 
@@ -455,7 +450,7 @@ def test_in_half_precision_a_map_keeps_its_type(kind: Any, dtype: torch.dtype) -
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_a_deployed_attention_says_the_same_with_its_norms_folded(kind: Any) -> None:
+def test_deployed_attention_gives_the_same_map_with_its_norms_folded(kind: Any) -> None:
     module = nn.Sequential(seeded(kind, 32)).train()
     for seed in range(3):
         module(noise(4, 32, 6, 6, seed=seed))  # running statistics that are not those of the start
@@ -486,8 +481,6 @@ def test_a_deployed_attention_says_the_same_with_its_norms_folded(kind: Any) -> 
         (SAB, {"spatial": ["sum"]}, "concat, sum"),
     ],
 )
-def test_a_value_that_an_option_does_not_have_is_refused(
-    kind: Any, options: Any, known: str
-) -> None:
+def test_unknown_option_value_is_refused(kind: Any, options: Any, known: str) -> None:
     with pytest.raises(InputError, match=known):
         kind(16, **options)

@@ -14,8 +14,7 @@ from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.sab import SAB
 from ferbench.models.blocks import Attention, ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.plugins import load
 
 SMALL = {"depth": 18, "stem": "cifar"}
@@ -133,7 +132,7 @@ def test_alexnets_last_gate_adds_what_the_tables_row_adds(name: str, added: int)
     assert size(gated) - size(plain) == added
 
 
-def test_light_cbam_stands_once_behind_the_last_block_of_resnet50() -> None:
+def test_resnet50_has_one_light_cbam_behind_its_last_block() -> None:
     network = network_of(body_of("resnet", attention("cbam", **LIGHT), "last_block", **DEEP))
     assert size(network) == 24_046_761
 
@@ -154,7 +153,7 @@ def test_light_cbam_stands_once_behind_the_last_block_of_resnet50() -> None:
         ("efficientnet_lite0", "last", {}, 224, [(1280, 7)]),
     ],
 )
-def test_attention_gets_the_maps_of_its_place(
+def test_attention_reads_the_maps_of_its_location(
     backbone: str, location: str, options: dict[str, Any], px: int, shapes: list[tuple[int, int]]
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -236,7 +235,7 @@ def test_features_are_those_of_the_librarys_network(
     assert torch.equal(body(image), seen[0])
 
 
-def test_the_whole_alexnet_says_what_the_librarys_says() -> None:
+def test_whole_alexnet_gives_the_librarys_logits() -> None:
     torch.manual_seed(0)
     theirs = torchvision.models.alexnet(num_classes=7).eval()
     ours = network_of(body_of("alexnet"), "fc4096", 96, **ALEXNET_HEAD)
@@ -251,7 +250,7 @@ def test_the_whole_alexnet_says_what_the_librarys_says() -> None:
     ("options", "library"),
     [(ALEXNET_HEAD, torchvision.models.alexnet), ({"pool": 7}, torchvision.models.vgg16)],
 )
-def test_dropout_stands_where_the_librarys_stands(options: dict[str, Any], library: Any) -> None:
+def test_dropout_is_where_the_library_has_it(options: dict[str, Any], library: Any) -> None:
     """Whether each linear layer's input has just been dropped."""
 
     def dropped(layers: nn.Module) -> list[bool]:
@@ -280,15 +279,13 @@ def test_a_body_runs_at_its_smallest_size(backbone: str, px: int, channels: int)
 
 
 @pytest.mark.parametrize(("backbone", "px"), [("alexnet", 63), ("inception", 75), ("vgg16", 32)])
-def test_an_image_that_is_too_small_is_refused_with_the_smallest_that_is_not(
-    backbone: str, px: int
-) -> None:
+def test_too_small_image_is_refused_with_the_smallest_valid_size(backbone: str, px: int) -> None:
     with pytest.raises(InputError, match=rf"{px - 1} px(.|\n)*take {px} or more"):
         network_of(body_of(backbone), "pooled", px - 1)
 
 
 @pytest.mark.parametrize("backbone", SIDES)
-def test_a_deployed_classifier_says_the_same(backbone: str) -> None:
+def test_deployed_classifier_gives_the_same_logits(backbone: str) -> None:
     torch.manual_seed(0)
     network = network_of(body_of(backbone))
     image = torch.rand(4, 3, 96, 96)
@@ -299,7 +296,7 @@ def test_a_deployed_classifier_says_the_same(backbone: str) -> None:
 
 
 @pytest.mark.parametrize("backbone", SIDES)
-def test_the_conv_unit_takes_the_place_of_every_activation(backbone: str) -> None:
+def test_conv_unit_replaces_every_activation(backbone: str) -> None:
     unit = ConvUnit("LeakyReLU", 0.01)
     own = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU)
     plain, other = body_of(backbone), body_of(backbone, conv=unit)

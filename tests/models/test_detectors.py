@@ -5,6 +5,7 @@ Counts and costs were measured once on independent builds of the same networks.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.losses.yolo import YOLOLoss
-from ferbench.plugins import load
+from ferbench.plugins import load, module_of
 
 OWN = ConvUnit(None)
 LIBRARY = {  # parameters at 7 classes
@@ -222,25 +222,25 @@ def test_four_heads_stand_at_four_strides(location: str) -> None:
         ("cspd53", "last", [(10, 9)]),
     ],
 )
-def test_gates_stand_where_the_tables_have_them(
+def test_gates_are_at_the_rows_of_the_papers_tables(
     backbone: str, location: str, expected: list[tuple[int, int]]
 ) -> None:
     assert gates(detector(backbone, "osam", location), "osam") == expected
 
 
-def test_the_backbone_goes_on_from_the_gated_p4_if_told_to() -> None:
+def test_inline_backbone_reads_the_gated_p4() -> None:
     assert detector("yolov5s", "osam", "branches").model[9].f == 7
     assert detector("yolov5s", "osam", "branches", inline=True).model[9].f == -1
 
 
-def test_the_path_down_goes_on_ungated_behind_gates_in_the_neck() -> None:
+def test_path_down_reads_ungated_maps_with_gates_in_the_neck() -> None:
     network = detector("yolov5s4h", "osam", "neck")
     behind = {source for m in network.model[:28] for source in _sources(m.f)}
     assert not behind & {28, 29, 30, 31}
     assert network.model[-1].f == [28, 29, 30, 31]
 
 
-def test_bare_features_go_on_from_the_gated_map() -> None:
+def test_backbone_without_neck_reads_its_gated_maps() -> None:
     network = detector("cspd53", "osam", "outputs")
     readers = [m.f for m in network.model[6:10:3]]
     assert readers == [-1, -1]
@@ -282,15 +282,15 @@ def test_every_layer_of_the_neck_placement_learns() -> None:
 
 @pytest.mark.parametrize("px", [64, 128, 320])
 @pytest.mark.parametrize(("backbone", "attention", "location", "options"), DETECTORS)
-def test_detectors_decode_one_place_a_cell(
+def test_detectors_decode_one_prediction_for_each_place(
     backbone: str, attention: str, location: str, options: dict[str, Any], px: int
 ) -> None:
     torch.manual_seed(0)
     network = detector(backbone, attention, location, **options).eval()
     with torch.no_grad():
         decoded = network(torch.rand(1, 3, px, px))[0]
-    cells = sum((px // int(stride)) ** 2 for stride in network.stride)
-    assert decoded.shape == (1, 4 + 7, cells)
+    places = sum((px // int(stride)) ** 2 for stride in network.stride)
+    assert decoded.shape == (1, 4 + 7, places)
     assert decoded.isfinite().all()
     assert 0 <= float(decoded[:, 4:].min()) <= float(decoded[:, 4:].max()) <= 1
 
@@ -345,7 +345,7 @@ def test_features_of_the_backbone_are_yolov5s_first_ten_layers() -> None:
     assert out.equal(theirs.eval()(x))
 
 
-def test_words_that_options_do_not_have_are_refused() -> None:
+def test_unknown_option_values_are_refused() -> None:
     for backbone, option in (("yolo", "model"), ("cspd53", "form"), ("yolov5s4h", "p2_fusion")):
         with pytest.raises(InputError, match=f"unknown {option} of backbone {backbone} 'new'"):
             body(backbone, **{option: "new"})
@@ -416,7 +416,7 @@ def test_features_are_filled_by_their_own_names(
     features.load_state_dict(pretrained("cspd53", location="embedding", form="classify"))
 
 
-def test_absent_weights_are_told_with_address_and_place(
+def test_error_for_absent_weights_names_address_and_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_network(*args: Any, **kwargs: Any) -> None:
@@ -429,7 +429,7 @@ def test_absent_weights_are_told_with_address_and_place(
     assert str(tmp_path / "checkpoints" / "yolov8s.pt") in error.value.remedy
 
 
-def test_weights_that_were_never_released_are_told() -> None:
+def test_weights_that_were_never_released_are_refused() -> None:
     with pytest.raises(InputError, match="not released"):
         pretrained("yolo", model="yolov6s")
     with pytest.raises(InputError, match="unknown weights of backbone yolov5s 'imagenet'"):
@@ -437,10 +437,8 @@ def test_weights_that_were_never_released_are_told() -> None:
 
 
 def pretrained(backbone: str, word: str = "coco", **options: Any) -> dict[str, Tensor]:
-    import importlib
-
-    module = importlib.import_module(f"ferbench.models.backbones.{backbone}")
-    state: dict[str, Tensor] = module.pretrained(word, **options)
+    module = importlib.import_module(module_of("ferbench.models.backbones", backbone))
+    state: dict[str, Tensor] = getattr(module, f"{backbone}_weights")(word, **options)
     return state
 
 

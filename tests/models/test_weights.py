@@ -48,7 +48,7 @@ def test_a_network_comes_back_as_it_was(params: Params, tmp_path: Path, variant:
     assert (trained.recipe.input_px, trained.classes) == (recipe.input_px, CLASSES)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol 5")  # and torch says so
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol 5")  # torch warns of it
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_a_file_with_code_is_refused_and_the_code_not_run(tmp_path: Path, protocol: int) -> None:
     path, mark = tmp_path / "model.pt", tmp_path / "the code ran"

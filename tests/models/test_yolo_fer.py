@@ -89,7 +89,7 @@ def test_no_row_makes_the_head_heavier() -> None:
 
 
 @pytest.mark.parametrize("px", [32, 64, 128, 320])
-def test_the_whole_model_decodes_one_place_a_cell(px: int) -> None:
+def test_whole_model_decodes_one_prediction_for_each_place(px: int) -> None:
     network = detector(True, **FULL).eval()
     decoded = network(torch.rand(2, 3, px, px))[0]
     assert decoded.shape == (2, 4 + 7, sum((px // stride) ** 2 for stride in (8, 16, 32)))
@@ -114,7 +114,7 @@ def test_every_parameter_of_the_whole_model_gets_a_gradient() -> None:
     assert [n for n in silent if ".dfl." not in n] == []
 
 
-def test_the_deployed_model_says_the_same() -> None:
+def test_deployed_model_gives_the_same_boxes() -> None:
     network = detector(True, **FULL)
     x = torch.rand(2, 3, 64, 64)
     network.train()(x)  # norms that have seen data
@@ -144,7 +144,7 @@ def test_the_conv_unit_changes_every_activation_but_the_star_blocks_own() -> Non
         {"star_ratio": 0},
     ],
 )
-def test_a_value_that_is_not_offered_is_refused(options: dict[str, Any]) -> None:
+def test_unknown_option_value_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="yolo12"):
         YOLO12(NoAttention, "none", ConvUnit(None), 3, **options)
 

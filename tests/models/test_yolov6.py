@@ -15,19 +15,17 @@ from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
 from ferbench.errors import InputError
+from ferbench.models.attention.cbam import OSAM
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
 from ferbench.models.backbones.yolov6 import yolov6
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.loss_terms import class_weights
 from ferbench.models.losses.yolo import YOLOLoss
-from ferbench.models.losses.yolov6 import YOLOv6Loss, varifocal
-from ferbench.models.yolov6.assigner import Assigned, Assigner, Faces, faces_of
-from ferbench.models.yolov6.blocks import RepVGG
-from ferbench.models.yolov6.head import ANCHORS, AnchorAid, corners, grid
+from ferbench.models.losses.yolov6 import Assigned, Assigner, Faces, YOLOv6Loss, faces_of, varifocal
+from ferbench.models.yolov6_blocks import RepVGG
+from ferbench.models.yolov6_head import ANCHORS, AnchorAid, corners, grid
 
 NATIVE = ConvUnit(None)
 CLASSES = 7
@@ -112,7 +110,7 @@ def test_a_merged_block_does_what_its_branches_did(c_in: int, c_out: int, stride
 
 @pytest.mark.parametrize("size", COUNTS)
 @torch.no_grad()
-def test_the_deployed_network_says_what_the_trained_one_says(size: str) -> None:
+def test_deployed_network_predicts_as_the_trained_one(size: str) -> None:
     net = stirred(network(size)).eval()
     x = torch.rand(2, 3, 64, 64)
     random_state = torch.random.get_rng_state()
@@ -151,7 +149,7 @@ def test_a_place_is_decoded_as_the_base_library_does_it(px: int) -> None:
     assert net.stride.tolist() == [8, 16, 32]
 
 
-def test_a_fresh_network_says_one_per_cent_and_boxes_of_two_strides() -> None:
+def test_fresh_network_predicts_one_per_cent_and_boxes_of_two_strides() -> None:
     decoded, raw = network().eval()(torch.rand(1, 3, 64, 64))
     assert torch.allclose(decoded[:, 4:], torch.tensor(0.01), atol=1e-6)
     _, strides = grid(raw["feats"], [8, 16, 32])
@@ -168,10 +166,10 @@ def test_anchors_are_moved_and_stretched_place_by_place() -> None:
     assert out["scores"].shape == (2, 3 * 21, CLASSES)
     # The second anchor of the place in row 1, column 0 of the second level, by hand.
     place, anchor, stride = 16 + 2, 1, 16
-    said = aid.box[1](maps[1])[1, 4 * anchor : 4 * anchor + 4, 1, 0]
+    raw = aid.box[1](maps[1])[1, 4 * anchor : 4 * anchor + 4, 1, 0]
     scores = aid.cls[1](maps[1])[1, CLASSES : 2 * CLASSES, 1, 0]
-    centre = torch.tensor([8.0, 24.0]) + said[:2] * stride
-    side = (2 * said[2:].sigmoid()) ** 2 * torch.tensor(ANCHORS[1][1])
+    centre = torch.tensor([8.0, 24.0]) + raw[:2] * stride
+    side = (2 * raw[2:].sigmoid()) ** 2 * torch.tensor(ANCHORS[1][1])
     box = torch.cat((centre - side / 2, centre + side / 2))
     assert torch.allclose(out["boxes"][1, anchor * 21 + place], box, atol=1e-4)
     assert torch.allclose(out["scores"][1, anchor * 21 + place], scores, atol=1e-5)
@@ -190,7 +188,7 @@ def test_attention_at_the_neck_stands_on_the_three_maps_of_the_head() -> None:
     assert [gate.channels for gate in gates] == [64, 128, 256]
 
 
-def test_unknown_words_are_refused_with_the_known_ones() -> None:
+def test_error_for_unknown_option_values_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="known: l, m, s"):
         yolov6(NoAttention, "none", NATIVE, 3, size="xl")
     with pytest.raises(InputError, match="known: neck, none"):
@@ -208,7 +206,7 @@ def test_varifocal_loss_is_the_papers_formula() -> None:
     assert torch.allclose(varifocal(logits, Assigned(quality, label, quality)), expected)
 
 
-def test_a_face_goes_to_the_best_boxes_and_the_best_of_them_to_its_overlap() -> None:
+def test_face_is_assigned_the_best_boxes_and_the_best_quality_is_its_overlap() -> None:
     points, strides = grid([torch.zeros(1, 1, 8, 8)], [8.0])
     distance = torch.rand(1, 4, 64, generator=torch.Generator().manual_seed(0)) * 3 + 1
     boxes = corners(distance, points, strides, 1)
@@ -298,7 +296,7 @@ def test_every_trainable_parameter_gets_a_gradient(size: str) -> None:
     net = stirred(network(size, location="neck")).train()
     head = net.model[-1]
     with torch.no_grad():
-        # Boxes near the three faces' sizes, else a level has no face to answer for.
+        # Boxes near the three faces' sizes, else a level is assigned no face.
         for layer in head.box if size == "m" else []:
             layer.bias.copy_(-torch.arange(17).repeat(4) / 2)
         head.aid.box[2].bias.fill_(-0.5)
@@ -379,7 +377,7 @@ def _distribution_loss(
 STEM_STEP = """
 import copy, torch
 from torch import nn
-from ferbench.models.yolov6.blocks import RepVGG
+from ferbench.models.yolov6_blocks import RepVGG
 torch.set_num_threads(1)
 for channels in (1, 3):
     torch.manual_seed(0)

@@ -19,8 +19,7 @@ from ferbench.detection.boxes import MAX_BOXES, kept_boxes
 from ferbench.detection.matching import match_scene
 from ferbench.errors import InputError
 from ferbench.evaluation.scoring import MISS, predicted
-from ferbench.models.build import task_of
-from ferbench.models.pixels import as_fractions
+from ferbench.models.build import as_fractions, task_of
 from ferbench.models.weights import Trained
 
 __all__ = ["Face", "Scored", "View", "answered", "open_view", "score_of", "spread"]

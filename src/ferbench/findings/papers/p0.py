@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from ferbench.findings.networks import built, distance, gradients, noise, seeded
 from ferbench.findings.result import Finding, judged
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
-from ferbench.models.attention.sam import SAM
+from ferbench.models.attention.cbam import OSAM, SAM
 
 __all__ = ["p0_cbl4_is_cbl3", "p0_headline_is_a_best", "p0_identity_gate"]
 
@@ -91,7 +90,7 @@ def _released() -> dict[str, float]:
 def _corrected() -> tuple[float, float, float]:
     """Lowest and highest mean of a corrected map; the smallest gradient of its convolutions."""
     gate, x = seeded(lambda: OSAM(_CHANNELS)), noise(4, _CHANNELS, 8, 8)
-    means = gate.gate(x).detach().mean(dim=(2, 3))  # (N, 1)
+    means = gate.weights(x).detach().mean(dim=(2, 3))  # (N, 1)
     weakest = min(_largest(gate, x, "0.weight"))  # of convolutions, the first of a unit
     return float(means.min()), float(means.max()), weakest
 

@@ -27,8 +27,7 @@ from torch import Tensor
 
 from ferbench.findings.networks import noise, parameters, yolo12
 from ferbench.findings.result import Finding, judged
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.loss_terms import focal_weight
 from ferbench.models.losses.yolo import YOLOLoss
 

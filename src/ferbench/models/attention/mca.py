@@ -33,7 +33,7 @@ class MCA(nn.Module):
         self.columns = _Gate(3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Let each dimension in turn stand where channels do."""
+        """Weigh each dimension in the place of the channels, and average."""
         over_rows = self.rows(x.transpose(1, 2)).transpose(1, 2)
         over_columns = self.columns(x.transpose(1, 3)).transpose(1, 3)
         return (self.channels(x) + over_rows + over_columns) / 3

@@ -12,7 +12,7 @@ __all__ = ["NoAttention"]
 
 
 class NoAttention(nn.Identity):
-    """Pass a map on as it is.
+    """Return a map unchanged.
 
     Args:
         channels: C, not used.

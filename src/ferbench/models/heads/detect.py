@@ -18,9 +18,7 @@ class Detect:
 
     Args:
         body: the graph.
-        classes: K.
-        input_px: not used: any multiple of 32 passes.
-        channels: of the image, held by the graph already.
+        input_px: not used: any multiple of 32 is valid.
 
     Shape:
         in training (N, channels, H, W) -> a dict of raw maps; in evaluation (decoded (N, 4 + K, A),

@@ -16,7 +16,7 @@ class CrossEntropy:
     """Mean negative log-likelihood of the right class.
 
     Args:
-        network: not used: the loss has no part in the network.
+        network: not used.
         counts: not used: all classes weigh the same.
     """
 

@@ -20,7 +20,7 @@ class WeightedCrossEntropy:
     """Mean weighted negative log-likelihood of the right class.
 
     Args:
-        network: not used: the loss has no part in the network.
+        network: not used.
         counts: number of training faces of each class (K,).
         class_weight: `none`, `inv_freq` N / (K N_c), `raw` N / N_c, or `mean1`.
         power: the weights are raised to it.

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ferbench.models.blocks import check_option
 from ferbench.models.loss_terms import ATFL, class_weights, column_factor, normaliser
-from ferbench.models.options import check_option
 
 __all__ = ["YOLOLoss"]
 
@@ -38,7 +38,7 @@ class YOLOLoss:
         detach: ATFL's weight is a constant of the step.
         mean_over: ATFL's level: of `all` scores, or at `foreground` places.
         pt: ATFL's p_t: `published` or `distance`.
-        running: ATFL's level remembers earlier steps.
+        running: ATFL's level is a running mean over steps.
         class_weight: `none`, `inv_freq` N / (K N_c), `raw` N / N_c, or `mean1`.
         mode: weights are for `positive` targets, or for the whole `column` of a class.
 
@@ -47,7 +47,7 @@ class YOLOLoss:
     """
 
     TASK: ClassVar[str] = "detect"
-    # What training differentiates: the sum, as the library does, or the mean.
+    # Training differentiates the sum over images, as the library does, not their mean.
     SUM_OVER_IMAGES: ClassVar[bool] = True
 
     network: nn.Module
@@ -116,11 +116,11 @@ class YOLOLoss:
         self._assigned[branch] = found[2].sum()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What the loss remembers of earlier steps, for a checkpoint; empty without ATFL."""
+        """The running means of ATFL, for a checkpoint; empty without it."""
         return dict(self._scores.state_dict())
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the memory of a checkpoint."""
+        """Restore the running means of a checkpoint."""
         self._scores.load_state_dict(state)
 
 

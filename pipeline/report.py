@@ -24,9 +24,9 @@ from ferbench.reporting.withdrawn import settle
 def main() -> None:
     params = load_params()
     folder = Path("reports", params.study.name)
-    files = read_study(params, Path())
-    withdrawal = settle(Path(), params.study.name, [run["commit"] for run in files.runs])
-    write_report(make_report(files), folder, withdrawal)
+    study = read_study(params, Path())
+    withdrawal = settle(Path(), params.study.name, [run["commit"] for run in study.runs])
+    write_report(make_report(study), folder, withdrawal)
     write_index(Path())
     print(f"report -> {folder}/index.html and {folder}/report.md; all: reports/index.html")
 

@@ -58,7 +58,7 @@ def view(
     size: Any = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme)
     seen = View(context.new_page())
-    seen.page.on("console", lambda said: seen.errors.append(said.text))
+    seen.page.on("console", lambda message: seen.errors.append(message.text))
     seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
     seen.page.on("requestfailed", lambda request: seen.errors.append(request.url))
     seen.page.goto((reports / name).as_uri())

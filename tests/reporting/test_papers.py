@@ -6,15 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from ferbench.reporting.measured import measured
 from tests.fabricated_study import fabricate
 
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import RobustnessTest, load_params
-from ferbench.reporting.measured import measured
 from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
 from ferbench.reporting.printed import printed_deltas, printed_size, printed_values
 from ferbench.reporting.study_files import StudyFiles
-from ferbench.reporting.summary import Mean
 
 PROJECT = Path(__file__).parents[2]
 STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
@@ -51,12 +50,18 @@ def files(tmp_path, source, protocol, means, answers=(), paper=None):
         datasets={"only": row},
         recipes={"made_up": recipe},
     )
-    found = [
-        Mean(source, protocol, variant, metric, mean, mean - 0.01, mean + 0.01, 0.001, (mean, mean))
-        for variant, metric, mean in means
-    ]
+    results = pd.DataFrame(
+        [
+            {
+                **{"dataset": source, "protocol": protocol, "variant": variant},
+                **{"metric": metric, "subset": "test", "seed": seed, "value": value},
+            }
+            for variant, metric, mean in means
+            for seed, value in enumerate((mean - 0.001, mean + 0.001))
+        ]
+    )
     facts = {"only": {"redundant_copies": 12}}
-    return StudyFiles(params, found, (), None, None, facts, {}, DESCRIPTIONS, ())
+    return StudyFiles(params, results, facts=facts, descriptions=DESCRIPTIONS)
 
 
 def paper_rows(found):
@@ -245,7 +250,7 @@ def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):
         ]
     )
     found = replace(found, confusion=confusion, tables={"classes": classes})
-    taken = measured(found, "only", "ivsa", "said:anger:disgust", "test")
+    taken = measured(found, "only", "ivsa", "confused:anger:disgust", "test")
     assert taken.values == pytest.approx((0.2, 0.5))
     assert measured(found, "only", "ivsa", "recall:anger", "test").mean == pytest.approx(0.55)
     assert measured(found, "only", "ivsa", "recall:fear", "test") is None
@@ -253,11 +258,11 @@ def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):
 
 def test_classes_pairs_and_degraded_values_are_printed_ones_too():
     values = {(v.paper, v.table, v.row, v.metric, v.model): v for v in printed_values()}
-    pair = values["P2", "T4", "YOLO12n", "said:anger:disgust", "yolo12n"]
+    pair = values["P2", "T4", "YOLO12n", "confused:anger:disgust", "yolo12n"]
     assert pair.value == pytest.approx(0.10)
     assert values["P4", "T1", "Fear", "f1:fear", "resnet50_cbam_light"].value == pytest.approx(0.54)
     degraded = values["P2", "T13", "degraded", "ap50:anger", "yolo_fer"]
-    assert (degraded.value, degraded.probe) == (pytest.approx(0.856), ("degraded", "medium"))
+    assert (degraded.value, degraded.robustness) == (pytest.approx(0.856), ("degraded", "medium"))
     deltas = {delta.model: delta for delta in printed_deltas()}
     before = values["P2", "T13", "original", "ap50:anger", "yolo_fer"]
     printed = deltas["yolo_fer"].values["anger"]

@@ -44,6 +44,7 @@ __all__ = [
     "protocol_chart",
     "rank_chart",
     "reliability_chart",
+    "shares",
 ]
 
 _INK, _MUTED, _GRID, _SURFACE = "#1c2430", "#5d6878", "#dfe4ea", "#ffffff"
@@ -155,7 +156,7 @@ def _chart(
         lines = (line.rstrip() for line in text.getvalue().splitlines())
         return Chart(name, title, "\n".join(lines) + "\n")
 
-    return make
+    return make  # type: ignore[return-value]  # mypy: wraps hides that names are positional
 
 
 def _axes(figure: Figure, size: tuple[float, float], grid: str = "") -> Axes:
@@ -390,6 +391,25 @@ def confusion_chart(figure: Figure, table: pd.DataFrame) -> None:
     axes.tick_params(labelsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
+
+
+def shares(counts: pd.DataFrame) -> pd.DataFrame:
+    """Share of each class's faces that were predicted as each label, mean over seeds.
+
+    Args:
+        counts: rows of `confusion.csv` of one variant, data set and subset.
+
+    Returns:
+        (true classes, predicted labels), both in the order of `counts`; the last label, of missed
+        faces, only if there are any.
+    """
+    total = counts.groupby(["seed", "target"])["count"].transform("sum")
+    share = counts.assign(share=np.where(total > 0, counts["count"] / total.clip(lower=1), np.nan))
+    labels = counts["predicted"].unique()
+    table = share.pivot_table(index="target", columns="predicted", values="share", sort=False)
+    table = table.reindex(index=counts["target"].unique(), columns=labels)
+    missed = labels[-1]
+    return table if table[missed].fillna(0).any() else table.drop(columns=missed)
 
 
 @_chart

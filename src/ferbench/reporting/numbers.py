@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
-
-from ferbench import plugins
-from ferbench.evaluation.scoring import higher_is_better
-from ferbench.stats.study import load_test
 
 __all__ = [
     "NOTHING",
     "count",
     "decimal",
     "interval",
-    "is_share",
     "listed",
-    "lower_is_better",
     "p_value",
     "percent",
     "points",
-    "sample_size",
     "seed_count",
 ]
 
 NOTHING = "–"
-_METRICS = "ferbench.evaluation.metrics"
 
 
 def decimal(number: float | None, digits: int) -> str:
@@ -103,35 +94,3 @@ def seed_count(number: int) -> str:
     ('1 seed', '3 seeds')
     """
     return f"{number} seed" + ("" if number == 1 else "s")
-
-
-def sample_size(number: int, test: str) -> str:
-    """The sample size of a test of two variants, in its unit: seeds or test faces.
-
-    >>> sample_size(3, "welch"), sample_size(1534, "mcnemar")
-    ('3 seeds', '1,534 test faces')
-    """
-    if load_test(test).kind.startswith("faces"):
-        return f"{count(number)} test faces"
-    return seed_count(number)
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric lies between 0 and 1, and so is written in per cent.
-
-    >>> is_share("accuracy"), is_share("kappa")
-    (True, False)
-    """
-    if metric not in plugins.names(_METRICS):
-        return True
-    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
-    return tuple(bounds) == (0.0, 1.0)
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a lower value of a metric is better.
-
-    >>> lower_is_better("ece"), lower_is_better("accuracy")
-    (True, False)
-    """
-    return not higher_is_better(metric)

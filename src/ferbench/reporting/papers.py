@@ -170,9 +170,9 @@ def measured(study: StudyFiles, key: str, variant: str, metric: str, subset: str
         values = hits / faces[faces > 0]
     else:
         values = own[(own["metric"] == name) & (own["emotion"] == emotions[0])]["value"]
-    values = values.dropna().tolist()
+    known = values.dropna().tolist()
     place = (*study.place(key), variant, metric, subset)
-    return mean_of(place, values, study.params.score.interval) if values else None
+    return mean_of(place, known, study.params.score.interval) if known else None
 
 
 def _all(value: PrintedValue, study: StudyFiles) -> Iterator[Against]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,12 @@ from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
+from ferbench.evaluation.scoring import higher_is_better
 from ferbench.files import read_json
 from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
-from ferbench.reporting.numbers import lower_is_better, seed_count
+from ferbench.reporting.numbers import count, seed_count
+from ferbench.stats.study import load_test
 
 __all__ = [
     "Comparison",
@@ -30,11 +33,15 @@ __all__ = [
     "StudyFiles",
     "commit_of",
     "in_one_line",
+    "is_share",
+    "lower_is_better",
     "mean_of",
     "read_study",
+    "sample_size",
     "summarise",
 ]
 
+_METRICS = "ferbench.evaluation.metrics"
 # Naive baselines in the order of the tables, by their key in `<key>.baselines.json`.
 _BASELINES = {
     "majority_class": "majority class",
@@ -130,9 +137,9 @@ def mean_of(place: Any, values: Sequence[float], interval: str) -> Mean:
         interval: the file of `ferbench.stats.intervals`.
     """
     dataset, protocol, variant, metric, subset = (str(part) for part in place)
-    bounds = plugins.load("ferbench.stats.intervals", interval)(values)
+    mean, low, high = plugins.load("ferbench.stats.intervals", interval)(values)
     std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return Mean(dataset, protocol, variant, metric, *bounds, std, tuple(values), subset)
+    return Mean(dataset, protocol, variant, metric, mean, low, high, std, tuple(values), subset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,3 +355,35 @@ def _picture(
         width, height = image.size
     synthetic = params.datasets[of[0]].source == _SYNTHETIC
     return Picture(path, name, *of, *texts, synthetic, width, height)
+
+
+def sample_size(number: int, test: str) -> str:
+    """The sample size of a test of two variants, in its unit: seeds or test faces.
+
+    >>> sample_size(3, "welch"), sample_size(1534, "mcnemar")
+    ('3 seeds', '1,534 test faces')
+    """
+    if load_test(test).kind.startswith("faces"):
+        return f"{count(number)} test faces"
+    return seed_count(number)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies between 0 and 1, and so is written in per cent.
+
+    >>> is_share("accuracy"), is_share("kappa")
+    (True, False)
+    """
+    if metric not in plugins.names(_METRICS):
+        return True
+    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
+    return tuple(bounds) == (0.0, 1.0)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a lower value of a metric is better.
+
+    >>> lower_is_better("ece"), lower_is_better("accuracy")
+    (True, False)
+    """
+    return not higher_is_better(metric)

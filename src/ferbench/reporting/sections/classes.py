@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import isnan, nan
 
-import numpy as np
-import pandas as pd
-
 from ferbench.emotions import in_order
 from ferbench.reporting.blocks import Block, Table, Value, number, share, word
-from ferbench.reporting.charts import confusion_chart
+from ferbench.reporting.charts import confusion_chart, shares
 from ferbench.reporting.numbers import percent
 from ferbench.reporting.study_files import Mean, StudyFiles
 
@@ -136,25 +133,6 @@ def _boxes(study: StudyFiles, key: str) -> Block | None:
         ),
         panels=panels,
     )
-
-
-def shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """Share of each class's faces that were predicted as each label, mean over seeds.
-
-    Args:
-        counts: rows of `confusion.csv` of one variant, data set and subset.
-
-    Returns:
-        (true classes, predicted labels), both in the order of `counts`; the last label, of missed
-        faces, only if there are any.
-    """
-    total = counts.groupby(["seed", "target"])["count"].transform("sum")
-    share = counts.assign(share=np.where(total > 0, counts["count"] / total.clip(lower=1), np.nan))
-    labels = counts["predicted"].unique()
-    table = share.pivot_table(index="target", columns="predicted", values="share", sort=False)
-    table = table.reindex(index=counts["target"].unique(), columns=labels)
-    missed = labels[-1]
-    return table if table[missed].fillna(0).any() else table.drop(columns=missed)
 
 
 def confused_table(study: StudyFiles, key: str, ranked: Sequence[Mean]) -> Table:

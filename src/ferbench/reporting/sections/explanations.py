@@ -18,7 +18,8 @@ def build(study: StudyFiles) -> Block | None:
         return None
     shown = [one for one in study.pictures if one.synthetic and one.variant]
     people = sum(not one.synthetic for one in study.pictures)
-    words, links, parts = [], [], []
+    words, links = [], []
+    parts: list[Block] = []
     if shown:
         words.append(
             "What the predictions of the first seed of every variant rest on, and its errors, on "

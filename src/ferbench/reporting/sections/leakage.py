@@ -110,9 +110,9 @@ def _parts_table(study: StudyFiles, key: str) -> Table:
     for variant in clean if leaked else ():
         cells: dict[str, Value] = {"variant": word(variant)}
         for subset, name in _PARTS.items():
-            score, number_of = scores[subset].get(variant), faces[subset].get(variant)
-            cells[f"{metric}, {name} %"] = share(score and score.mean)
-            cells[f"faces, {name}"] = number(number_of and number_of.mean)
+            score, size = scores[subset].get(variant), faces[subset].get(variant)
+            cells[f"{metric}, {name} %"] = share(score.mean if score else None)
+            cells[f"faces, {name}"] = number(size.mean if size else None)
         gap = leaked[variant].mean - clean[variant].mean
         rows.append({**cells, "leaked − clean, points": difference(gap)})
     return Table(f"parts_{key}", rows, title="scores on clean and leaked images")

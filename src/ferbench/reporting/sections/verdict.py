@@ -13,16 +13,20 @@ from ferbench.reporting.numbers import (
     NOTHING,
     decimal,
     interval,
-    is_share,
     listed,
-    lower_is_better,
     p_value,
     percent,
-    sample_size,
     seed_count,
 )
 from ferbench.reporting.papers import against_papers, summary
-from ferbench.reporting.study_files import Comparison, Mean, StudyFiles
+from ferbench.reporting.study_files import (
+    Comparison,
+    Mean,
+    StudyFiles,
+    is_share,
+    lower_is_better,
+    sample_size,
+)
 
 __all__ = ["build"]
 

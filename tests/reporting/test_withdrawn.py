@@ -147,7 +147,7 @@ def test_withdrawal_ends_when_all_runs_contain_the_fix(reports: Path) -> None:
     write_withdrawn(reports, {"stale": entry, "kept": entry})
     for commits in ([before], [fix, before], ["none"], [], [after, "0" * 40]):
         assert settle(root, "stale", commits) == entry
-    assert settle(root, "stale", [fix, after, f"{after}+"]) is None
+    assert settle(root, "stale", [fix, after, f"{after}+", f"{fix}-dirty"]) is None
     assert read_withdrawn(reports) == {"kept": entry}
     assert settle(root, "stale", [before]) is None
 

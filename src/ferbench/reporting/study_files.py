@@ -25,6 +25,7 @@ from ferbench.files import read_json
 from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
 from ferbench.reporting.numbers import count, seed_count
+from ferbench.reporting.withdrawn import without_mark
 from ferbench.stats.study import load_test
 
 __all__ = [
@@ -247,7 +248,7 @@ class StudyFiles:
 def commit_of(run: Mapping[str, Any], *, short: bool = False) -> str:
     """A run's commit with `-dirty` if code was changed; older records mark that by `+`."""
     commit = str(run["commit"])
-    head = commit.removesuffix("-dirty").removesuffix("+")
+    head = without_mark(commit)
     return (head[:10] if short else head) + ("" if head == commit else "-dirty")
 
 

@@ -13,6 +13,7 @@ from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["ORDER", "build_sections"]
 
+_PACKAGE = "ferbench.reporting.sections"
 ORDER = (
     "verdict",
     "papers",
@@ -32,7 +33,7 @@ ORDER = (
 
 def build_sections(study: StudyFiles) -> dict[str, Block]:
     """All sections that have something to show, by name, in the order of the page."""
-    names = plugins.names(__name__)
+    names = plugins.names(_PACKAGE)
     ordered = sorted(names, key=lambda name: (*ORDER, name).index(name))
-    built = {name: plugins.load(__name__, name)(study) for name in ordered}
+    built = {name: plugins.load(_PACKAGE, name)(study) for name in ordered}
     return {name: block for name, block in built.items() if block is not None}

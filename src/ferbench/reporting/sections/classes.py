@@ -32,14 +32,11 @@ def build(study: StudyFiles) -> Block:
 
 def _card(study: StudyFiles, key: str) -> Block:
     name, protocol = study.place(key)
-    parts = (_scores(study, key), _confusion(study, key), _boxes(study, key))
-    return Block(
-        title=name,
-        tags=(protocol,),
-        parts=[part for part in parts if part],
-        note=f"{study.source(key)}.",
-        links=(("confusion.csv", "Counts: confusion.csv"),),
+    source = Block(
+        note=f"{study.source(key)}.", links=(("confusion.csv", "Counts: confusion.csv"),)
     )
+    parts = (_scores(study, key), _confusion(study, key), _boxes(study, key), source)
+    return Block(title=name, tags=(protocol,), parts=[part for part in parts if part])
 
 
 def _scores(study: StudyFiles, key: str) -> Block | None:
@@ -128,7 +125,7 @@ def _boxes(study: StudyFiles, key: str) -> Block | None:
         title="Confusion of boxes",
         words=(
             "The same of a detector's boxes that score 0.25 or more: each is matched to the free "
-            "face that it overlaps most, by an IoU of at least 0.45. The last column are faces "
+            "face that it overlaps most, by an IoU of at least 0.45. The last column holds faces "
             "without a box, the last row boxes without a face, by predicted class.",
         ),
         panels=panels,

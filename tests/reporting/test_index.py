@@ -52,13 +52,13 @@ def test_index_has_leaders_and_verdicts_and_accepts_older_reports(
     rows = [("reproduced", 3), ("not comparable", 3), ("not comparable", 0)]
     pd.DataFrame(rows, columns=["verdict", "n"]).to_csv(new / "papers.csv", index=False)
     first, second = read_cards(tmp_path / "reports")
-    assert (first.title, first.variants) == (params.study.title, len(params.variants))
+    assert (first.title, first.summary) == (params.study.title, summary)
     assert first.verdicts == {"reproduced": 1, "not comparable": 1}
     results = pd.read_csv(folder / "results.csv").query("subset == 'test' and metric == 'accuracy'")
     best = results.groupby("variant")["value"].mean()
-    assert first.leaders[0].variant == best.idxmax()
-    assert first.leaders[0].value == pytest.approx(best.max())
-    assert (second.title, second.variants, second.leaders) == ("old", None, ())
+    assert first.summary["leaders"][0]["variant"] == best.idxmax()
+    assert first.summary["leaders"][0]["mean"] == pytest.approx(best.max())
+    assert (second.title, second.summary) == ("old", {})
     write_index(tmp_path)
     text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert 'href="new/index.html"' in text

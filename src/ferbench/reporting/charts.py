@@ -225,13 +225,7 @@ def _label(axes: Axes, at: tuple[float, float], text: str, *, strong: bool, up: 
 def leaderboard_chart(
     figure: Figure, rows: Sequence[Estimate], baselines: Mapping[str, float]
 ) -> None:
-    """Mean, interval and single seeds of every variant, with lines at the naive baselines.
-
-    Args:
-        figure: to draw on.
-        rows: best first.
-        baselines: name and value.
-    """
+    """Mean, interval and seeds of every variant, best first; lines are the naive baselines."""
     axes = _axes(figure, (_WIDTH, 1.1 + _ROW * len(rows)), "x")
     seen = np.array([v for row in rows for v in row.seeds] + list(baselines.values()))
     span = max(float(np.ptp(seen)), 0.1)
@@ -264,12 +258,7 @@ def leaderboard_chart(
 
 @_chart
 def difference_chart(figure: Figure, rows: Sequence[Estimate]) -> None:
-    """Difference of every variant from the baseline; filled where it is significant.
-
-    Args:
-        figure: to draw on.
-        rows: differences by variant.
-    """
+    """Difference of every variant from the baseline; filled where it is significant."""
     axes = _axes(figure, (_WIDTH, 0.8 + _ROW * len(rows)), "x")
     reach = 1.6 * max(0.02, *(abs(row.value) for row in rows))
     axes.set_xlim(-reach, reach)
@@ -287,13 +276,7 @@ def difference_chart(figure: Figure, rows: Sequence[Estimate]) -> None:
 
 @_chart
 def forest_chart(figure: Figure, rows: Sequence[Estimate], printed: Sequence[float]) -> None:
-    """Our values with their intervals beside the values that papers printed.
-
-    Args:
-        figure: to draw on.
-        rows: ours; filled if the printed value is comparable.
-        printed: the paper's value of every row.
-    """
+    """Our values with intervals and the printed value of each, filled if it is comparable."""
     axes = _axes(figure, (_WIDTH, 1.0 + 0.34 * len(rows)), "x")
     values = [*printed, *(row.value for row in rows)]
     span = max(max(values) - min(values), 0.1)
@@ -347,12 +330,7 @@ def protocol_chart(
 
 @_chart
 def class_chart(figure: Figure, emotions: Mapping[str, int]) -> None:
-    """Number of images of each class.
-
-    Args:
-        figure: to draw on.
-        emotions: images by class.
-    """
+    """Number of images by class."""
     axes = _axes(figure, (_WIDTH * 0.72, 0.3 + 0.27 * len(emotions)))
     for y, number in enumerate(emotions.values()):
         axes.barh(y, number, height=0.72, color=_ACCENT, alpha=0.85)
@@ -367,12 +345,7 @@ def class_chart(figure: Figure, emotions: Mapping[str, int]) -> None:
 
 @_chart
 def confusion_chart(figure: Figure, table: pd.DataFrame) -> None:
-    """A row-normalised confusion matrix, in per cent.
-
-    Args:
-        figure: to draw on.
-        table: shares, (true classes, predicted classes).
-    """
+    """A confusion matrix in per cent, of shares with shape (true classes, predicted classes)."""
     rows, columns = table.shape
     axes = _axes(figure, (1.05 + 0.40 * columns, 0.85 + 0.36 * rows))
     for (y, x), share in np.ndenumerate(table.to_numpy()):
@@ -546,13 +519,7 @@ def cliques(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
 
 @_chart
 def pareto_chart(figure: Figure, rows: Sequence[Point], axis: str) -> None:
-    """Score over cost; the Pareto front is filled and joined.
-
-    Args:
-        figure: to draw on.
-        rows: variants.
-        axis: what the cost is.
-    """
+    """Score over cost, which `axis` names; the Pareto front is filled and joined."""
     height = max(3.2, 0.9 + 0.22 * len(rows))
     axes = _axes(figure, (_WIDTH, height), "both")
     best = front(rows)
@@ -594,14 +561,7 @@ def front(rows: Sequence[Point]) -> list[Point]:
 def condition_chart(
     figure: Figure, lines: Mapping[str, Sequence[float]], conditions: Sequence[str], axis: str
 ) -> None:
-    """Score over the conditions of a robustness test, a line a variant.
-
-    Args:
-        figure: to draw on.
-        lines: by variant, its score under every condition.
-        conditions: their names.
-        axis: what the conditions are.
-    """
+    """Score by condition of a robustness test, a line a variant; `axis` names the conditions."""
     height = max(2.8, 1.2 + 0.24 * len(lines))
     axes = _axes(figure, (_WIDTH, height), "y")
     values = [v for line in lines.values() for v in line if not np.isnan(v)]

@@ -17,7 +17,6 @@ import pandas as pd
 
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
-from ferbench.reporting.numbers import interval, percent
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
 from ferbench.reporting.study_files import StudyFiles
@@ -27,41 +26,25 @@ __all__ = ["StudyCard", "read_cards", "study_summary", "write_index"]
 
 
 @dataclass(frozen=True)
-class Leader:
-    """The variant with the highest mean on one data set under one protocol."""
-
-    dataset: str
-    protocol: str
-    variant: str
-    metric: str
-    score: str
-    bounds: str
-    value: float
-
-
-@dataclass(frozen=True)
 class StudyCard:
     """A study on the page of all studies.
 
     Args:
         name: of its folder.
-        title: one line; the name if the report has no `summary.json`, as older ones.
-        answers: tables of papers.
-        variants: how many; None if not known.
-        seeds: how many; None likewise.
-        leaders: one a data set row.
+        summary: of its `summary.json`; empty for a report without one, as older ones are.
         verdicts: number of printed values by verdict, of those measured; empty if there are none.
         withdrawal: why its numbers do not count; None if they do.
     """
 
     name: str
-    title: str
-    answers: tuple[str, ...]
-    variants: int | None
-    seeds: int | None
-    leaders: tuple[Leader, ...]
+    summary: Mapping[str, Any]
     verdicts: Mapping[str, int]
     withdrawal: Withdrawal | None
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        return str(self.summary.get("title", self.name))
 
 
 def study_summary(study: StudyFiles) -> dict[str, Any]:
@@ -113,37 +96,13 @@ def read_cards(reports: Path) -> list[StudyCard]:
     Args:
         reports: the folder of all reports.
     """
-    withdrawn = read_withdrawn(reports)
-    folders = [page.parent for page in sorted(reports.glob("*/index.html"))]
-    return [_card(folder, withdrawn.get(folder.name)) for folder in folders]
-
-
-def _card(folder: Path, withdrawal: Withdrawal | None) -> StudyCard:
-    path = folder / "summary.json"
-    about: dict[str, Any] = read_json(path) if path.is_file() else {}
-    return StudyCard(
-        name=folder.name,
-        title=about.get("title", folder.name),
-        answers=tuple(about.get("answers", ())),
-        variants=len(about["variants"]) if about else None,
-        seeds=len(about["seeds"]) if about else None,
-        leaders=tuple(_leader(leader) for leader in about.get("leaders", ())),
-        verdicts=_verdicts(folder / "papers.csv"),
-        withdrawal=withdrawal,
-    )
-
-
-def _leader(leader: Mapping[str, Any]) -> Leader:
-    low, high = leader["low"], leader["high"]
-    return Leader(
-        dataset=leader["dataset"],
-        protocol=leader["protocol"],
-        variant=leader["variant"],
-        metric=leader["metric"],
-        score=percent(leader["mean"]),
-        bounds="" if low is None or high is None else interval(low, high),
-        value=leader["mean"],
-    )
+    withdrawn, cards = read_withdrawn(reports), []
+    for page in sorted(reports.glob("*/index.html")):
+        folder, path = page.parent, page.with_name("summary.json")
+        summary = read_json(path) if path.is_file() else {}
+        verdicts = _verdicts(folder / "papers.csv")
+        cards.append(StudyCard(folder.name, summary, verdicts, withdrawn.get(folder.name)))
+    return cards
 
 
 def _verdicts(path: Path) -> dict[str, int]:

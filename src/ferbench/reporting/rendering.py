@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from ferbench.reporting.numbers import count
+from ferbench.reporting.numbers import count, percent
 
 __all__ = ["render"]
 
@@ -34,6 +34,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     environment.filters["cell"] = _markdown_cell
     environment.filters["code"] = _code
     environment.filters["measured"] = _measured
+    environment.filters["percent"] = percent
     environment.filters["sentence"] = _sentence
     return environment.get_template(template).render(context)
 

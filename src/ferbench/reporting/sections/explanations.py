@@ -36,6 +36,7 @@ def build(study: StudyFiles) -> Block | None:
         words.append("Samples of the images are in the section on data.")
     for variant in sorted({one.variant for one in shown}):
         own = [one for one in shown if one.variant == variant]
-        parts.append(Block(variant, pictures=own, folded=bool(parts)))
+        title = f"{variant} ({len(own)} picture{'' if len(own) == 1 else 's'})"
+        parts.append(Block(title, pictures=own, folded=bool(parts)))
     card = Block(words=words, links=links, parts=parts)
     return Block("Explanations", parts=(card,))

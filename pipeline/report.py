@@ -1,10 +1,10 @@
 """Write the report of the active study, and the page of all studies.
 
-Reads `reports/<study>/` (what score, compare and describe left), `reports/data/`, every run's
-`run.json`, `data/audit/`, and `_latency` and `_explain` of the runs if they are there; writes
-index.html, report.md, papers.csv, summary.json, figures/, tables/ and pictures/ (of people:
-people/) into `reports/<study>/`, and `reports/index.html`. A study leaves `reports/withdrawn.yaml`
-when all of its runs contain the fix; until then its report has a banner.
+Reads `reports/<study>/` (the tables of score, compare and describe), `reports/data/`,
+`reports/findings.json`, every run's `run.json`, `data/audit/`, and the outputs of latency and
+explain if there are any. Writes index.html, report.md, papers.csv, summary.json, figures/, tables/,
+pictures/ and, of people, people/ into `reports/<study>/`, and `reports/index.html`. A withdrawn
+study has a banner, until all of its runs contain the fix; it then leaves `reports/withdrawn.yaml`.
 
     python pipeline/report.py
 
@@ -24,9 +24,9 @@ from ferbench.reporting.withdrawn import settle
 def main() -> None:
     params = load_params()
     folder = Path("reports", params.study.name)
-    files = read_study(params, Path())
-    withdrawal = settle(Path(), params.study.name, [run["commit"] for run in files.runs])
-    write_report(make_report(files), folder, withdrawal)
+    study = read_study(params, Path())
+    withdrawal = settle(Path(), params.study.name, [run["commit"] for run in study.runs])
+    write_report(make_report(study), folder, withdrawal)
     write_index(Path())
     print(f"report -> {folder}/index.html and {folder}/report.md; all: reports/index.html")
 

@@ -17,10 +17,10 @@ from PIL import Image
 from tests.tiny_study import CLASSES
 
 from ferbench import plugins
+from ferbench.artifacts.pack import Pack
 from ferbench.artifacts.predictions import read_boxes, read_predictions
 from ferbench.config.params import Params, RobustnessTest
 from ferbench.data.dataset import PackedDataset
-from ferbench.artifacts.pack import Pack
 from ferbench.errors import InputError
 from ferbench.evaluation.predict import predict_faces, predict_side
 from ferbench.evaluation.robustness import canvas, degraded

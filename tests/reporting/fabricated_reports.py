@@ -1,4 +1,4 @@
-"""What the stages beside scoring leave of a fabricated study, made of chance like its answers."""
+"""What the stages beside scoring leave of a fabricated study: random, like its predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOW = Latency(batch=1, precision="float32", threads=2, warm_up=5, iterations=10,
 
 
 def fabricate_all(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 40) -> Params:
-    """A study with everything that the report reads, after all stages before it."""
+    """A study with all files that the report reads."""
     params = with_extras(fabricate(root, seeds, faces=faces, probes=True))
     fabricate_reports(root, params)
     board, folder = score_study(params, root), root / "reports" / "demo"
@@ -45,8 +45,8 @@ def with_extras(params: Params) -> Params:
 
 
 def write_audits(root: Path, params: Params) -> None:
-    """Write `<key>.audit.json`, floors as stage `floor` has them, and the sample pictures."""
-    floor = {
+    """Write `<key>.audit.json`, `<key>.baselines.json` and the sample pictures."""
+    baselines = {
         "split": {
             "nearest_neighbour": 0.51,
             "nearest_neighbour_standardised": 0.55,
@@ -63,12 +63,12 @@ def write_audits(root: Path, params: Params) -> None:
     }
     for key, row in params.datasets.items():
         _write(root / "reports" / "data" / f"{key}.audit.json", audit(row.protocol))
-        _write(root / "reports" / "data" / f"{key}.baselines.json", floor)
+        _write(root / "reports" / "data" / f"{key}.baselines.json", baselines)
         draw(root / "data" / "audit" / key / "samples.png", (480, 160))
 
 
 def audit(protocol: str) -> dict[str, object]:
-    """An audit in which persons are known and sequences are not."""
+    """An audit of a data set with known persons and unknown sequences."""
     unknown = {"test_images": None, "share": None}
     return {
         "protocol": protocol,
@@ -104,7 +104,7 @@ def audit(protocol: str) -> dict[str, object]:
 
 
 def write_latency(root: Path, params: Params) -> None:
-    """Write what stage `latency` leaves; the last variant could not be timed."""
+    """Write what stage `latency` writes; the last variant was not timed."""
     about = {"how": "cpu", "batch": 1, "precision": "float32", "threads": 2, "device": "cpu"}
     about |= {"protocol": "median of 3 repeats", "hardware": {"name": "Imaginary", "cores": 2}}
     for number, variant in enumerate(params.variants, 1):
@@ -123,14 +123,14 @@ def write_latency(root: Path, params: Params) -> None:
 
 
 def write_explanations(root: Path, params: Params) -> None:
-    """Write what stage `explain` leaves of every variant."""
+    """Write what stage `explain` writes for every variant."""
     for variant, key in itertools.product(params.variants, params.datasets):
         folder = root / "runs" / "demo" / "_explain" / "maps" / variant / key
         figure = {
             "method": "grad_cam",
             "title": "Grad-CAM",
             "file": "grad_cam.png",
-            "caption": "What the answer rests on.",
+            "caption": "What the prediction rests on.",
             "images": ["0001"],
         }
         about = {"variant": variant, "dataset": key, "seed": 0, "figures": [figure], "skipped": {}}
@@ -139,7 +139,7 @@ def write_explanations(root: Path, params: Params) -> None:
 
 
 def draw(path: Path, size: tuple[int, int]) -> None:
-    """Write circles with two eyes; nobody's face."""
+    """Write a grid of circles with two eyes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("L", size, 255)
     pen, side = ImageDraw.Draw(image), size[1] // 2

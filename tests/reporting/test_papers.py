@@ -1,6 +1,12 @@
+"""Printed values, what we measured of them, and the verdicts."""
+
+from __future__ import annotations
+
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -9,12 +15,10 @@ import yaml
 from tests.fabricated_study import fabricate
 
 from ferbench.config.catalogue import Catalogue
-from ferbench.config.params import RobustnessTest, load_params
-from ferbench.reporting.measured import measured
-from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
+from ferbench.config.params import Params, RobustnessTest, load_params
+from ferbench.reporting.papers import COLUMNS, against_papers, measured, paper_frame
 from ferbench.reporting.printed import printed_deltas, printed_size, printed_values
 from ferbench.reporting.study_files import StudyFiles
-from ferbench.reporting.summary import Mean
 
 PROJECT = Path(__file__).parents[2]
 STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
@@ -26,7 +30,8 @@ DESCRIPTIONS = {
 }
 
 
-def printed_models():
+@cache
+def printed_models() -> dict[str, set[str]]:
     """By table, such as `P0-T2`, the models of its rows."""
     text = (PROJECT / "src/ferbench/reporting/printed.yaml").read_text(encoding="utf-8")
     models = defaultdict(set)
@@ -36,34 +41,58 @@ def printed_models():
     return {table: found - {None} for table, found in models.items()}
 
 
-def files(tmp_path, source, protocol, means, answers=(), paper=None):
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Params:
+    """The parameters of a fabricated study."""
+    return fabricate(tmp_path_factory.mktemp("study"), (0, 1), faces=5)
+
+
+def files(
+    base: Params,
+    source: str,
+    protocol: str,
+    means: Sequence[tuple[str, str, float]],
+    answers: Sequence[str] = (),
+    paper: Mapping[str, object] | None = None,
+) -> StudyFiles:
     """A study's files as far as papers need them: one data set row, own recipe."""
-    params = fabricate(tmp_path, (0, 1), faces=5)
     row = replace(
-        params.datasets["synthetic"], name=source, source=source, protocol=protocol, limit=None
+        base.datasets["synthetic"], name=source, source=source, protocol=protocol, limit=None
     )
-    recipe = params.recipes["made_up"]
+    recipe = base.recipes["made_up"]
     stated = {**recipe.paper, "name": PAPER[source], "epochs": 1000, **(paper or {})}
     recipe = replace(recipe, epochs=1000, paper=stated)
     params = replace(
-        params,
-        study=replace(params.study, answers=tuple(answers)),
+        base,
+        study=replace(base.study, answers=tuple(answers)),
         datasets={"only": row},
         recipes={"made_up": recipe},
     )
-    found = [
-        Mean(source, protocol, variant, metric, mean, mean - 0.01, mean + 0.01, 0.001, (mean, mean))
-        for variant, metric, mean in means
-    ]
+    results = pd.DataFrame(
+        [
+            {
+                **{"dataset": source, "protocol": protocol, "variant": variant},
+                **{"metric": metric, "subset": "test", "seed": seed, "value": value},
+            }
+            for variant, metric, mean in means
+            for seed, value in enumerate((mean - 0.001, mean + 0.001))
+        ]
+    )
     facts = {"only": {"redundant_copies": 12}}
-    return StudyFiles(params, found, (), None, None, facts, {}, DESCRIPTIONS, ())
+    return StudyFiles(params, results, facts=facts, descriptions=DESCRIPTIONS)
 
 
-def paper_rows(found):
+@cache
+def studies() -> dict[str, Params]:
+    """All studies by name."""
+    return {path.stem: load_params(path) for path in STUDIES}
+
+
+def paper_rows(found: StudyFiles) -> pd.DataFrame:
     return paper_frame(against_papers(found))
 
 
-def test_printed_values_are_fractions_of_known_metrics():
+def test_printed_values_are_fractions_of_known_metrics() -> None:
     values = printed_values()
     assert len(values) > 250
     assert all(0 <= v.value <= 1 for v in values)
@@ -78,9 +107,9 @@ def test_printed_values_are_fractions_of_known_metrics():
     assert {v.dataset for v in plus} == {"RAF-DB-basic", "LLD"}
 
 
-def test_a_printed_value_inside_the_interval_is_reproduced(tmp_path):
+def test_printed_value_inside_the_interval_is_reproduced(base: Params) -> None:
     means = [("vgg_improved", "accuracy", 0.935), ("ivsa", "accuracy", 0.90)]
-    rows = paper_rows(files(tmp_path, "ckplus", "p1_60_20_20", means))
+    rows = paper_rows(files(base, "ckplus", "p1_60_20_20", means))
     assert list(rows.columns) == list(COLUMNS)
     verdicts = rows.set_index("row")["verdict"].to_dict()
     assert verdicts == {"IVSA w/o SAB": "reproduced", "IVSA": "not reproduced"}
@@ -88,12 +117,10 @@ def test_a_printed_value_inside_the_interval_is_reproduced(tmp_path):
     assert "12 redundant copies" in rows["reason"].iloc[0]
 
 
-def test_another_split_or_recipe_is_not_comparable_and_says_why(tmp_path):
+def test_other_split_or_recipe_is_not_comparable_with_its_reasons(base: Params) -> None:
     means = [("vgg_improved", "accuracy", 0.935)]
     rows = paper_rows(
-        files(
-            tmp_path, "ckplus", "person_70_10_20", means, paper={"epochs": 2000, "lr": "unstated"}
-        )
+        files(base, "ckplus", "person_70_10_20", means, paper={"epochs": 2000, "lr": "unstated"})
     )
     assert set(rows["verdict"]) == {"not comparable"}
     reason = rows["reason"].iloc[0]
@@ -102,9 +129,9 @@ def test_another_split_or_recipe_is_not_comparable_and_says_why(tmp_path):
     assert "not stated by the paper: learning rate" in reason
 
 
-def test_a_changed_network_or_another_papers_recipe_is_not_comparable(tmp_path):
+def test_changed_network_or_recipe_of_another_paper_is_not_comparable(base: Params) -> None:
     means = [("vgg_improved", "accuracy", 0.935)]
-    found = files(tmp_path, "ckplus", "p1_60_20_20", means)
+    found = files(base, "ckplus", "p1_60_20_20", means)
     assert set(paper_rows(found)["verdict"]) == {"reproduced"}
     changed = replace(found.params.variants["vgg_improved"], paper="none")
     params = replace(found.params, variants={"vgg_improved": changed})
@@ -117,35 +144,35 @@ def test_a_changed_network_or_another_papers_recipe_is_not_comparable(tmp_path):
         assert f"trained by {words}" in reason
 
 
-def test_a_table_that_the_study_answers_is_listed_whole(tmp_path):
-    rows = paper_rows(files(tmp_path, "ckplus", "p1_60_20_20", [], answers=["P1-T2"]))
+def test_table_that_the_study_answers_is_listed_whole(base: Params) -> None:
+    rows = paper_rows(files(base, "ckplus", "p1_60_20_20", [], answers=["P1-T2"]))
     assert "LDL-ALSG" in set(rows["row"])
     quoted = rows[rows["row"] == "AGRA"].iloc[0]
     assert (quoted["verdict"], quoted["reason"]) == ("not comparable", "not run in this study")
 
 
-def test_box_means_of_a_detector_are_not_held_against_face_means(tmp_path):
+def test_printed_scores_of_boxes_are_not_compared_with_scores_of_faces(base: Params) -> None:
     means = [("yolov5s", "f1_macro", 0.95), ("yolov5s", "map50", 0.99)]
     own = {"name": "p0"}
-    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means, paper=own))
+    rows = paper_rows(files(base, "ckplus", "stratified_70_10_20", means, paper=own))
     by_metric = rows[rows["table"] == "T1"].set_index("metric")
     assert "over boxes" in by_metric.loc["f1_macro", "reason"]
     assert by_metric.loc["map50", "verdict"] == "reproduced"
 
 
-def test_a_synthetic_study_has_nothing_to_hold_against(tmp_path):
+def test_synthetic_study_has_no_printed_values(base: Params) -> None:
     means = [("ivsa", "accuracy", 0.9)]
-    assert paper_rows(files(tmp_path, "synthetic", "person_70_10_20", means)).empty
+    assert paper_rows(files(base, "synthetic", "person_70_10_20", means)).empty
 
 
-def test_every_printed_model_is_a_row_of_the_catalogue():
+def test_every_printed_model_is_a_row_of_the_catalogue() -> None:
     known = Catalogue(PROJECT / "params.yaml").variants
     models = set().union(*printed_models().values())
     assert len(models) > 70
     assert models <= known.keys()
 
 
-def test_no_row_of_a_papers_table_is_left_without_a_model_but_quoted_ones():
+def test_every_printed_row_that_is_not_quoted_has_a_model() -> None:
     tables = {table for table, found in printed_models().items() if found}
     lonely = {
         value.row
@@ -155,35 +182,38 @@ def test_no_row_of_a_papers_table_is_left_without_a_model_but_quoted_ones():
     assert lonely == set()
 
 
-def test_a_studys_answers_are_printed_tables():
+def test_studies_answer_printed_tables() -> None:
     tables = printed_models()
-    for path in STUDIES:
-        assert set(load_params(path).study.answers) <= tables.keys(), path.stem
+    for name, params in studies().items():
+        assert set(params.study.answers) <= tables.keys(), name
 
 
-def test_every_table_with_models_has_a_study_with_all_of_them():
+def test_every_table_with_models_has_a_study_with_all_of_them() -> None:
     answered = defaultdict(set)
-    for path in STUDIES:
-        if re.match(r"p\d_t", path.stem):
-            params = load_params(path)
+    for name, params in studies().items():
+        if re.match(r"p\d_t", name):
             for table in params.study.answers:
                 missing = printed_models()[table] - params.variants.keys()
-                assert missing == set(), (path.stem, table)
-                answered[table].add(path.stem)
+                assert missing == set(), (name, table)
+                answered[table].add(name)
     assert answered.keys() == {table for table, models in printed_models().items() if models}
 
 
-def test_a_setting_that_is_a_row_of_ours_is_no_setting_any_more():
+def test_setting_that_has_a_row_of_its_own_is_no_setting() -> None:
     values = {(v.table, v.row): v for v in printed_values() if v.paper in ("P0", "P2", "P3")}
     assert values["T5", "CSPDarknet53-embedding"].model == "cspd53_osam_embedding"
     assert values["T4", "YOLOv5, CBL = 0"].model == "yolov5s_osam_cbl0"
     assert values["T4", "YOLOv5, CBL = 0"].value == pytest.approx(0.901)
     assert (values["T10", "ReLU6"].model, values["T10", "ReLU6"].setting) == ("yolo_fer_relu6", "")
     small = values["T2", "YOLOv6 Small-640(Ours)"]
-    assert (small.model, small.setting, small.probe) == ("yolov6s_weighted", "", ("canvas", "640"))
+    assert (small.model, small.setting, small.robustness) == (
+        "yolov6s_weighted",
+        "",
+        ("canvas", "640"),
+    )
 
 
-def test_scores_on_other_data_than_test_say_so():
+def test_printed_scores_on_other_images_than_test_are_marked() -> None:
     values = printed_values()
     train = [v for v in values if v.paper == "P0" and v.table in ("T5", "T6")]
     assert {v.setting for v in train} == {"a score measured in training, not on test"}
@@ -193,40 +223,40 @@ def test_scores_on_other_data_than_test_say_so():
     assert "best validation" in text["best validation"]
 
 
-def test_a_size_is_that_of_the_model_and_not_of_its_relatives():
+def test_printed_size_is_that_of_the_model_itself() -> None:
     assert printed_size("yolo12n_lrfe", "params_m") == 2.8
     assert printed_size("yolo_fer", "gflops") == 7.7
     assert printed_size("yolo_fer_relu6", "params_m") is None
 
 
-def test_a_row_on_canvases_is_held_against_the_probe_of_that_kind(tmp_path):
-    found = files(tmp_path, "fer2013", "official", [], answers=["P3-T2"])
+def test_printed_canvas_row_is_compared_with_the_robustness_test_of_that_kind(base: Params) -> None:
+    found = files(base, "fer2013", "official", [], answers=["P3-T2"])
     table = {**found.params.variants, "yolov6s": found.params.variants["yolov5s"]}
     params = replace(found.params, variants=table)
     described = {**DESCRIPTIONS, "yolov6s": {"task": "detect"}}
     found = replace(found, params=params, descriptions=described)
     rows = paper_rows(found).set_index("row")
     name = "YOLOv6 Small-unweighted class-Mean"
-    assert "no probe of that kind" in rows.loc[name, "reason"]
-    probes = {"canvas": RobustnessTest("canvas", {})}
+    assert "a robustness test that the study does not run" in rows.loc[name, "reason"]
+    tests = {"canvas": RobustnessTest("canvas", {})}
     scores = {"subset": "canvas_mean", "metric": "accuracy", "variant": "yolov6s"}
     place = {"dataset": "fer2013", "protocol": "official"}
     results = pd.DataFrame([{**place, **scores, "seed": s, "value": 0.4 + s / 10} for s in (0, 1)])
-    probed = replace(found, params=replace(params, probes=probes), results=results)
-    row = paper_rows(probed).set_index("row").loc[name]
+    altered = replace(found, params=replace(params, robustness=tests), results=results)
+    row = paper_rows(altered).set_index("row").loc[name]
     assert (row["mean"], row["n"], row["verdict"]) == (pytest.approx(0.45), 2, "not comparable")
     assert row["printed"] == pytest.approx(0.4708)
     assert "35,887 images" in row["reason"]
     assert "trained on fer2013, the paper's on ExpW" in row["reason"]
     ((key, alone),) = params.datasets.items()
     crossed = replace(alone, source="cross", options={"train": "expw", "test": "fer2013"})
-    params = replace(probed.params, datasets={key: crossed})
-    reason = paper_rows(replace(probed, params=params)).set_index("row").loc[name, "reason"]
+    params = replace(altered.params, datasets={key: crossed})
+    reason = paper_rows(replace(altered, params=params)).set_index("row").loc[name, "reason"]
     assert "35,887 images" in reason and "trained on" not in reason
 
 
-def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):
-    found = files(tmp_path, "rafdb_basic", "official", [])
+def test_recall_of_a_class_and_confusion_of_a_pair_are_measured(base: Params) -> None:
+    found = files(base, "rafdb_basic", "official", [])
     where = {"dataset": "rafdb_basic", "protocol": "official", "variant": "ivsa", "subset": "test"}
     counts = [
         (0, "anger", 6),
@@ -245,28 +275,28 @@ def test_one_class_and_one_class_taken_for_another_are_measured(tmp_path):
         ]
     )
     found = replace(found, confusion=confusion, tables={"classes": classes})
-    taken = measured(found, "only", "ivsa", "said:anger:disgust", "test")
+    taken = measured(found, "only", "ivsa", "confused:anger:disgust", "test")
     assert taken.values == pytest.approx((0.2, 0.5))
     assert measured(found, "only", "ivsa", "recall:anger", "test").mean == pytest.approx(0.55)
     assert measured(found, "only", "ivsa", "recall:fear", "test") is None
 
 
-def test_classes_pairs_and_degraded_values_are_printed_ones_too():
+def test_printed_values_include_classes_pairs_and_degraded_images() -> None:
     values = {(v.paper, v.table, v.row, v.metric, v.model): v for v in printed_values()}
-    pair = values["P2", "T4", "YOLO12n", "said:anger:disgust", "yolo12n"]
+    pair = values["P2", "T4", "YOLO12n", "confused:anger:disgust", "yolo12n"]
     assert pair.value == pytest.approx(0.10)
     assert values["P4", "T1", "Fear", "f1:fear", "resnet50_cbam_light"].value == pytest.approx(0.54)
     degraded = values["P2", "T13", "degraded", "ap50:anger", "yolo_fer"]
-    assert (degraded.value, degraded.probe) == (pytest.approx(0.856), ("degraded", "medium"))
+    assert (degraded.value, degraded.robustness) == (pytest.approx(0.856), ("degraded", "medium"))
     deltas = {delta.model: delta for delta in printed_deltas()}
     before = values["P2", "T13", "original", "ap50:anger", "yolo_fer"]
     printed = deltas["yolo_fer"].values["anger"]
     assert degraded.value - before.value == pytest.approx(printed)
 
 
-def test_boxes_of_a_detector_are_held_against_boxes(tmp_path):
+def test_printed_scores_of_boxes_are_compared_with_ours_of_boxes(base: Params) -> None:
     means = [("yolov5s", "f1_macro", 0.99), ("yolov5s", "f1_box", 0.935)]
     own = {"name": "p0"}
-    rows = paper_rows(files(tmp_path, "ckplus", "stratified_70_10_20", means, paper=own))
+    rows = paper_rows(files(base, "ckplus", "stratified_70_10_20", means, paper=own))
     row = rows[rows["table"] == "T1"].set_index("metric").loc["f1_box"]
     assert (row["printed"], row["verdict"]) == (pytest.approx(0.9373), "reproduced")

@@ -1,32 +1,44 @@
+"""The written report: pages that stand alone, tables, figures, and what must not be in them."""
+
+from __future__ import annotations
+
 import html.parser
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.reporting.fabricated_reports import fabricate_all
 
+from ferbench import plugins
+from ferbench.config.params import Params
 from ferbench.errors import InputError
-from ferbench.reporting.report import make_report, write_report
-from ferbench.reporting.study_files import read_study
+from ferbench.reporting import sections
+from ferbench.reporting.report import Report, make_report, write_report
+from ferbench.reporting.study_files import StudyFiles, read_study
+
+Made = tuple[Path, Params, Path]
 
 
 class Ids(html.parser.HTMLParser):
     """Collects the ids and the addresses of a page."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.ids, self.links, self.loads = [], [], []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
 
-    def handle_starttag(self, tag, attrs):
-        named = dict(attrs)
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {key: value or "" for key, value in attrs}
         self.ids += [named["id"]] if "id" in named else []
         self.links += [named["href"]] if tag == "a" else []
         self.loads += [named[k] for k in ("src", "data") if k in named]
         self.loads += [named["href"]] if tag in ("link", "image") else []
 
 
-def test_the_page_stands_alone(made):
+def test_page_loads_nothing_but_its_own_pictures(made: Made) -> None:
     _, _, folder = made
     page = Ids()
     text = (folder / "index.html").read_text(encoding="utf-8")
@@ -41,7 +53,7 @@ def test_the_page_stands_alone(made):
     assert "prefers-color-scheme: dark" in text
 
 
-def test_every_link_of_the_page_leads_to_a_file_or_a_section(made):
+def test_links_of_the_page_lead_to_files_or_sections(made: Made) -> None:
     _, _, folder = made
     page = Ids()
     page.feed((folder / "index.html").read_text(encoding="utf-8"))
@@ -54,16 +66,17 @@ def test_every_link_of_the_page_leads_to_a_file_or_a_section(made):
             assert (folder / link).is_file(), link
 
 
-def test_every_picture_and_table_of_the_markdown_is_there(made):
+def test_links_of_the_markdown_lead_to_files(made: Made) -> None:
     _, _, folder = made
     text = (folder / "report.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)\)", text)
     assert len(links) > 15
-    assert all((folder / link).is_file() for link in links)
+    own = [link for link in links if not link.startswith("../data/")]
+    assert all((folder / link).is_file() for link in own)
     assert "\n\n\n\n" not in text
 
 
-def test_the_verdict_comes_first_with_seeds_hardware_and_commit(made):
+def test_verdict_comes_first_with_seeds_hardware_and_commit(made: Made) -> None:
     _, _, folder = made
     text = (folder / "report.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
@@ -79,7 +92,7 @@ def test_the_verdict_comes_first_with_seeds_hardware_and_commit(made):
         assert needed in before_papers
 
 
-def test_tables_keep_fractions(made):
+def test_tables_hold_fractions(made: Made) -> None:
     _, params, folder = made
     table = pd.read_csv(folder / "tables" / "leaderboard_synthetic.csv")
     results = pd.read_csv(folder / "results.csv")
@@ -90,7 +103,14 @@ def test_tables_keep_fractions(made):
     assert len(table) == len(params.variants) + 3
 
 
-def test_making_the_report_again_gives_the_same_bytes(made, tmp_path):
+def rebuilt(report: Report, study: StudyFiles, *names: str) -> Report:
+    """The report of a changed study, of which only some sections change."""
+    built = {name: plugins.load(sections.__name__, name)(study) for name in names}
+    found = {**report.sections, **built}
+    return Report(study, {name: block for name, block in found.items() if block is not None})
+
+
+def test_report_made_again_has_the_same_bytes(made: Made, tmp_path: Path) -> None:
     root, params, folder = made
     write_report(make_report(read_study(params, root)), tmp_path)
     files = [p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()]
@@ -98,96 +118,95 @@ def test_making_the_report_again_gives_the_same_bytes(made, tmp_path):
     assert all((tmp_path / f).read_bytes() == (folder / f).read_bytes() for f in files)
 
 
-@pytest.mark.parametrize("page", ["index.html", "report.md"])
-def test_text_from_data_sets_cannot_become_markup(made, tmp_path, page):
-    root, params, _ = made
-    files = read_study(params, root)
-    facts = {**files.facts["synthetic"], "title": "<script>alert(1)</script>"}
-    report = make_report(replace(files, facts={"synthetic": facts}))
-    write_report(report, tmp_path)
-    text = (tmp_path / page).read_text(encoding="utf-8")
-    assert "&lt;script>alert(1)" in text.replace("&gt;", ">")
-    assert "<script>alert" not in text
-
-
-def test_the_title_of_a_study_cannot_become_markup(made, tmp_path):
-    root, params, _ = made
-    params = replace(
-        params, study=replace(params.study, title="<img src=x onerror=alert(1)> 1 < 2")
-    )
-    write_report(make_report(read_study(params, root)), tmp_path)
+def test_text_cannot_become_markup(report: Report, study: StudyFiles, tmp_path: Path) -> None:
+    facts = {**study.facts["synthetic"], "title": "<script>alert(1)</script>"}
+    title = "<img src=x onerror=alert(1)> 1 < 2"
+    named = replace(study.params, study=replace(study.params.study, title=title))
+    hostile = replace(study, params=named, facts={"synthetic": facts})
+    write_report(rebuilt(report, hostile, "data"), tmp_path)
     for page in ("index.html", "report.md"):
-        assert "<img src=x" not in (tmp_path / page).read_text(encoding="utf-8")
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "&lt;script>alert(1)" in text.replace("&gt;", ">")
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
     assert "# &lt;img src=x onerror=alert(1)> 1 < 2\n" in (tmp_path / "report.md").read_text()
 
 
-def test_one_seed_makes_a_report_without_claims(tmp_path):
+def test_one_seed_makes_a_report_without_conclusions(tmp_path: Path) -> None:
     params = fabricate_all(tmp_path, (0,))
     report = make_report(read_study(params, tmp_path))
     write_report(report, tmp_path / "out")
-    verdict = report.sections[0].verdict
-    assert "from one seed" in verdict.lead
-    assert "No difference could be tested" in verdict.significance
+    (leads, _, chance) = report.sections["verdict"].parts[0].answers
+    assert "from one seed" in leads[1]
+    assert "No difference could be tested" in chance[1]
 
 
-def test_a_missing_file_is_named_with_the_command_that_makes_it(made):
-    root, params, folder = made
-    (folder / "comparisons.csv").rename(folder / "away.csv")
-    try:
-        with pytest.raises(InputError, match=r"comparisons\.csv.*no such file") as error:
-            read_study(params, root)
-        assert "dvc repro" in str(error.value)
-    finally:
-        (folder / "away.csv").rename(folder / "comparisons.csv")
-
-
-def test_pictures_of_people_are_never_beside_the_page_and_have_one_of_their_own(made, tmp_path):
-    root, params, _ = made
-    row = replace(params.datasets["synthetic"], source="ckplus")
-    licensed = replace(params, datasets={"synthetic": row})
-    write_report(make_report(read_study(licensed, root)), tmp_path)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<img" not in text
-    assert 'href="people/index.html"' in text
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["README.md"]
-    shown = Ids()
-    shown.feed((tmp_path / "people" / "index.html").read_text(encoding="utf-8"))
-    pictures = [load for load in shown.loads if load != "data:,"]
-    assert len(pictures) == 1 + len(params.variants)
-    assert all((tmp_path / "people" / picture).is_file() for picture in pictures)
-
-
-def test_without_times_and_explanations_their_sections_are_left_out(made, tmp_path):
-    root, params, _ = made
-    bare = replace(read_study(replace(params, latency={}, explain={}), root), pictures=())
-    write_report(make_report(bare), tmp_path)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert 'id="pictures"' not in text
-    assert not (tmp_path / "tables" / "latency.csv").exists()
-    assert not (tmp_path / "people").exists()
-
-
-@pytest.mark.parametrize("name", ["classes.csv", "ranks.csv", "label_noise.json"])
-def test_every_table_of_the_stages_before_is_needed(made, name):
+@pytest.mark.parametrize("name", ["comparisons.csv", "classes.csv", "label_noise.json"])
+def test_missing_file_is_named_with_the_command_that_makes_it(made: Made, name: str) -> None:
     root, params, folder = made
     (folder / name).rename(folder / "away")
     try:
-        with pytest.raises(InputError, match=name):
+        with pytest.raises(InputError, match=rf"{name}.*no such file") as error:
             read_study(params, root)
+        assert "dvc repro" in str(error.value)
     finally:
         (folder / "away").rename(folder / name)
 
 
-def test_every_table_of_the_page_is_a_csv_and_every_chart_a_file(made):
+def test_pictures_of_people_are_in_a_folder_of_their_own(
+    report: Report, study: StudyFiles, tmp_path: Path
+) -> None:
+    people = [replace(picture, synthetic=False) for picture in study.pictures]
+    write_report(rebuilt(report, replace(study, pictures=people), "data", "explanations"), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert 'href="people/index.html"' in text
+    assert "people/index.html" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["README.md"]
+    shown = Ids()
+    shown.feed((tmp_path / "people" / "index.html").read_text(encoding="utf-8"))
+    pictures = [load for load in shown.loads if load != "data:,"]
+    assert len(pictures) == 1 + len(study.params.variants)
+    assert all((tmp_path / "people" / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize(("source", "synthetic"), [("synthetic", True), ("ckplus", False)])
+def test_only_pictures_of_the_synthetic_source_may_be_published(
+    made: Made, source: str, synthetic: bool
+) -> None:
+    root, params, _ = made
+    row = replace(params.datasets["synthetic"], source=source)
+    study = read_study(replace(params, datasets={"synthetic": row}), root)
+    assert {picture.synthetic for picture in study.pictures} == {synthetic}
+
+
+def test_report_without_times_and_pictures_has_no_sections_of_them(
+    report: Report, study: StudyFiles, tmp_path: Path
+) -> None:
+    bare = replace(study, latency={}, pictures=())
+    write_report(rebuilt(report, bare, "data", "cost", "explanations"), tmp_path)
+    assert 'id="explanations"' not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "tables" / "latency.csv").exists()
+    assert not (tmp_path / "people").exists()
+
+
+def test_tables_of_the_page_are_csv_files_and_charts_are_figures(made: Made) -> None:
     _, _, folder = made
     page = Ids()
     page.feed((folder / "index.html").read_text(encoding="utf-8"))
     linked = {link for link in page.links if link.startswith("tables/")}
-    stored = {f"tables/{path.name}" for path in (folder / "tables").iterdir()}
-    # The findings are no table of the page, but a list.
-    assert linked == stored - {"tables/findings.csv"}
+    assert linked == {f"tables/{path.name}" for path in (folder / "tables").iterdir()}
     text = (folder / "index.html").read_text(encoding="utf-8")
     charts = {path.stem for path in (folder / "figures").iterdir()}
     assert text.count('role="img"') == len(charts)
     of_boxes = {name for name in charts if name.startswith("boxes_")}
     assert of_boxes == {"boxes_synthetic_yolov5s", "boxes_synthetic_yolov5s_osam"}
+
+
+def test_findings_are_linked_and_not_repeated(
+    report: Report, study: StudyFiles, tmp_path: Path
+) -> None:
+    write_report(rebuilt(report, replace(study, has_findings=True), "papers"), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="../index.html#findings"' in text
+    assert 'id="findings"' not in text

@@ -11,8 +11,7 @@ import pytest
 from ferbench.cli.main import main
 from ferbench.config.params import Params
 from ferbench.errors import InputError
-from ferbench.reporting.report import make_report, write_report
-from ferbench.reporting.study_files import StudyFiles
+from ferbench.reporting.report import Report, write_report
 from ferbench.reporting.withdrawn import (
     Withdrawal,
     mark_report,
@@ -76,9 +75,7 @@ def test_words_shorten_a_full_commit_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [("index.html", PAGE), ("report.md", TEXT)])
-def test_banner_stands_once_however_often_it_is_put_and_can_be_taken_away(
-    name: str, text: str
-) -> None:
+def test_banner_is_put_once_and_can_be_removed(name: str, text: str) -> None:
     once = marked(text, name, OLD)
     assert once.count("Withdrawn, trained before FIXCOMMIT.") == 1
     assert marked(once, name, OLD) == once
@@ -150,7 +147,7 @@ def test_withdrawal_ends_when_all_runs_contain_the_fix(reports: Path) -> None:
     write_withdrawn(reports, {"stale": entry, "kept": entry})
     for commits in ([before], [fix, before], ["none"], [], [after, "0" * 40]):
         assert settle(root, "stale", commits) == entry
-    assert settle(root, "stale", [fix, after, f"{after}+"]) is None
+    assert settle(root, "stale", [fix, after, f"{after}+", f"{fix}-dirty"]) is None
     assert read_withdrawn(reports) == {"kept": entry}
     assert settle(root, "stale", [before]) is None
 
@@ -168,9 +165,8 @@ def test_withdrawal_stays_outside_git_and_where_git_does_not_know_the_fix(
 
 
 def test_rendered_report_of_a_withdrawn_study_has_the_banner(
-    files: StudyFiles, made: tuple[Path, Params, Path], tmp_path: Path
+    report: Report, made: tuple[Path, Params, Path], tmp_path: Path
 ) -> None:
-    report = make_report(files)
     write_report(report, tmp_path, OLD)
     for name in ("index.html", "report.md"):
         fresh = (made[2] / name).read_text("utf-8")

@@ -1,31 +1,86 @@
-"""What a report is made of: tables, charts and words about one question, in one block."""
+"""What a report is made of: blocks of text, charts, tables and pictures, nested in one another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ferbench.reporting.drawing import Chart
-from ferbench.reporting.numbers import NOTHING, count, percent, points
-from ferbench.reporting.pictures import Picture
+from ferbench.reporting.charts import Chart
+from ferbench.reporting.numbers import NOTHING, count, decimal, p_value, percent, points
 
-__all__ = ["Block", "Table", "Value", "difference", "number", "share", "word"]
+__all__ = [
+    "Block",
+    "Picture",
+    "Table",
+    "Value",
+    "difference",
+    "number",
+    "probability",
+    "real",
+    "share",
+    "word",
+]
 
 
 class Value(NamedTuple):
-    """A cell: what people read, and what sorts and is stored."""
+    """A table's entry: the text that people read, and the raw value that sorts and is stored."""
 
     text: str
     raw: Any
 
     @property
     def is_number(self) -> bool:
-        """Whether it is set to the right and sorted by size."""
+        """Whether it is right-aligned and sorted by size."""
         return isinstance(self.raw, int | float)
+
+
+def word(text: str) -> Value:
+    """An entry of text.
+
+    >>> word("ivsa")
+    Value(text='ivsa', raw='ivsa')
+    """
+    return Value(text, text)
+
+
+def share(fraction: float | None) -> Value:
+    """A fraction, shown in per cent; a dash for None.
+
+    >>> share(0.5).text, share(None).text
+    ('50.0', '–')
+    """
+    return Value(percent(fraction), float("nan") if fraction is None else fraction)
+
+
+def difference(of: float) -> Value:
+    """A difference of fractions, shown in percentage points."""
+    return Value(points(of), of)
+
+
+def probability(p: float) -> Value:
+    """A p-value."""
+    return Value(p_value(p), p)
+
+
+def real(value: float | None, digits: int) -> Value:
+    """A number with so many decimals; a dash for None."""
+    return Value(decimal(value, digits), float("nan") if value is None else value)
+
+
+def number(whole: float | None) -> Value:
+    """A count; a dash for None and NaN.
+
+    >>> number(1534).text, number(float("nan")).text
+    ('1,534', '–')
+    """
+    if whole is None or isnan(whole):
+        return Value(NOTHING, float("nan"))
+    return Value(count(whole), int(whole))
 
 
 @dataclass(frozen=True)
@@ -34,14 +89,14 @@ class Table:
 
     Args:
         name: of its file in `tables/`, without `.csv`.
-        rows: cells by column heading, the same headings in every row.
-        notes: how many rows at the end are reference values, not entries.
-        folded: it is long, and shown on demand.
-        title: what it shows, where its block has several.
+        rows: entries by column heading, the same headings in every row.
+        notes: number of reference rows at the end, which are not sorted with the others.
+        folded: shown on demand only.
+        title: what it shows; read aloud, and the summary of a folded table.
     """
 
     name: str
-    rows: tuple[Mapping[str, Value], ...]
+    rows: Sequence[Mapping[str, Value]]
     notes: int = 0
     folded: bool = False
     title: str = ""
@@ -52,7 +107,7 @@ class Table:
         return list(self.rows[0]) if self.rows else []
 
     def is_numeric(self, column: str) -> bool:
-        """Whether a column is set to the right and sorted by size: all its entries are numbers."""
+        """Whether all entries of a column but those of reference rows are numbers."""
         return all(row[column].is_number for row in self.rows[: len(self.rows) - self.notes])
 
     @property
@@ -62,63 +117,91 @@ class Table:
         for name in self.columns:
             raws = [row[name].raw for row in self.rows]
             if {type(raw) for raw in raws} == {int, float}:
-                # Else pandas makes floats of all, which lose digits of a large count.
+                # Otherwise pandas makes floats of all, which lose digits of a large count.
                 frame[name] = pd.Series(raws, dtype=object)
         return frame
 
 
 @dataclass(frozen=True)
-class Block:
-    """One question with its answer in words, charts, tables and pictures.
+class Picture:
+    """A PNG that a stage wrote.
 
     Args:
-        title: the question's name.
-        words: paragraphs before the charts.
-        charts: drawings.
-        small: the charts stand side by side.
-        tables: each followed by its CSV.
-        pictures: of drawn faces.
-        note: small print at the end.
+        path: where it is.
+        name: of its copy.
+        key: data set row.
+        variant: whose explanation it is; empty for a sample of the data.
+        title: in a few words.
+        caption: what it shows.
+        synthetic: the faces are rendered, so the picture may be published.
+        width: in pixels.
+        height: in pixels.
     """
 
+    path: Path
+    name: str
+    key: str
+    variant: str
     title: str
-    words: tuple[str, ...] = ()
-    charts: tuple[Chart, ...] = ()
-    small: bool = False
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    caption: str
+    synthetic: bool
+    width: int
+    height: int
+
+    @property
+    def alt(self) -> str:
+        """Alternative text."""
+        return f"{self.title}{f' of {self.variant}' if self.variant else ''} on {self.key}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A section of the report, a card of a section, or a part of a card.
+
+    Empty fields show nothing, so a block names only what it has. They are shown in this order.
+
+    Args:
+        title: heading.
+        tags: labels beside the title.
+        alert: one more label, which warns.
+        answers: questions and their answers in one or two sentences, highlighted.
+        words: paragraphs; `code` stands between backquotes.
+        counts: names and numbers, in a column beside the charts.
+        charts: full-width charts.
+        panels: small charts, side by side.
+        tables: each with a link to its CSV; empty ones are left out.
+        pictures: of synthetic faces.
+        note: small print on what is above.
+        about: terms and their explanation, in small print.
+        links: address and text of further files.
+        parts: blocks one level below.
+        folded: shown on demand only.
+    """
+
+    title: str = ""
+    tags: Sequence[str] = ()
+    alert: str = ""
+    answers: Sequence[tuple[str, str]] = ()
+    words: Sequence[str] = ()
+    counts: Sequence[tuple[str, str]] = ()
+    charts: Sequence[Chart] = ()
+    panels: Sequence[Chart] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
     note: str = ""
+    about: Sequence[tuple[str, str]] = ()
+    links: Sequence[tuple[str, str]] = ()
+    parts: Sequence[Block] = ()
+    folded: bool = False
 
+    @property
+    def is_container(self) -> bool:
+        """Whether all but the title and an introduction is in the parts."""
+        own = (self.answers, self.counts, self.charts, self.panels, self.tables, self.pictures)
+        return bool(self.parts) and not any(own)
 
-def word(text: str) -> Value:
-    """A cell of text.
-
-    >>> word("ivsa")
-    Value(text='ivsa', raw='ivsa')
-    """
-    return Value(text, text)
-
-
-def share(fraction: float | None) -> Value:
-    """A cell that says a fraction in per cent; a dash for None.
-
-    >>> share(0.5).text, share(None).text
-    ('50.0', '–')
-    """
-    return Value(percent(fraction), float("nan") if fraction is None else fraction)
-
-
-def difference(of: float) -> Value:
-    """A cell that says a difference of fractions in percentage points."""
-    return Value(points(of), of)
-
-
-def number(whole: float | None) -> Value:
-    """A cell of a count; a dash for None and NaN.
-
-    >>> number(1534).text, number(float("nan")).text
-    ('1,534', '–')
-    """
-    if whole is None or isnan(whole):
-        return Value(NOTHING, float("nan"))
-    return Value(count(whole), int(whole))
+    def walk(self) -> Iterator[Block]:
+        """This block and all below it, in the order of the page."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()

@@ -1,65 +1,93 @@
-"""The page of all studies: what each is about, who leads, and what it says of the papers.
+"""The page of all studies: what each is about, who leads, how it compares with the papers.
 
-It is made of what git keeps of the studies, and so can be made in a clone.
+It is made of what git keeps of the studies, and so can be made in a clone. The findings about the
+papers themselves are on this page and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ferbench.files import read_json, whole_file
-from ferbench.reporting.numbers import interval, percent
+from ferbench.findings.result import read_findings
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
+from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.withdrawn import Withdrawal, read_withdrawn
 
-__all__ = ["StudyCard", "read_cards", "write_index"]
-
-
-@dataclass(frozen=True)
-class Leader:
-    """Who is ahead on one data set under one protocol."""
-
-    key: str
-    dataset: str
-    protocol: str
-    variant: str
-    metric: str
-    score: str
-    bounds: str
-    value: float
+__all__ = ["StudyCard", "read_cards", "study_summary", "write_index"]
 
 
 @dataclass(frozen=True)
 class StudyCard:
-    """A study as the index shows it.
+    """A study on the page of all studies.
 
     Args:
         name: of its folder.
-        title: one line; the name if the report is of an older form.
-        answers: tables of papers.
-        variants: how many; None if not known, as in reports of an older form.
-        seeds: how many; None likewise.
-        runs: how many; None likewise.
-        leaders: one a data set row.
+        summary: of its `summary.json`; empty for a report without one, as older ones are.
         verdicts: number of printed values by verdict, of those measured; empty if there are none.
         withdrawal: why its numbers do not count; None if they do.
     """
 
     name: str
-    title: str
-    answers: tuple[str, ...]
-    variants: int | None
-    seeds: int | None
-    runs: int | None
-    leaders: tuple[Leader, ...]
-    verdicts: dict[str, int]
+    summary: Mapping[str, Any]
+    verdicts: Mapping[str, int]
     withdrawal: Withdrawal | None
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        return str(self.summary.get("title", self.name))
+
+
+def study_summary(study: StudyFiles) -> dict[str, Any]:
+    """`summary.json`: the study in a few words and its leader on every data set row.
+
+    Bounds that one seed cannot have are null.
+    """
+    params, leaders = study.params, []
+    for key in study.keys:
+        best, (name, protocol) = study.ranked(key)[0], study.place(key)
+        leaders.append(
+            {
+                "key": key,
+                "dataset": name,
+                "protocol": protocol,
+                "variant": best.variant,
+                "metric": study.metric,
+                "mean": best.mean,
+                "low": None if isnan(best.low) else best.low,
+                "high": None if isnan(best.high) else best.high,
+            }
+        )
+    environments = {
+        (
+            str(run["precision"]),
+            str(run.get("devices", "")),
+            str(run["hardware"].get("cpu", "")),
+            ", ".join(run["hardware"].get("gpus", [])),
+        )
+        for run in study.runs
+    }
+    columns = ("precision", "devices", "cpu", "gpus")
+    return {
+        "study": params.study.name,
+        "title": params.study.title,
+        "baseline": params.study.baseline,
+        "answers": list(params.study.answers),
+        "variants": list(params.variants),
+        "seeds": list(params.seeds),
+        "runs": len(study.runs),
+        "environments": [dict(zip(columns, row, strict=True)) for row in sorted(environments)],
+        "leaders": leaders,
+    }
 
 
 def read_cards(reports: Path) -> list[StudyCard]:
@@ -68,39 +96,13 @@ def read_cards(reports: Path) -> list[StudyCard]:
     Args:
         reports: the folder of all reports.
     """
-    withdrawn = read_withdrawn(reports)
-    folders = [page.parent for page in sorted(reports.glob("*/index.html"))]
-    return [_card(folder, withdrawn.get(folder.name)) for folder in folders]
-
-
-def _card(folder: Path, withdrawal: Withdrawal | None) -> StudyCard:
-    path = folder / "summary.json"
-    about: dict[str, Any] = read_json(path) if path.is_file() else {}
-    return StudyCard(
-        name=folder.name,
-        title=about.get("title", folder.name),
-        answers=tuple(about.get("answers", ())),
-        variants=len(about["variants"]) if about else None,
-        seeds=len(about["seeds"]) if about else None,
-        runs=about.get("runs"),
-        leaders=tuple(_leader(leader) for leader in about.get("leaders", ())),
-        verdicts=_verdicts(folder / "papers.csv"),
-        withdrawal=withdrawal,
-    )
-
-
-def _leader(leader: dict[str, Any]) -> Leader:
-    low, high = leader["low"], leader["high"]
-    return Leader(
-        key=leader["key"],
-        dataset=leader["dataset"],
-        protocol=leader["protocol"],
-        variant=leader["variant"],
-        metric=leader["metric"],
-        score=percent(leader["mean"]),
-        bounds="" if low is None or high is None else interval(low, high),
-        value=leader["mean"],
-    )
+    withdrawn, cards = read_withdrawn(reports), []
+    for page in sorted(reports.glob("*/index.html")):
+        folder, path = page.parent, page.with_name("summary.json")
+        summary = read_json(path) if path.is_file() else {}
+        verdicts = _verdicts(folder / "papers.csv")
+        cards.append(StudyCard(folder.name, summary, verdicts, withdrawn.get(folder.name)))
+    return cards
 
 
 def _verdicts(path: Path) -> dict[str, int]:
@@ -112,15 +114,22 @@ def _verdicts(path: Path) -> dict[str, int]:
 
 
 def write_index(root: Path) -> None:
-    """Write `reports/index.html` over all studies that have a page.
+    """Write `reports/index.html`: all studies that have a page, and the findings.
 
     Args:
         root: the project's folder.
+
+    Raises:
+        InputError: `findings.json` is faulty.
     """
     reports = root / "reports"
+    path = reports / "findings.json"
+    findings = read_findings(path) if path.is_file() else ()
     context = {
         "cards": read_cards(reports),
         "pages": [page.stem for page in sorted((reports / "data").glob("*.html"))],
+        # Those that do not hold come first.
+        "findings": sorted(findings, key=lambda finding: finding.holds),
     }
     with whole_file(reports / "index.html") as temporary:
         temporary.write_text(render("index.html", context), encoding="utf-8")

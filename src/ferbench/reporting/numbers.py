@@ -1,16 +1,34 @@
-"""How numbers are written for people; files keep fractions."""
+"""Numbers as text for people; files keep fractions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["count", "decimal", "interval", "p_value", "percent", "points"]
+__all__ = [
+    "NOTHING",
+    "count",
+    "decimal",
+    "interval",
+    "listed",
+    "p_value",
+    "percent",
+    "points",
+    "seed_count",
+]
 
 NOTHING = "–"
 
 
+def decimal(number: float | None, digits: int) -> str:
+    """A number with so many decimals; a dash for None and NaN."""
+    if number is None or math.isnan(number):
+        return NOTHING
+    return f"{number:.{digits}f}".replace("-", "−")
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """A fraction as per cent, without the sign.
+    """A fraction in per cent, without the sign.
 
     >>> percent(0.7236), percent(float("nan"))
     ('72.4', '–')
@@ -41,7 +59,7 @@ def interval(low: float, high: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value as far as it means something.
+    """A p-value to three decimals.
 
     >>> p_value(0.0312), p_value(2e-7), p_value(float("nan"))
     ('0.031', '< 0.001', '–')
@@ -52,7 +70,7 @@ def p_value(p: float) -> str:
 
 
 def count(number: float | None) -> str:
-    """A whole number with its thousands apart.
+    """A whole number with thousands separators.
 
     >>> count(7790011)
     '7,790,011'
@@ -60,8 +78,19 @@ def count(number: float | None) -> str:
     return NOTHING if number is None else f"{number:,.0f}"
 
 
-def decimal(number: float | None, digits: int) -> str:
-    """A number with so many decimals."""
-    if number is None or math.isnan(number):
-        return NOTHING
-    return f"{number:.{digits}f}".replace("-", "−")
+def listed(names: Sequence[str]) -> str:
+    """Names as an enumeration.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def seed_count(number: int) -> str:
+    """A number of seeds.
+
+    >>> seed_count(1), seed_count(3)
+    ('1 seed', '3 seeds')
+    """
+    return f"{number} seed" + ("" if number == 1 else "s")

@@ -1,4 +1,4 @@
-"""What the papers printed: `printed.yaml`, one record a value, in fractions."""
+"""The results that the papers print: `printed.yaml`, one record a value, as fractions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import yaml
 from ferbench.emotions import normalise
 
 __all__ = [
-    "PROBES",
     "SOURCES",
     "PrintedDelta",
     "PrintedValue",
@@ -22,7 +21,7 @@ __all__ = [
     "printed_values",
 ]
 
-# Our metric for a printed key; other keys (cost, counts) are not scores of this report.
+# Our metric of a printed key; other keys (cost, counts) are no scores.
 _METRICS = {
     "accuracy": "accuracy",
     "accuracy_mean": "accuracy",
@@ -32,16 +31,16 @@ _METRICS = {
     "map50": "map50",
     "face_det_accuracy": "face_detection",
 }
-# Of one class, or of one class taken for another; keys as `ferbench.reporting.measured` has them.
+# Of one class, or of a pair of classes; see `PrintedValue.metric`.
 _PAIRS = {
     "recall_angry": "recall:anger",
     "recall_disgust": "recall:disgust",
-    "angry_as_disgust": "said:anger:disgust",
-    "disgust_as_angry": "said:disgust:anger",
+    "angry_as_disgust": "confused:anger:disgust",
+    "disgust_as_angry": "confused:disgust:anger",
 }
-# Kinds of probes that a row's `variant` may name, with the condition as its value.
-PROBES = ("canvas", "degraded")
-# Our source of what a paper calls a data set.
+# Kinds of robustness tests that a row's `variant` may name, with the condition as its value.
+_ROBUSTNESS = ("canvas", "degraded")
+# Our source of a data set, by the paper's name for it.
 SOURCES = {
     "RAF-DB-basic": "rafdb_basic",
     "RAF-DB-compound": "rafdb_compound",
@@ -59,17 +58,17 @@ class PrintedValue:
     Args:
         paper: `P0` to `P4`.
         table: such as `T1`.
-        row: the row's own words.
-        model: name that our variant of it has; None if it was never a model of ours.
-        dataset: of the test images, in the paper's words.
-        trained_on: likewise, of what the model learnt from.
-        metric: ours; `recall:anger` is that of a class, `said:anger:disgust` the share of a class's
-            faces that were given another's name.
-        value: as a fraction.
+        row: the row's label.
+        model: our variant of it; None if it is no model of ours.
+        dataset: of the test images, by the paper's name.
+        trained_on: data set of the training images, by the paper's name.
+        metric: ours; `recall:anger` is that of a class, `confused:anger:disgust` the share of the
+            faces of anger that were predicted as disgust.
+        value: a fraction.
         epoch: of the paper's best checkpoint, if printed.
-        quoted: the paper took it from elsewhere.
-        setting: what sets the row apart from the plain model, in words.
-        probe: kind and condition of the altered test images it was measured on; None for test.
+        quoted: the paper took it from another work.
+        setting: how the row differs from the plain model, in words.
+        robustness: kind and condition of the altered test images it was measured on; None for test.
     """
 
     paper: str
@@ -83,12 +82,12 @@ class PrintedValue:
     epoch: int | None
     quoted: bool
     setting: str
-    probe: tuple[str, str] | None = None
+    robustness: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class PrintedDelta:
-    """Change of every class's average precision that a paper printed.
+    """A printed change of every class's average precision on altered test images.
 
     Args:
         paper: `P0` to `P4`.
@@ -111,7 +110,7 @@ def printed_values() -> list[PrintedValue]:
 
 
 def printed_size(variant: str, key: str) -> float | None:
-    """What the first paper to print it says of a variant's size; None if none does.
+    """The size of a variant in the first paper that prints it; None if none does.
 
     Args:
         variant: our name.
@@ -140,7 +139,13 @@ def _rows() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
 def printed_deltas() -> list[PrintedDelta]:
     """All printed changes on altered test images."""
     return [
-        PrintedDelta(paper, name, model, SOURCES[table["dataset"]], _by_emotion(values))
+        PrintedDelta(
+            paper,
+            name,
+            model,
+            SOURCES[table["dataset"]],
+            {normalise(key) or key: value / 100 for key, value in values.items()},
+        )
         for paper, entry in _tree().items()
         for name, table in entry["tables"].items()
         for model, values in table.get("printed_delta", {}).items()
@@ -148,15 +153,11 @@ def printed_deltas() -> list[PrintedDelta]:
     ]
 
 
-def _by_emotion(values: Mapping[str, float]) -> dict[str, float]:
-    return {normalise(name) or name: value / 100 for name, value in values.items()}
-
-
 def _values(
     paper: str, name: str, table: Mapping[str, Any], row: Mapping[str, Any]
 ) -> Iterator[PrintedValue]:
     units = table.get("units", {})
-    probes = [(k, str(v)) for k, v in row.get("variant", {}).items() if k in PROBES]
+    altered = [(k, str(v)) for k, v in row.get("variant", {}).items() if k in _ROBUSTNESS]
     dataset = str(row.get("dataset", table.get("dataset", "")))
     for key, metric, printed in _scores(row):
         yield PrintedValue(
@@ -171,7 +172,7 @@ def _values(
             epoch=row.get("opt_epoch"),
             quoted=key in row.get("quoted", ()),
             setting=_setting(table, row),
-            probe=probes[0] if probes else None,
+            robustness=altered[0] if altered else None,
         )
 
 
@@ -191,8 +192,8 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
 
 
 def _setting(table: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """How the row differs from its model's score on the table's test set."""
+    """How the row differs from the score of its model on the table's test set."""
     if measured := row.get("measured", table.get("measured")):
         return f"a score measured in {measured}, not on test"
-    apart = {key: value for key, value in row.get("variant", {}).items() if key not in PROBES}
+    apart = {key: value for key, value in row.get("variant", {}).items() if key not in _ROBUSTNESS}
     return ", ".join(f"{key} {value}" for key, value in apart.items())

@@ -1,82 +1,225 @@
-"""All that the report reads: a study's tables, data sets' facts, runs' records, findings."""
+"""All that the report reads: a study's tables, the facts of its data sets, its runs' records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
+from ferbench import plugins
+from ferbench.artifacts.paths import DatasetPaths, StudyPaths
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
+from ferbench.evaluation.scoring import higher_is_better
 from ferbench.files import read_json
-from ferbench.findings.result import Finding, read_findings
-from ferbench.reporting.pictures import Picture, explained, sampled
-from ferbench.reporting.summary import Comparison, Mean, comparisons_of, summarise
+from ferbench.reporting.blocks import Picture
+from ferbench.reporting.charts import Estimate
+from ferbench.reporting.numbers import count, seed_count
+from ferbench.reporting.withdrawn import without_mark
+from ferbench.stats.study import load_test
 
-__all__ = ["StudyFiles", "read_study"]
+__all__ = [
+    "Comparison",
+    "Mean",
+    "StudyFiles",
+    "commit_of",
+    "in_one_line",
+    "is_share",
+    "lower_is_better",
+    "mean_of",
+    "read_study",
+    "sample_size",
+    "summarise",
+]
+
+_METRICS = "ferbench.evaluation.metrics"
+# Naive baselines in the order of the tables, by their key in `<key>.baselines.json`.
+_BASELINES = {
+    "majority_class": "majority class",
+    "nearest_neighbour": "1-NN on raw pixels",
+    "nearest_neighbour_standardised": "1-NN on standardised pixels",
+}
+# The one source whose faces are rendered, so that its pictures may be published.
+_SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True)
+class Mean:
+    """One metric of one variant on one data set under one protocol, on one subset, over seeds.
+
+    Args:
+        dataset: name in tables.
+        protocol: of the split.
+        variant: row of the variants table.
+        metric: which.
+        mean: over seeds.
+        low: lower bound of its interval; NaN if there is none.
+        high: upper bound.
+        std: sample standard deviation; NaN of one seed.
+        values: by rising seed.
+        subset: test, a part of it, or test as a robustness test altered it.
+    """
+
+    dataset: str
+    protocol: str
+    variant: str
+    metric: str
+    mean: float
+    low: float
+    high: float
+    std: float
+    values: tuple[float, ...]
+    subset: str = "test"
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+    @property
+    def estimate(self) -> Estimate:
+        """As the charts take it."""
+        return Estimate(self.variant, self.mean, self.low, self.high, self.values)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of `comparisons.csv`: variant B minus variant A."""
+
+    study: str
+    dataset: str
+    protocol: str
+    variant_a: str
+    variant_b: str
+    metric: str
+    test: str
+    n: int
+    estimate: float
+    low: float
+    high: float
+    statistic: float
+    p_value: float
+    p_corrected: float
+    effect_size: float
+
+
+def summarise(results: pd.DataFrame, interval: str) -> list[Mean]:
+    """One record a data set, protocol, variant, metric and subset but val.
+
+    Args:
+        results: rows of `results.csv`.
+        interval: the file of `ferbench.stats.intervals`.
+    """
+    if results.empty:
+        return []
+    by = ["dataset", "protocol", "variant", "metric", "subset"]
+    tested = results[results["subset"] != "val"].sort_values("seed", kind="stable")
+    groups = tested.groupby(by, sort=False)["value"]
+    return [mean_of(place, values.tolist(), interval) for place, values in groups]
+
+
+def mean_of(place: Any, values: Sequence[float], interval: str) -> Mean:
+    """The mean over seeds with its interval.
+
+    Args:
+        place: dataset, protocol, variant, metric, subset.
+        values: by rising seed. One that is not defined, such as AUROC of one class, leaves no mean
+            and no spread.
+        interval: the file of `ferbench.stats.intervals`.
+    """
+    dataset, protocol, variant, metric, subset = (str(part) for part in place)
+    mean, low, high = plugins.load("ferbench.stats.intervals", interval)(values)
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return Mean(dataset, protocol, variant, metric, mean, low, high, std, tuple(values), subset)
+
+
+@dataclass(frozen=True, eq=False)
 class StudyFiles:
-    """What is known of a study.
+    """What the stages before left of a study.
 
     Args:
         params: the active study.
-        means: of `results.csv`, over seeds, on test.
+        results: rows of `results.csv`.
         comparisons: rows of `comparisons.csv`.
         confusion: rows of `confusion.csv`.
         history: rows of `plots/history.csv`.
-        facts: by data set key, `reports/data/<key>.json`.
-        floors: by data set key, `reports/data/<key>.baselines.json`.
-        descriptions: by variant, `reports/<study>/variants/<variant>.json`.
-        runs: `run.json` of every cell.
-        findings: of `reports/findings.json`, if it is there.
-        results: rows of `results.csv`, all subsets.
-        audits: by data set key, `reports/data/<key>.audit.json`.
-        noise: by data set key, of `label_noise.json`.
         tables: by name, the rows of `classes.csv`, `reliability.csv`, `omnibus.csv`, `ranks.csv`
             and `power.csv`.
+        facts: by data set key, `reports/data/<key>.json`.
+        baselines: by data set key, `reports/data/<key>.baselines.json`.
+        audits: by data set key, `reports/data/<key>.audit.json`.
+        noise: by data set key, of `label_noise.json`.
+        descriptions: by variant, `reports/<study>/variants/<variant>.json`.
+        runs: `run.json` of every run.
         latency: by row of `latency` and variant, what was timed; empty if nothing was.
         pictures: sample images and explanations, if there are any.
+        has_findings: `reports/findings.json` is there.
     """
 
     params: Params
-    means: list[Mean]
-    comparisons: tuple[Comparison, ...]
-    confusion: pd.DataFrame
-    history: pd.DataFrame
-    facts: Mapping[str, Mapping[str, Any]]
-    baselines: Mapping[str, Mapping[str, Any]]
-    descriptions: Mapping[str, Mapping[str, Any]]
-    runs: tuple[Mapping[str, Any], ...]
-    findings: tuple[Finding, ...] = ()
-    results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    results: pd.DataFrame
+    comparisons: Sequence[Comparison] = ()
+    confusion: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     audits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    descriptions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    runs: Sequence[Mapping[str, Any]] = ()
     latency: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    pictures: tuple[Picture, ...] = ()
+    pictures: Sequence[Picture] = ()
+    has_findings: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The data set rows."""
+        return list(self.params.datasets)
+
+    @property
+    def metric(self) -> str:
+        """The metric that ranks the variants: the first of `compare.metrics`."""
+        return self.params.compare.metrics[0]
+
+    @cached_property
+    def means(self) -> list[Mean]:
+        """Means over seeds, on every subset but val."""
+        return summarise(self.results, self.params.score.interval)
 
     def place(self, key: str) -> tuple[str, str]:
-        """Name and protocol of a data set row: how tables call it."""
+        """Name and protocol of a data set row, by which tables know it."""
         row = self.params.datasets[key]
         return row.name, row.protocol
 
-    def naive_baselines(self, key: str) -> dict[str, float]:
-        """Test accuracies that need no learning, by their words."""
-        split = self.baselines[key]["split"]
-        words = {
-            "majority_class": "majority class",
-            "nearest_neighbour": "1-NN on raw pixels",
-            "nearest_neighbour_standardised": "1-NN on standardised pixels",
+    def on(self, subset: str, key: str, metric: str) -> dict[str, Mean]:
+        """One metric on one subset of a data set row, by variant."""
+        wanted = (*self.place(key), metric, subset)
+        return {
+            mean.variant: mean
+            for mean in self.means
+            if (mean.dataset, mean.protocol, mean.metric, mean.subset) == wanted
         }
-        return {word: float(split[name]) for name, word in words.items() if name in split}
+
+    def ranked(self, key: str) -> list[Mean]:
+        """The variants by `metric` on test, best first; of equals the earlier row is first."""
+        sign = 1 if lower_is_better(self.metric) else -1
+        return sorted(self.on("test", key, self.metric).values(), key=lambda m: sign * m.mean)
+
+    def naive_baselines(self, key: str) -> dict[str, float]:
+        """Test accuracies of the naive baselines, by their names."""
+        split = self.baselines[key]["split"]
+        return {word: float(split[name]) for name, word in _BASELINES.items() if name in split}
 
     def here(self, table: pd.DataFrame, key: str) -> pd.DataFrame:
         """The rows of a table that are about one data set row, by its name and protocol."""
@@ -89,26 +232,32 @@ class StudyFiles:
         """The rows of one of `tables` about one data set row."""
         return self.here(self.tables.get(name, pd.DataFrame()), key)
 
-    @cached_property
-    def subsets(self) -> Mapping[str, list[Mean]]:
-        """The means on every subset but val: test, its parts, and test as probes altered it."""
-        names = self.results["subset"].unique() if len(self.results) else ()
-        interval = self.params.score.interval
-        found = {
-            str(name): summarise(self.results, interval, str(name))
-            for name in names
-            if name not in ("val", "test")
-        }
-        return {**found, "test": self.means}
+    def source(self, key: str, subset: str = "test") -> str:
+        """What every number on a data set row depends on: split, seeds, hardware and commit."""
+        name, protocol = self.place(key)
+        runs = [run for run in self.runs if run["dataset"] == key]
+        seeds = sorted({run["seed"] for run in runs})
+        hardware = " / ".join(dict.fromkeys(in_one_line(run["hardware"]) for run in runs))
+        commits = " / ".join(dict.fromkeys(commit_of(run, short=True) for run in runs))
+        return (
+            f"{name} under {protocol}, {subset}; {seed_count(len(seeds))} "
+            f"({', '.join(map(str, seeds))}); {hardware}; commit {commits}"
+        )
 
-    def on(self, subset: str, key: str, metric: str) -> dict[str, Mean]:
-        """One metric on one subset of a data set row, by variant."""
-        place = self.place(key)
-        return {
-            mean.variant: mean
-            for mean in self.subsets.get(subset, [])
-            if (mean.dataset, mean.protocol) == place and mean.metric == metric
-        }
+
+def commit_of(run: Mapping[str, Any], *, short: bool = False) -> str:
+    """A run's commit with `-dirty` if code was changed; older records mark that by `+`."""
+    commit = str(run["commit"])
+    head = without_mark(commit)
+    return (head[:10] if short else head) + ("" if head == commit else "-dirty")
+
+
+def in_one_line(record: Any) -> str:
+    """The entries of a run's record, such as its hardware; empty ones are left out."""
+    if not isinstance(record, Mapping):
+        return str(record)
+    texts = {k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in record.items()}
+    return ", ".join(f"{k} {v}" for k, v in texts.items() if v not in (None, ""))
 
 
 def read_study(params: Params, root: Path) -> StudyFiles:
@@ -121,49 +270,121 @@ def read_study(params: Params, root: Path) -> StudyFiles:
     Raises:
         InputError: a file is absent.
     """
-    folder, data = root / "reports" / params.study.name, root / "reports" / "data"
-    findings = root / "reports" / "findings.json"
-    results = read_results(folder / "results.csv")
+    study = StudyPaths(params.study.name, root)
+    folder, data = study.reports, {key: DatasetPaths(key, root) for key in params.datasets}
+    comparisons = _read(folder / "comparisons.csv", pd.read_csv)
     tables = ("classes", "reliability", "omnibus", "ranks", "power")
     return StudyFiles(
         params=params,
-        means=summarise(results, params.score.interval),
-        comparisons=comparisons_of(_read(folder / "comparisons.csv", pd.read_csv)),
+        results=_with_conditions(read_results(study.results), [*params.robustness]),
+        comparisons=[Comparison(*row) for row in comparisons.itertuples(index=False)],
         confusion=_read(folder / "confusion.csv", lambda p: pd.read_csv(p, keep_default_na=False)),
         history=_read(folder / "plots" / "history.csv", pd.read_csv),
-        facts={key: _read(data / f"{key}.json", read_json) for key in params.datasets},
-        baselines={
-            key: _read(data / f"{key}.baselines.json", read_json) for key in params.datasets
-        },
-        descriptions={
-            name: _read(folder / "variants" / f"{name}.json", read_json) for name in params.variants
-        },
-        runs=tuple(_read(root / c.folder / "run.json", read_json) for c in all_runs(params)),
-        findings=read_findings(findings) if findings.is_file() else (),
-        results=results,
-        audits={key: _read(data / f"{key}.audit.json", read_json) for key in params.datasets},
-        noise=_read(folder / "label_noise.json", read_json),
         tables={name: _read(folder / f"{name}.csv", pd.read_csv) for name in tables},
-        latency=_latency(params, root),
-        pictures=(*sampled(params, root), *explained(params, root)),
+        facts={key: _read(paths.report, read_json) for key, paths in data.items()},
+        baselines={key: _read(paths.baselines, read_json) for key, paths in data.items()},
+        audits={key: _read(paths.audit_report, read_json) for key, paths in data.items()},
+        noise=_read(folder / "label_noise.json", read_json),
+        descriptions={name: _read(study.description(name), read_json) for name in params.variants},
+        runs=[_read(root / run.folder / "run.json", read_json) for run in all_runs(params)],
+        latency=_latency(params, study.runs / "_latency"),
+        pictures=[*_samples(params, data), *_explanations(params, study.runs / "_explain")],
+        has_findings=(root / "reports" / "findings.json").is_file(),
     )
-
-
-def _latency(params: Params, root: Path) -> dict[str, dict[str, Any]]:
-    """What stage `latency` left, in the order of the study's tables."""
-    folder = root / "runs" / params.study.name / "_latency"
-    found = {
-        how: {
-            name: read_json(folder / how / f"{name}.json")
-            for name in params.variants
-            if (folder / how / f"{name}.json").is_file()
-        }
-        for how in params.latency
-    }
-    return {how: timed for how, timed in found.items() if timed}
 
 
 def _read(path: Path, read: Callable[[Path], Any]) -> Any:
     if not path.is_file():
         raise InputError("no such file", where=path, remedy="make it: `dvc repro`")
     return read(path)
+
+
+def _with_conditions(results: pd.DataFrame, tests: Sequence[str]) -> pd.DataFrame:
+    """Results with the columns `robustness` and `condition`, which older files lack."""
+    if "condition" in results:
+        return results
+    named = {}
+    for subset in results["subset"].unique():
+        owners = [test for test in tests if subset.startswith(f"{test}_")]
+        owner = max(owners, key=len, default="")
+        named[subset] = (owner, subset.removeprefix(f"{owner}_") if owner else "")
+    pairs = [named[subset] for subset in results["subset"]]
+    return results.assign(
+        robustness=[test for test, _ in pairs], condition=[condition for _, condition in pairs]
+    )
+
+
+def _latency(params: Params, folder: Path) -> dict[str, dict[str, Any]]:
+    """What stage `latency` left, in the order of the study's tables."""
+    found = {
+        row: {
+            name: read_json(folder / row / f"{name}.json")
+            for name in params.variants
+            if (folder / row / f"{name}.json").is_file()
+        }
+        for row in params.latency
+    }
+    return {row: timed for row, timed in found.items() if timed}
+
+
+def _samples(params: Params, data: Mapping[str, DatasetPaths]) -> Iterator[Picture]:
+    """The grid of sample images that the audit drew of a data set row."""
+    caption = "Training images that deduplication kept; every row is a class."
+    for key, paths in data.items():
+        path = paths.audit / "samples.png"
+        if path.is_file():
+            yield _picture(params, path, (key, ""), f"samples_{key}.png", ("Samples", caption))
+
+
+def _explanations(params: Params, folder: Path) -> Iterator[Picture]:
+    """The figures of every row of `explain`, in the order of the study's tables."""
+    for row in params.explain:
+        for variant in params.variants:
+            for key in params.datasets:
+                index = folder / row / variant / key / "index.json"
+                for figure in read_json(index)["figures"] if index.is_file() else ():
+                    path = index.parent / str(figure["file"])
+                    name = f"{row}_{variant}_{key}_{path.name}"
+                    texts = (str(figure["title"]), str(figure["caption"]))
+                    yield _picture(params, path, (key, variant), name, texts)
+
+
+def _picture(
+    params: Params, path: Path, of: tuple[str, str], name: str, texts: tuple[str, str]
+) -> Picture:
+    with Image.open(path) as image:
+        width, height = image.size
+    synthetic = params.datasets[of[0]].source == _SYNTHETIC
+    return Picture(path, name, *of, *texts, synthetic, width, height)
+
+
+def sample_size(number: int, test: str) -> str:
+    """The sample size of a test of two variants, in its unit: seeds or test faces.
+
+    >>> sample_size(3, "welch"), sample_size(1534, "mcnemar")
+    ('3 seeds', '1,534 test faces')
+    """
+    if load_test(test).kind.startswith("faces"):
+        return f"{count(number)} test faces"
+    return seed_count(number)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies between 0 and 1, and so is written in per cent.
+
+    >>> is_share("accuracy"), is_share("kappa")
+    (True, False)
+    """
+    if metric not in plugins.names(_METRICS):
+        return True
+    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
+    return tuple(bounds) == (0.0, 1.0)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a lower value of a metric is better.
+
+    >>> lower_is_better("ece"), lower_is_better("accuracy")
+    (True, False)
+    """
+    return not higher_is_better(metric)

@@ -1,7 +1,7 @@
 """Withdrawn studies: `reports/withdrawn.yaml`, and the banner at the top of their reports.
 
-A study is withdrawn when its runs were trained before the fix of a fault that moves its numbers. It
-stays withdrawn until all of its runs are trained by code that contains the fix.
+A study is withdrawn if its runs were trained before the fix of a defect that changes its numbers,
+until all of its runs are trained by code that contains the fix.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from ferbench.config.records import build_record
 from ferbench.errors import InputError
 from ferbench.files import whole_file
 
-__all__ = ["Withdrawal", "mark_report", "marked", "read_withdrawn", "settle", "write_withdrawn"]
+__all__ = [
+    "Withdrawal",
+    "mark_report",
+    "marked",
+    "read_withdrawn",
+    "settle",
+    "without_mark",
+    "write_withdrawn",
+]
 
 _FILE = "withdrawn.yaml"
 _HEAD = "# Studies whose numbers are withdrawn; written by `ferbench study withdraw`.\n"
@@ -38,7 +46,7 @@ class Withdrawal:
 
     Args:
         before: the commit of the fix; the study's runs were trained before it.
-        reason: what was at fault, one sentence.
+        reason: what the defect was, one sentence.
     """
 
     before: str
@@ -46,7 +54,7 @@ class Withdrawal:
 
     @property
     def words(self) -> str:
-        """What the index says."""
+        """As on the index."""
         short = self.before[:10] if re.fullmatch("[0-9a-f]{40}", self.before) else self.before
         return f"withdrawn, trained before {short}"
 
@@ -71,7 +79,7 @@ def read_withdrawn(reports: Path) -> dict[str, Withdrawal]:
 
 
 def write_withdrawn(reports: Path, withdrawn: Mapping[str, Withdrawal]) -> None:
-    """Write the file, by study; without a withdrawn study there is none."""
+    """Write the file, sorted by study; without withdrawn studies there is none."""
     path = reports / _FILE
     if not withdrawn:
         path.unlink(missing_ok=True)
@@ -83,9 +91,9 @@ def write_withdrawn(reports: Path, withdrawn: Mapping[str, Withdrawal]) -> None:
 
 
 def settle(root: Path, study: str, commits: Iterable[str]) -> Withdrawal | None:
-    """End the withdrawal of a study whose runs all contain the fix; what remains of it.
+    """End the withdrawal of a study if all its runs contain the fix; return what remains of it.
 
-    A commit that git does not know contains nothing, and neither does any outside a repository.
+    A commit that git does not know contains nothing, nor does any outside a repository.
 
     Args:
         root: the project's folder.
@@ -94,14 +102,21 @@ def settle(root: Path, study: str, commits: Iterable[str]) -> Withdrawal | None:
     """
     reports = root / "reports"
     withdrawn = read_withdrawn(reports)
-    found = withdrawn.get(study)
-    if found is None:
+    found = withdrawn.pop(study, None)
+    heads = {without_mark(commit) for commit in commits}
+    if found and heads and all(_contains(root, head, found.before) for head in heads):
+        write_withdrawn(reports, withdrawn)
         return None
-    of_runs = {commit.removesuffix("+") for commit in commits}
-    if not of_runs or not all(_contains(root, commit, found.before) for commit in of_runs):
-        return found
-    write_withdrawn(reports, {k: v for k, v in withdrawn.items() if k != study})
-    return None
+    return found
+
+
+def without_mark(commit: str) -> str:
+    """A commit of `run.json` without the mark of changed code: `-dirty`, in older records `+`.
+
+    >>> without_mark("0123456-dirty"), without_mark("0123456+")
+    ('0123456', '0123456')
+    """
+    return commit.removesuffix("-dirty").removesuffix("+")
 
 
 def _contains(root: Path, commit: str, fix: str) -> bool:
@@ -113,12 +128,12 @@ def _contains(root: Path, commit: str, fix: str) -> bool:
 
 
 def marked(text: str, name: str, withdrawal: Withdrawal | None) -> str:
-    """A report's text with the banner of its withdrawal, and with no other.
+    """A report's text with the banner of its withdrawal as the only banner.
 
     Args:
         text: of `index.html` or `report.md`.
         name: of the file.
-        withdrawal: None takes a banner away.
+        withdrawal: None removes the banner.
 
     Raises:
         InputError: the page has no body.
@@ -128,31 +143,25 @@ def marked(text: str, name: str, withdrawal: Withdrawal | None) -> str:
         return bare
     if name.endswith(".md"):
         title, _, rest = bare.partition("\n")
-        return f"{title}\n\n{_markdown(withdrawal)}\n\n{rest.lstrip()}"
+        banner = f"{_BEGIN}\n> **{withdrawal.title}** {withdrawal.reason}\n{_END}"
+        return f"{title}\n\n{banner}\n\n{rest.lstrip()}"
     before, body, rest = bare.partition("<body>\n")
     if not body:
-        raise InputError("no report that a banner fits", where=name, remedy="render it again")
-    return f"{before}{body}{_html(withdrawal)}\n{rest}"
-
-
-def _markdown(withdrawal: Withdrawal) -> str:
-    return f"{_BEGIN}\n> **{withdrawal.title}** {withdrawal.reason}\n{_END}"
-
-
-def _html(withdrawal: Withdrawal) -> str:
-    return (
+        raise InputError("the page has no place for a banner", where=name, remedy="render it again")
+    banner = (
         f'{_BEGIN}<aside class="wide" aria-label="withdrawn"><p style="{_STYLE}">'
         f"<strong>{escape(withdrawal.title)}</strong> {escape(withdrawal.reason)}"
         f"</p></aside>{_END}"
     )
+    return f"{before}{body}{banner}\n{rest}"
 
 
 def mark_report(folder: Path, withdrawal: Withdrawal | None) -> None:
-    """Put the banner into the rendered report of a study, or take it away.
+    """Put the banner into the rendered report of a study, or remove it.
 
     Args:
         folder: of the study's report.
-        withdrawal: None takes it away.
+        withdrawal: None removes it.
 
     Raises:
         InputError: there is no such report.

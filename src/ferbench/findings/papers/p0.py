@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from ferbench.findings.networks import built, distance, gradients, noise, seeded
 from ferbench.findings.result import Finding, judged
-from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.cbam import OSAM, SAM
+from ferbench.models.attention.none import NoAttention
 
 __all__ = ["p0_cbl4_is_cbl3", "p0_headline_is_a_best", "p0_identity_gate"]
 

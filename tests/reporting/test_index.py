@@ -77,7 +77,7 @@ def test_findings_that_do_not_hold_come_first_with_claim_result_and_numbers(
     assert text.index(">wrong<") < text.index(">right<")
     assert text.count('<span class="tag bad">does not hold</span>') == 1
     assert text.count('<span class="tag">holds</span>') == 1
-    assert "Does not hold here; this is not so: cats bark." in text
+    assert "Does not hold here; failed: cats bark." in text
     assert "Cats | dogs &lt;b&gt;bark&lt;/b&gt;." in text
     assert "Take <code>bark: false</code>." in text
     assert text.count("<dd>2,521,029</dd>") == text.count("<dd>0.25</dd>") == 2

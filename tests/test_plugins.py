@@ -19,7 +19,7 @@ from ferbench.models import build
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A package `parts_for_test.attentions` with two good parts, a private file and a bad part."""
+    """A package with two files of one part, a family of two parts and a private file."""
     folder = tmp_path / "parts_for_test" / "attentions"
     folder.mkdir(parents=True)
     for path, text in {
@@ -28,7 +28,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         folder / "cbam.py": "__all__ = ['CBAM']\nclass CBAM: ...\n",
         folder / "eca.py": "__all__ = ['ECA']\nclass ECA: ...\nhidden = 1\n",
         folder / "_shared.py": "",
-        folder / "two.py": "__all__ = ['a', 'b']\na = b = 1\n",
+        folder / "gates.py": (
+            "__all__ = [\n    'sigmoid',\n    'softmax',\n]\n"
+            "def sigmoid(x, slope): ...\nclass softmax:\n    def __init__(self, axis): ...\n"
+        ),
     }.items():
         path.write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -37,30 +40,63 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         del sys.modules[name]
 
 
-def test_parts_are_the_public_files_of_a_folder(package: str) -> None:
-    assert plugins.names(package) == ["cbam", "eca", "two"]
+def test_names_are_single_files_and_the_members_of_families(package: str) -> None:
+    assert plugins.names(package) == ["cbam", "eca", "sigmoid", "softmax"]
+    assert not [name for name in sys.modules if name.startswith(f"{package}.")], "none is imported"
 
 
-def test_a_part_is_the_one_public_name_of_its_file(package: str) -> None:
+def test_module_of_a_part_is_its_file_or_its_family(package: str) -> None:
+    assert plugins.module_of(package, "cbam") == f"{package}.cbam"
+    assert plugins.module_of(package, "softmax") == f"{package}.gates"
+
+
+def test_single_file_offers_its_one_public_object(package: str) -> None:
     assert plugins.load(package, "cbam").__name__ == "CBAM"
     assert plugins.load(package, "eca").__name__ == "ECA"
 
 
-def test_an_unknown_part_is_answered_with_the_known_ones(package: str) -> None:
+def test_family_file_offers_each_of_its_public_objects(package: str) -> None:
+    assert plugins.load(package, "sigmoid").__name__ == "sigmoid"
+    assert plugins.load(package, "softmax").__name__ == "softmax"
+    assert plugins.parameters(package, "sigmoid") == ["x", "slope"]
+    assert plugins.parameters(package, "softmax") == ["axis"]
+
+
+def test_name_of_a_family_file_is_no_part(package: str) -> None:
+    with pytest.raises(InputError, match="'gates'"):
+        plugins.load(package, "gates")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("softmax", "__all__ = ['Softmax']\n"), ("norms", "__all__ = ['softmax', 'other']\n")],
+)
+def test_name_offered_by_two_files_is_refused_with_both(
+    package: str, tmp_path: Path, file: str, text: str
+) -> None:
+    (tmp_path / package.replace(".", "/") / f"{file}.py").write_text(text)
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match=rf"gates\.py and {file}\.py both offer a part 'softmax'"):
+        plugins.names(package)
+
+
+def test_unknown_part_is_answered_with_the_known_ones(package: str) -> None:
     with pytest.raises(InputError, match="'cbma'") as caught:
         plugins.load(package, "cbma")
     assert "did you mean 'cbam'" in caught.value.remedy
     assert "eca" in caught.value.remedy
 
 
-def test_a_private_file_is_no_part(package: str) -> None:
+def test_private_file_is_no_part(package: str) -> None:
     with pytest.raises(InputError):
         plugins.load(package, "_shared")
 
 
-def test_a_file_with_two_public_names_is_refused(package: str) -> None:
-    with pytest.raises(ValueError, match="too many values"):
-        plugins.load(package, "two")
+def test_single_file_without_public_object_is_refused(package: str, tmp_path: Path) -> None:
+    (tmp_path / package.replace(".", "/") / "empty.py").write_text("__all__ = []\n")
+    importlib.invalidate_caches()
+    with pytest.raises(ValueError, match="not enough values"):
+        plugins.load(package, "empty")
 
 
 # Packages whose parts take options, and how many arguments are given to a part besides them.
@@ -74,9 +110,7 @@ _WITH_OPTIONS = {
 @pytest.mark.parametrize(
     ("package", "name"), [(p, name) for p in _WITH_OPTIONS for name in plugins.names(p)]
 )
-def test_what_a_part_takes_is_read_from_its_source_as_python_sees_it(
-    package: str, name: str
-) -> None:
+def test_parameters_read_from_source_are_those_python_sees(package: str, name: str) -> None:
     part = plugins.load(package, name)
     seen = list(inspect.signature(part).parameters)
     if package == "ferbench.data.sources":
@@ -100,7 +134,7 @@ def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPa
     assert given == {column: count for column, (_, count) in params._COLUMNS.items()}
 
 
-def test_a_part_whose_source_does_not_show_what_it_takes_is_not_guessed(
+def test_parameters_are_not_guessed_where_the_source_does_not_show_them(
     package: str, tmp_path: Path
 ) -> None:
     for name, text in {
@@ -113,4 +147,3 @@ def test_a_part_whose_source_does_not_show_what_it_takes_is_not_guessed(
         assert plugins.parameters(package, name) is None
     with pytest.raises(InputError, match="unknown part"):
         plugins.parameters(package, "nobody")
-    assert plugins.parameters(package, "two") is None

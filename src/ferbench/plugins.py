@@ -1,4 +1,9 @@
-"""Parts by file name: the folder is the registry."""
+"""Parts by name: the folder is the registry.
+
+A part is a file of a plug-in folder, named like the file, or one of several parts in a family file,
+whose `__all__` lists more than one name: each of them is a part of that name. Files that begin with
+`_` hold what parts share and are never listed.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +14,22 @@ import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from ferbench.errors import unknown
+from ferbench.errors import InputError, unknown
 
-__all__ = ["Part", "load", "names", "parameters"]
+__all__ = ["Part", "load", "module_of", "names", "parameters"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rule of a field of `ferbench.config.records` that its word names a part.
+    """The rule that a field of `ferbench.config.records` names a part.
 
     Args:
-        package: that the part is of, without `ferbench.`: its parts are listed, none is loaded, and
-            the test of stages' dependencies takes a whole name for a load.
+        package: of the part, without `ferbench.`: the test of the stages' dependencies takes a full
+            package name for a load, and this rule loads nothing.
         kind: what its parts are called in messages.
     """
 
@@ -31,7 +37,7 @@ class Part:
     kind: str
 
     def check(self, value: str, where: str) -> None:
-        """Refuse a word that names no part.
+        """Refuse a value that is no name of a part.
 
         Raises:
             InputError: no such part; the message lists those there are.
@@ -41,54 +47,101 @@ class Part:
 
 
 def names(package: str) -> list[str]:
-    """Names of all parts in a package, sorted."""
-    path = importlib.import_module(package).__path__
-    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
+    """Names of all parts of a package, sorted; none of its modules is imported.
+
+    Raises:
+        InputError: two files offer the same name.
+    """
+    return sorted(_parts(package))
 
 
-def load(package: str, name: str) -> Any:
-    """The one public object of `package.name`.
+def module_of(package: str, name: str) -> str:
+    """Dotted name of the module that holds a part, read without importing it.
 
     Raises:
         InputError: no such part; the message lists those there are.
-        ValueError: the module's `__all__` does not hold exactly one name.
     """
-    if name not in names(package):
-        raise unknown(f"part of {package}", name, names(package))
-    module = importlib.import_module(f"{package}.{name}")
-    (public,) = module.__all__
+    return _find(package, name)[0]
+
+
+def load(package: str, name: str) -> Any:
+    """The part of a package that has this name.
+
+    It is the one public object of the module `name` or, in a family file, the object `name`.
+
+    Raises:
+        InputError: no such part; the message lists those there are.
+        ValueError: the `__all__` of a module that is no family does not hold exactly one name.
+    """
+    dotted, public = _find(package, name)
+    module = importlib.import_module(dotted)
+    if public is None:
+        (public,) = module.__all__
     return getattr(module, public)
 
 
 def parameters(package: str, name: str) -> list[str] | None:
-    """What the public object of `package.name` takes, in order, read from its source.
+    """Names of what the part `name` of a package takes, in order, read from its source.
 
     Nothing is imported but the package itself, so that a parameter file is checked without loading
     torch. A class with a mapping `OPTIONS` takes its keys; of another class count the parameters of
     its constructor or, of a dataclass, its fields. A class without either is like its first base.
 
     Returns:
-        Their names; None if the source does not show them.
+        The names; None if the source does not show them.
 
     Raises:
         InputError: no such part; the message lists those there are.
     """
-    if name not in names(package):
-        raise unknown(f"part of {package}", name, names(package))
-    module = f"{package}.{name}"
-    for node in _syntax(module).body:
+    module, public = _find(package, name)
+    if public is None:
+        listed = _listed(_source(module))
+        if len(listed) != 1:
+            return None
+        (public,) = listed
+    return _parameters(module, public)
+
+
+def _find(package: str, name: str) -> tuple[str, str | None]:
+    parts = _parts(package)
+    if name not in parts:
+        raise unknown(f"part of {package}", name, sorted(parts))
+    return parts[name]
+
+
+def _parts(package: str) -> dict[str, tuple[str, str | None]]:
+    """Module and public name of each part; None where the module has the part's name."""
+    parts: dict[str, tuple[str, str | None]] = {}
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if info.name.startswith("_"):
+            continue
+        module = f"{package}.{info.name}"
+        listed = _listed(_origin(info.module_finder.find_spec(info.name, None)))
+        family = listed if len(listed) > 1 else []
+        for name in family or [info.name]:
+            if name in parts:
+                first = parts[name][0].rpartition(".")[2]
+                raise InputError(
+                    f"{first}.py and {info.name}.py both offer a part {name!r}",
+                    where=package,
+                    remedy="rename one of them",
+                )
+            parts[name] = (module, name if family else None)
+    return parts
+
+
+def _listed(source: Path | None) -> list[str]:
+    """The names in a module's `__all__`, if it is a plain list of strings."""
+    for node in _syntax(source).body:
         match node:
-            case ast.Assign(
-                targets=[ast.Name(id="__all__")],
-                value=ast.List(elts=[ast.Constant(value=str(public))]),
-            ):
-                return _parameters(module, public)
-    return None
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List(elts=elements)):
+                return [str(e.value) for e in elements if isinstance(e, ast.Constant)]
+    return []
 
 
 def _parameters(module: str, public: str) -> list[str] | None:
     """Those of an object that a module defines or imports."""
-    for node in _syntax(module).body:
+    for node in _syntax(_source(module)).body:
         match node:
             case ast.ImportFrom(module=str(source), names=imported):
                 if public in [alias.asname or alias.name for alias in imported]:
@@ -123,13 +176,19 @@ def _arguments(args: ast.arguments) -> list[str]:
     return [arg.arg for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
 
 
+def _source(module: str) -> Path | None:
+    return _origin(importlib.util.find_spec(module))
+
+
+def _origin(spec: ModuleSpec | None) -> Path | None:
+    """The file of a module; None for what has none, such as a built-in."""
+    return Path(spec.origin) if spec and spec.origin and spec.has_location else None
+
+
 @cache
-def _syntax(module: str) -> ast.Module:
-    """The syntax tree of a module; an empty one of what is no readable source."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None or not spec.has_location:
-        return ast.Module([], [])
+def _syntax(source: Path | None) -> ast.Module:
+    """The syntax tree of a file; an empty one if there is no readable Python source."""
     try:
-        return ast.parse(Path(spec.origin).read_bytes())
-    except (OSError, SyntaxError):  # told with its line by whoever imports it
+        return ast.parse(source.read_bytes()) if source else ast.Module([], [])
+    except (OSError, SyntaxError):  # reported with its line by whoever imports the module
         return ast.Module([], [])

@@ -1,4 +1,4 @@
-"""Time one variant's deployed network in one way.
+"""Time one variant's deployed network under one row of `latency`.
 
 Reads the variant's description; no weights, for they do not change how long it takes. Writes
 runs/<study>/_latency/<how>/<variant>.json.

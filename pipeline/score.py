@@ -1,9 +1,9 @@
 """Turn stored predictions into numbers.
 
-Reads `runs/<study>/**/{run.json,predictions.parquet,boxes.parquet,val/,probes/}` of every cell that
-`params.yaml` names, `data/audit/<key>/leaks.parquet`, and persons from `data/splits/<key>.parquet`;
-writes into `reports/<study>/` results.csv, classes.csv, confusion.csv, reliability.csv,
-answers.parquet, label_issues.csv, label_noise.json, metrics.json and plots/.
+Reads `runs/<study>/**/{run.json,predictions.parquet,boxes.parquet,val/,robustness/}` of every run
+that `params.yaml` names, `data/audit/<key>/leaks.parquet`, and persons from
+`data/splits/<key>.parquet`; writes into `reports/<study>/` results.csv, classes.csv, confusion.csv,
+reliability.csv, faces.parquet, label_issues.csv, label_noise.json, metrics.json and plots/.
 
     python pipeline/score.py
 

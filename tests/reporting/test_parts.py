@@ -13,7 +13,7 @@ import pytest
 from tests.fabricated_study import CLASSES
 
 from ferbench.config.params import Params
-from ferbench.evaluation.metrics.ece import ece
+from ferbench.evaluation.metrics.probability import ece
 from ferbench.reporting.confused import confused_table
 from ferbench.reporting.cost import Point, front, latency_notes, latency_table
 from ferbench.reporting.index import read_cards, write_index

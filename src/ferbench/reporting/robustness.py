@@ -30,15 +30,9 @@ _FOUND = "face_detection"
 
 
 def conditions_of(files: StudyFiles, probe: str) -> list[str]:
-    """The conditions that a probe's subsets name, the mean over them last."""
-    longer = [name for name in files.params.robustness if name.startswith(f"{probe}_")]
-    found = [
-        name.removeprefix(f"{probe}_")
-        for name in files.subsets
-        if name.startswith(f"{probe}_")
-        and name != f"{probe}_{_PLAIN}"
-        and not any(name.startswith(f"{p}_") for p in longer)
-    ]
+    """The conditions of a robustness test that were measured, the mean over them last."""
+    conditions = files.results.loc[files.results["robustness"] == probe, "condition"].unique()
+    found = [str(condition) for condition in conditions if condition != _PLAIN]
     return sorted(found, key=lambda condition: condition == _MEAN)
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
-from ferbench import plugins
-from ferbench.evaluation.scoring import higher_is_better
+from ferbench.evaluation.scoring import higher_is_better, metric_info
 
 __all__ = ["falls", "is_share"]
-
-_METRICS = "ferbench.evaluation.metrics"
 
 
 def is_share(metric: str) -> bool:
@@ -18,10 +13,7 @@ def is_share(metric: str) -> bool:
     >>> is_share("accuracy"), is_share("kappa")
     (True, False)
     """
-    if metric not in plugins.names(_METRICS):
-        return True
-    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
-    return tuple(bounds) == (0.0, 1.0)
+    return metric_info(metric).bounds == (0.0, 1.0)
 
 
 def falls(metric: str) -> bool:

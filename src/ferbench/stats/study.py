@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ferbench import plugins
+from ferbench.artifacts.predictions import FACE_KEY
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Compare, Params
 from ferbench.errors import InputError
@@ -51,7 +52,7 @@ class Part:
     Args:
         place: study, dataset, protocol.
         results: rows of `results.csv`.
-        answers: rows of `answers.parquet`; None where there is no such file.
+        answers: rows of `faces.parquet`; None where there is no such file.
         test_share: test images over training images; None where that is not known.
     """
 
@@ -67,8 +68,8 @@ class Evidence:
 
     Args:
         results: rows of `results.csv`.
-        answers: dataset, protocol, variant, seed, image_id, person, correct and best of
-            `answers.parquet`; None without it.
+        answers: dataset, protocol, variant, seed, image_id, face, person, correct and best of
+            `faces.parquet`; None without it.
         test_shares: test images over training images, by data set and protocol.
     """
 
@@ -108,8 +109,8 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
         if path.is_file():
             images = read_json(path)["images"]
             shares[row.name, row.protocol] = images["test"] / images["train"]
-    answers = folder / "answers.parquet"
-    columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
+    answers = folder / "faces.parquet"
+    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person", "correct", "best"]
     return Evidence(
         results=results,
         answers=pd.read_parquet(answers, columns=columns) if answers.is_file() else None,
@@ -123,8 +124,6 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
 
 _PACKAGE = "ferbench.stats.comparisons"
 _FACES = "accuracy"  # the one metric that is a mean over faces
-# A face's id is its image's, and `#` and a number where an image has several.
-_FACE_NUMBER = r"#\d+$"
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _of_faces(part: Part, *, best: bool) -> Samples:
     rows = part.answers[part.answers["best"]] if best else part.answers
     values = (
         rows.assign(correct=rows["correct"].astype(float))
-        .groupby(["image_id", "variant"], sort=False)["correct"]
+        .groupby([*FACE_KEY, "variant"], sort=False)["correct"]
         .mean()
         .unstack("variant")
     )
@@ -223,8 +222,8 @@ def _of_faces(part: Part, *, best: bool) -> Samples:
 
 def _groups(answers: pd.DataFrame) -> pd.Series:
     """By face, its person, or its image where the person is not known."""
-    faces = answers.drop_duplicates("image_id").set_index("image_id")["person"]
-    image = "image " + faces.index.to_series().str.replace(_FACE_NUMBER, "", regex=True)
+    faces = answers.drop_duplicates(FACE_KEY).set_index(FACE_KEY)["person"]
+    image = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
     return ("person " + faces.astype("object")).where(faces.notna(), image)
 
 

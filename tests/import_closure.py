@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["import_closure", "module_file"]
+__all__ = ["import_closure", "imported_names", "module_file", "named_packages"]
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -47,6 +47,18 @@ def import_closure(
             assert file is not None, module
             todo.append((module, file))
     return dict(sorted(found.items()))
+
+
+def imported_names(path: Path) -> set[tuple[str, str]]:
+    """The pairs (module, name) of every `from module import name` of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    froms = (n for n in _run_nodes(tree) if isinstance(n, ast.ImportFrom) and n.module)
+    return {(str(node.module), alias.name) for node in froms for alias in node.names}
+
+
+def named_packages(path: Path, src: Path) -> frozenset[str]:
+    """The packages below `src` that a file names in strings, to load their modules."""
+    return _names(path, src)[1]
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch import nn
 
 from ferbench.config.params import Recipe, Variant
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.build import build_loss, build_network, task_of
+from ferbench.models.build import build_loss, build_network, cam_layers, task_of
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
@@ -55,9 +54,8 @@ RECIPE = Recipe(
 
 
 def smallest(backbone: str) -> int:
-    """Side of the smallest image that a backbone takes, where it says one."""
-    module = importlib.import_module(f"ferbench.models.backbones.{backbone}")
-    return int(getattr(module, "MIN_PX", 1))
+    """Side of the smallest image that a backbone takes, where it declares one."""
+    return int(getattr(plain_body(backbone), "min_px", 1))
 
 
 def recipe_for(backbone: str) -> Recipe:
@@ -148,6 +146,19 @@ def test_none_equals_the_plain_network_wherever_it_stands(backbone: str) -> None
         variant = row(backbone, "none", location)
         other = build_network(variant, recipe_for(backbone), 7, seed=0).eval()
         assert _first(other(x)).equal(_first(plain(x))), location
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_declared_grad_cam_layers_are_all_that_the_score_sees(backbone: str) -> None:
+    network: Any = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
+    x = torch.rand(1, 3, *[max(96, smallest(backbone))] * 2)
+    layers = cam_layers(network, x)
+    assert layers, "declare cam_layers() in the backbone's body"
+    for layer in layers:
+        layer.register_forward_hook(lambda module, inputs, output: output.detach())
+    assert not torch.autograd.grad(_first(network(x.requires_grad_())).sum() + 0 * x.sum(), x)[
+        0
+    ].any()
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -29,8 +29,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         folder / "eca.py": "__all__ = ['ECA']\nclass ECA: ...\nhidden = 1\n",
         folder / "_shared.py": "",
         folder / "gates.py": (
-            "__all__ = [\n    'sigmoid',\n    'softmax',\n]\n"
-            "def sigmoid(x, slope): ...\nclass softmax:\n    def __init__(self, axis): ...\n"
+            "__all__ = [\n    'sigmoid',\n    'Softmax',\n]\n"
+            "def sigmoid(x, slope): ...\nclass Softmax:\n    def __init__(self, axis): ...\n"
         ),
     }.items():
         path.write_text(text)
@@ -57,7 +57,7 @@ def test_single_file_offers_its_one_public_object(package: str) -> None:
 
 def test_family_file_offers_each_of_its_public_objects(package: str) -> None:
     assert plugins.load(package, "sigmoid").__name__ == "sigmoid"
-    assert plugins.load(package, "softmax").__name__ == "softmax"
+    assert plugins.load(package, "softmax").__name__ == "Softmax"
     assert plugins.parameters(package, "sigmoid") == ["x", "slope"]
     assert plugins.parameters(package, "softmax") == ["axis"]
 
@@ -69,7 +69,7 @@ def test_name_of_a_family_file_is_no_part(package: str) -> None:
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [("softmax", "__all__ = ['Softmax']\n"), ("norms", "__all__ = ['softmax', 'other']\n")],
+    [("softmax", "__all__ = ['Softmax']\n"), ("norms", "__all__ = ['softMax', 'other']\n")],
 )
 def test_name_offered_by_two_files_is_refused_with_both(
     package: str, tmp_path: Path, file: str, text: str

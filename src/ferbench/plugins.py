@@ -1,8 +1,8 @@
 """Parts by name: the folder is the registry.
 
 A part is a file of a plug-in folder, named like the file, or one of several parts in a family file,
-whose `__all__` lists more than one name: each of them is a part of that name. Files that begin with
-`_` hold what parts share and are never listed.
+whose `__all__` lists more than one name: each of them is a part, named in lower case. Files that
+begin with `_` hold what parts share and are never listed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def module_of(package: str, name: str) -> str:
 def load(package: str, name: str) -> Any:
     """The part of a package that has this name.
 
-    It is the one public object of the module `name` or, in a family file, the object `name`.
+    It is the one public object of the module `name` or, in a family file, the object of that name.
 
     Raises:
         InputError: no such part; the message lists those there are.
@@ -117,7 +117,7 @@ def _parts(package: str) -> dict[str, tuple[str, str | None]]:
             continue
         module = f"{package}.{info.name}"
         listed = _listed(_origin(info.module_finder.find_spec(info.name, None)))
-        family = listed if len(listed) > 1 else []
+        family = {public.lower(): public for public in listed} if len(listed) > 1 else {}
         for name in family or [info.name]:
             if name in parts:
                 first = parts[name][0].rpartition(".")[2]
@@ -126,7 +126,7 @@ def _parts(package: str) -> dict[str, tuple[str, str | None]]:
                     where=package,
                     remedy="rename one of them",
                 )
-            parts[name] = (module, name if family else None)
+            parts[name] = (module, family.get(name))
     return parts
 
 

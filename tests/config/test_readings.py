@@ -11,7 +11,7 @@ from ferbench.config.catalogue import Catalogue
 from ferbench.config.deviations import READINGS, Reading
 from ferbench.config.params import Variant
 from ferbench.config.records import build_record
-from ferbench.models.build import _PARTS
+from ferbench.models.build import PARTS
 from ferbench.plugins import load
 
 REAL = Catalogue(Path(__file__).parents[2] / "params.yaml")
@@ -30,7 +30,7 @@ def test_an_option_left_out_is_read_as_the_default_of_its_part(reading: Reading)
         column, _, option = key.partition(".")
         if option and None in words:
             (part,) = reading.cells[column]
-            parameter = inspect.signature(load(_PARTS[column], part)).parameters[option]
+            parameter = inspect.signature(load(PARTS[column], part)).parameters[option]
             assert parameter.default in words
 
 

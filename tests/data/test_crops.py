@@ -14,7 +14,7 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import FaceDataset
 from ferbench.data.transforms import ten_crops
 from ferbench.errors import InputError
-from ferbench.models.pixels import logits_of
+from ferbench.models.build import logits_of
 
 
 @pytest.fixture

@@ -10,16 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.errors import InputError
-from ferbench.models.attention.cam import CAM
-from ferbench.models.attention.cbam import CBAM
-from ferbench.models.attention.cbamo import CBAMO
-from ferbench.models.attention.osam import OSAM
+from ferbench.models.attention.cbam import CAM, CBAM, CBAMO, OSAM, SAM, position_weights
 from ferbench.models.attention.sab import SAB
-from ferbench.models.attention.sam import SAM
-from ferbench.models.backbones.vgg_improved import ImprovedVGG
+from ferbench.models.backbones.vgg import vgg_improved
 from ferbench.models.blocks import ConvUnit
 from ferbench.models.deploy import deployed
-from ferbench.models.gating import position_weights
 from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
@@ -83,7 +78,7 @@ def test_light_cbam_on_2048_channels_has_524386_parameters() -> None:
 
 def test_improved_vgg_pays_44940_for_cbam_and_for_sab() -> None:
     def body(attention: Any, location: str = "stage_end") -> int:
-        return count(ImprovedVGG(attention, location, ConvUnit(None), 1))
+        return count(vgg_improved(attention, location, ConvUnit(None), 1))
 
     plain = body(load("ferbench.models.attention", "none"), "none")
     assert body(CBAM) - plain == 44_940
@@ -168,7 +163,7 @@ def test_up_to_three_units_the_released_form_changes_nothing() -> None:
 
 def test_osam_weights_have_mean_one_over_positions() -> None:
     torch.manual_seed(0)
-    gate = OSAM(16).train().gate(torch.randn(4, 16, 9, 7))
+    gate = OSAM(16).train().weights(torch.randn(4, 16, 9, 7))
     assert gate.shape == (4, 1, 9, 7)
     assert torch.allclose(gate.mean(dim=(1, 2, 3)), torch.ones(4), atol=1e-5)
 
@@ -263,7 +258,7 @@ def test_only_the_scaled_weights_keep_a_map_alive(px: int) -> None:
 
 def test_gamma_starts_where_it_is_told_to() -> None:
     x = noise(4, 16, 40, 40)
-    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().gate(x) for g in (0.1, 1.0))
+    gentle, spiky = (seeded(OSAM, 16, gamma_init=g).train().weights(x) for g in (0.1, 1.0))
     assert gentle.min() > 0.5
     assert gentle.max() < 2
     assert spiky.max() > 5
@@ -422,7 +417,7 @@ def test_the_literal_scale_starves_the_first_layer_of_improved_vgg() -> None:
         def attention(channels: int) -> nn.Module:
             return SAB(channels, gamma_scale=gamma_scale)
 
-        body = seeded(ImprovedVGG, attention, "stage_end", ConvUnit(None), 1).train()
+        body = seeded(vgg_improved, attention, "stage_end", ConvUnit(None), 1).train()
         body(noise(8, 1, 40, 40)).square().mean().sqrt().backward()
         return float(next(body.parameters()).grad.norm())
 

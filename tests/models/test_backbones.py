@@ -14,8 +14,7 @@ from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.sab import SAB
 from ferbench.models.blocks import Attention, ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.plugins import load
 
 SMALL = {"depth": 18, "stem": "cifar"}

@@ -5,6 +5,7 @@ Counts and costs were measured once on independent builds of the same networks.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from torch import Tensor, nn
 
 from ferbench.errors import InputError
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.losses.yolo import YOLOLoss
-from ferbench.plugins import load
+from ferbench.plugins import load, module_of
 
 OWN = ConvUnit(None)
 LIBRARY = {  # parameters at 7 classes
@@ -429,7 +429,7 @@ def test_absent_weights_are_told_with_address_and_place(
     assert str(tmp_path / "checkpoints" / "yolov8s.pt") in error.value.remedy
 
 
-def test_weights_that_were_never_released_are_told() -> None:
+def test_weights_that_were_never_released_are_refused() -> None:
     with pytest.raises(InputError, match="not released"):
         pretrained("yolo", model="yolov6s")
     with pytest.raises(InputError, match="unknown weights of backbone yolov5s 'imagenet'"):
@@ -437,10 +437,8 @@ def test_weights_that_were_never_released_are_told() -> None:
 
 
 def pretrained(backbone: str, word: str = "coco", **options: Any) -> dict[str, Tensor]:
-    import importlib
-
-    module = importlib.import_module(f"ferbench.models.backbones.{backbone}")
-    state: dict[str, Tensor] = module.pretrained(word, **options)
+    module = importlib.import_module(module_of("ferbench.models.backbones", backbone))
+    state: dict[str, Tensor] = getattr(module, f"{backbone}_weights")(word, **options)
     return state
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ferbench.models.attention.cbam import OSAM
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
-from ferbench.models.backbones.yolov5s import yolov5s
+from ferbench.models.backbones.yolov5 import yolov5s
 from ferbench.models.blocks import ConvUnit
 
 

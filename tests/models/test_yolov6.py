@@ -15,19 +15,17 @@ from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
 from ferbench.errors import InputError
+from ferbench.models.attention.cbam import OSAM
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
 from ferbench.models.backbones.yolov6 import yolov6
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.loss_terms import class_weights
 from ferbench.models.losses.yolo import YOLOLoss
-from ferbench.models.losses.yolov6 import YOLOv6Loss, varifocal
-from ferbench.models.yolov6.assigner import Assigned, Assigner, Faces, faces_of
-from ferbench.models.yolov6.blocks import RepVGG
-from ferbench.models.yolov6.head import ANCHORS, AnchorAid, corners, grid
+from ferbench.models.losses.yolov6 import Assigned, Assigner, Faces, YOLOv6Loss, faces_of, varifocal
+from ferbench.models.yolov6_blocks import RepVGG
+from ferbench.models.yolov6_head import ANCHORS, AnchorAid, corners, grid
 
 NATIVE = ConvUnit(None)
 CLASSES = 7
@@ -379,7 +377,7 @@ def _distribution_loss(
 STEM_STEP = """
 import copy, torch
 from torch import nn
-from ferbench.models.yolov6.blocks import RepVGG
+from ferbench.models.yolov6_blocks import RepVGG
 torch.set_num_threads(1)
 for channels in (1, 3):
     torch.manual_seed(0)

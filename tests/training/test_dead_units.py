@@ -17,8 +17,7 @@ from ferbench.config.params import Recipe, load_params
 from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.models.build import build_network, task_of
-from ferbench.models.pixels import as_fractions
+from ferbench.models.build import as_fractions, build_network, task_of
 from ferbench.training.fit import fit
 from ferbench.training.outcome import TrainingData
 

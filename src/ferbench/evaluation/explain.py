@@ -27,8 +27,7 @@ from ferbench.detection.matching import match_scene
 from ferbench.errors import InputError, unknown
 from ferbench.evaluation.gallery import Face, Gallery, draw_gallery
 from ferbench.files import write_json
-from ferbench.models.build import task_of
-from ferbench.models.pixels import as_fractions
+from ferbench.models.build import as_fractions, task_of
 from ferbench.models.weights import Trained
 from ferbench.plugins import load
 

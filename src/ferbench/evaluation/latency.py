@@ -31,9 +31,8 @@ from ferbench.data.loaders import FaceDataset, SceneDataset
 from ferbench.data.pack import pack_images
 from ferbench.detection.boxes import MAX_BOXES, kept_boxes
 from ferbench.emotions import EMOTIONS
-from ferbench.models.build import build_network, task_of
+from ferbench.models.build import as_fractions, build_network, logits_of, task_of
 from ferbench.models.deploy import deployed
-from ferbench.models.pixels import as_fractions, logits_of
 
 __all__ = ["measure_latency"]
 

@@ -19,8 +19,7 @@ from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.data.pack import Pack
 from ferbench.detection.boxes import MAX_BOXES, Boxes, kept_boxes
 from ferbench.detection.matching import match_scene
-from ferbench.models.build import task_of
-from ferbench.models.pixels import as_fractions, logits_of
+from ferbench.models.build import as_fractions, logits_of, task_of
 from ferbench.models.weights import Trained
 
 __all__ = ["Predicted", "Reader", "predict_faces", "predict_split", "reader_of"]

@@ -1,8 +1,8 @@
-"""What two or more parts share: convolution units, the channel perceptron, places of attention."""
+"""What several parts are made of: checks of options, convolution units, layers of attentions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -17,15 +17,61 @@ __all__ = [
     "ConvUnit",
     "attend",
     "check_location",
+    "check_option",
     "mean_and_max",
+    "position_score",
+    "whole_number",
 ]
 
 Attention = Callable[[int], nn.Module]
 
+_WHERE = "params.yaml: variants"
+_KERNELS = (3, 7)
+
+
+def check_option(part: str, name: str, value: object, known: Collection[object]) -> None:
+    """Refuse a value that an option does not have.
+
+    Args:
+        part: that has the option, such as `loss yolo`.
+        name: of the option.
+        value: that was given.
+        known: all valid values.
+
+    Raises:
+        InputError: the message lists the valid values.
+    """
+    # 1 == True in Python, but not to whoever reads a table.
+    if not any(v == value and isinstance(v, bool) == isinstance(value, bool) for v in known):
+        raise unknown(f"{name} of {part}", value, [str(v) for v in known], where=_WHERE)
+
+
+def check_location(location: str, known: Collection[str], backbone: str) -> None:
+    """Refuse a location of attention that a backbone does not have.
+
+    Raises:
+        InputError: the message lists its locations.
+    """
+    if location not in known:
+        raise unknown(f"location of backbone {backbone}", location, known)
+
+
+def whole_number(what: str, value: object) -> int:
+    """The value, which must be a whole number of at least 1.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise InputError(
+            f"{what} is {value!r}", where=_WHERE, remedy="give a whole number of at least 1"
+        )
+    return value
+
 
 @dataclass(frozen=True)
 class ConvUnit:
-    """What follows the convolutions of a backbone.
+    """The activation behind the convolutions of a backbone.
 
     Args:
         name: of a class of `torch.nn`; None keeps the backbone's own activation.
@@ -43,7 +89,7 @@ class ConvUnit:
         return kind() if self.slope is None else kind(self.slope)
 
     def expression(self) -> str | None:
-        """The same as ultralytics reads it in a graph, such as `torch.nn.LeakyReLU(0.01)`."""
+        """The activation as ultralytics reads it in a graph: `torch.nn.LeakyReLU(0.01)`."""
         argument = "" if self.slope is None else f"{self.slope}"
         return None if self.name is None else f"torch.nn.{self.name}({argument})"
 
@@ -86,13 +132,7 @@ class ChannelMLP(nn.Sequential):
     """
 
     def __init__(self, channels: int, reduction: int = 16, bias: bool = True) -> None:
-        if not isinstance(reduction, int) or reduction < 1:
-            raise InputError(
-                f"the reduction of channels is {reduction!r}",
-                where="params.yaml: variants",
-                remedy="give a whole number of at least 1",
-            )
-        hidden = max(1, channels // reduction)
+        hidden = max(1, channels // whole_number("the reduction of channels", reduction))
         super().__init__(
             nn.Linear(channels, hidden, bias=bias),
             nn.ReLU(),
@@ -105,26 +145,32 @@ def mean_and_max(x: Tensor) -> Tensor:
     return torch.stack((x.mean(dim=1), x.amax(dim=1)), dim=1)
 
 
+def position_score(maps: int, kernel: int, bn: bool = True) -> nn.Sequential:
+    """The convolution of spatial attention, (N, maps, H, W) -> (N, 1, H, W), and its norm.
+
+    Raises:
+        InputError: the kernel is neither of the two that the papers name.
+    """
+    check_option("spatial attention", "kernel", kernel, _KERNELS)
+    check_option("spatial attention", "bn", bn, (True, False))
+    convolution = nn.Conv2d(maps, 1, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(1)) if bn else nn.Sequential(convolution)
+
+
 def attend(attention: Attention, channels: int, stage: nn.Module) -> nn.Module:
-    """An attention for a map of `channels`, told of the last norm before it if it asks for one.
+    """An attention on the map that a stage ends with.
+
+    P1's attention weighs channels by the gamma of the stage's last BatchNorm: if the attention has
+    a method `follow` and that norm is of the map's channels, the method is given the norm.
 
     Args:
-        attention: the class of the part.
-        channels: C of the map it stands behind.
-        stage: before it; P1's block weighs channels by the gamma of its last BatchNorm.
+        attention: the part.
+        channels: C of the map.
+        stage: what the map comes from; it may end without a norm, or with several side by side.
     """
     module = attention(channels)
     follow = getattr(module, "follow", None)
-    if follow is not None:
-        follow([m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)][-1])
+    norms = [m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)]
+    if follow is not None and norms and norms[-1].num_features == channels:
+        follow(norms[-1])
     return module
-
-
-def check_location(location: str, known: tuple[str, ...], backbone: str) -> None:
-    """Refuse a place that a backbone does not have.
-
-    Raises:
-        InputError: with the places there are.
-    """
-    if location not in known:
-        raise unknown(f"location of backbone {backbone}", location, known)

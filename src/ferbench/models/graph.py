@@ -1,10 +1,16 @@
-"""The rows of a detector's table, and the same rows with some of them taken out."""
+"""A detector as a list of layers in ultralytics' own table form, with layers of ours in it.
+
+ultralytics' parser knows its own layers only. A layer of ours stands in the table as a `Swap`: the
+parser is given a word with the same effect on channels and size, and what it built is replaced by
+ours afterwards. Nothing of the library is changed. The word `Gate` stands for an attention: rows
+with gates can be taken out or added, and every reference is renumbered.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,23 +19,9 @@ from torch import Tensor, nn
 
 from ferbench.models.blocks import Attention
 
-__all__ = [
-    "P2",
-    "P3",
-    "P4",
-    "P5",
-    "SPPF",
-    "Graph",
-    "LibraryGraph",
-    "Row",
-    "Swap",
-    "csp_darknet",
-    "gate_levels",
-    "gated",
-    "make_detector",
-    "place",
-    "rows_without",
-]
+__all__ = ["Graph", "LibraryGraph", "Row", "Swap", "gate_levels", "rows_without"]
+
+_PROBE_PX = 64
 
 # from, repeats, module, args
 Row = list[Any]
@@ -68,17 +60,6 @@ def _absolute(source: int, row: int, stands_for: list[int]) -> int:
     return -1 if row + source < 0 else stands_for[row + source if source < 0 else source]
 
 
-# MERGED from ferbench.models.graph:
-# A detector as a list of layers in ultralytics' own table form, with layers of ours in it.
-#
-# ultralytics' parser knows its own layers only. A layer of ours stands in the table as a `Swap`: the
-# parser is given a word with the same effect on channels and size, and what it built is put out for
-# ours afterwards. Nothing of the library is changed.
-
-
-_PROBE_PX = 64
-
-
 class Swap(NamedTuple):
     """A layer that the library does not have.
 
@@ -89,11 +70,6 @@ class Swap(NamedTuple):
 
     stands_for: str
     make: Callable[[Any, int], nn.Module]
-
-
-def gated(attention: Attention) -> Swap:
-    """A row's module that keeps the shape: an attention on the map it reads."""
-    return Swap("nn.Identity", lambda c_in, c_out: attention(c_in))
 
 
 @dataclass(frozen=True)
@@ -144,7 +120,7 @@ class Graph:
         }
         if self.activation:
             tree["activation"] = self.activation
-        network = make_detector(tree, classes, self.channels)
+        network = _make_detector(tree, classes, self.channels)
         _swap(network, swaps, self.channels)
         return network
 
@@ -154,7 +130,8 @@ class Graph:
         if module == "Gate":
             if self.gate is None:
                 raise ValueError("a graph with gate rows has no gate")
-            module = gated(self.gate)
+            attention = self.gate
+            module = Swap("nn.Identity", lambda c_in, c_out: attention(c_in))
         if isinstance(module, Swap):
             swaps[index] = module
             module = module.stands_for
@@ -182,10 +159,10 @@ class LibraryGraph:
         tree = yaml_model_load(self.name)
         if self.activation:
             tree["activation"] = self.activation
-        return make_detector(tree, classes, self.channels)
+        return _make_detector(tree, classes, self.channels)
 
 
-def make_detector(tree: dict[str, Any], classes: int, channels: int) -> nn.Module:
+def _make_detector(tree: dict[str, Any], classes: int, channels: int) -> nn.Module:
     """The library's network of a configuration.
 
     An end-to-end one is read by its one-to-one branch, before its own choice of the best boxes.
@@ -233,64 +210,6 @@ def _channels_at(network: Any, channels: int) -> list[tuple[Any, int]]:
     for handle in handles:
         handle.remove()
     return found
-
-
-# MERGED from ferbench.models.graph:
-# The rows of YOLOv5's backbone, with gates behind some of them.
-#
-# Source: YOLOv5 v6 (stem of a 6x6 convolution, four stages of C3, SPPF), as ultralytics lists it in
-# `yolov5.yaml`.
-# Differs: nothing. P0's text describes the stem and the pooling of v5; its released code has these.
-
-
-# repeats, module, args; channels before width scaling. Each row reads the one above it.
-_ROWS: list[Row] = [
-    [1, "Conv", [64, 6, 2, 2]],
-    [1, "Conv", [128, 3, 2]],
-    [3, "C3", [128]],
-    [1, "Conv", [256, 3, 2]],
-    [6, "C3", [256]],
-    [1, "Conv", [512, 3, 2]],
-    [9, "C3", [512]],
-    [1, "Conv", [1024, 3, 2]],
-    [3, "C3", [1024]],
-    [1, "SPPF", [1024, 5]],
-]
-# Rows that end a stage.
-P2, P3, P4, P5, SPPF = 2, 4, 6, 8, 9
-
-
-def csp_darknet(gates: Collection[int], inline: Collection[int] = ()) -> list[Row]:
-    """The ten rows with a gate behind each row of `gates`.
-
-    Args:
-        gates: numbers of rows, counted without gates.
-        inline: those of them whose gated map the backbone itself goes on with; behind the others it
-            goes on with the map as it was, and the gate stands on a side branch.
-    """
-    rows: list[Row] = []
-    source = -1
-    for i, row in enumerate(_ROWS):
-        rows.append([source, *row])
-        source = -1
-        if i in gates:
-            own = len(rows) - 1
-            rows.append([own, 1, "Gate", []])
-            source = -1 if i in inline else own
-    return rows
-
-
-def place(row: int, gates: Collection[int]) -> int:
-    """Where the map of a row comes out among the gated rows: at its gate, if it has one.
-
-    >>> place(P4, gates=(P3, P4)), place(P5, gates=(P3, P4))
-    (8, 10)
-    """
-    return row + sum(gate <= row for gate in gates)
-
-
-# MERGED from ferbench.models.graph:
-# Gates between a detector's neck and its heads.
 
 
 def gate_levels(graph: Graph) -> Graph:

@@ -1,47 +1,17 @@
-"""The size of a body's output, asked of the body itself."""
+"""What backbones out of other libraries share: their layers in order, and places between them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ferbench.errors import InputError
-from ferbench.models.blocks import Attention, ConvUnit, attend
-from ferbench.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
-from ferbench.models.weights import hub_file, read_state
+from ferbench.models.blocks import ConvUnit
+from ferbench.models.build import IMAGENET_DEVIATION, IMAGENET_MEAN
 
-__all__ = [
-    "LibraryBody",
-    "attend_to",
-    "conv_block",
-    "feature_size",
-    "for_imagenet_input",
-    "hub_state",
-    "layers_before",
-    "with_activation",
-]
-
-
-def feature_size(body: nn.Module, input_px: int, channels: int) -> torch.Size:
-    """Shape (C, H, W) of the features of one image; the body's state is left as it was."""
-    training = body.training
-    body.eval()
-    with torch.no_grad():
-        shape = body(torch.zeros(1, channels, input_px, input_px)).shape[1:]
-    body.train(training)
-    return shape
-
-
-# MERGED from ferbench.models.library_body:
-# What backbones out of other libraries share: their layers in order, and places between them.
-
-
-_MEAN, _DEVIATION = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
+__all__ = ["LibraryBody", "for_imagenet_input", "with_activation"]
 
 
 class LibraryBody(nn.Module):
@@ -52,8 +22,8 @@ class LibraryBody(nn.Module):
 
     Args:
         features: the layers.
-        gates: by the index of the layer they stand behind.
-        min_px: the smallest image that does not vanish on the way.
+        gates: attentions by the index of the layer they stand behind.
+        min_px: the smallest image that leaves a map of at least one position.
 
     Shape:
         (N, c_in, H, W) -> (N, C, h, w)
@@ -85,65 +55,25 @@ class LibraryBody(nn.Module):
                 x = self.gates[str(index)](x)
         return x
 
-
-def layers_before(library: nn.Module, end: str) -> nn.Sequential:
-    """The layers of a network up to the one called `end`, which is left out with all behind it."""
-    names = [name for name, _ in library.named_children()]
-    return nn.Sequential(OrderedDict(list(library.named_children())[: names.index(end)]))
-
-
-def attend_to(attention: Attention, channels: int, stage: nn.Module) -> nn.Module:
-    """An attention behind a stage that may end without a norm, or with several side by side."""
-    norms = [m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)]
-    if norms and norms[-1].num_features == channels:
-        return attend(attention, channels, stage)
-    return attention(channels)
+    def cam_layers(self) -> list[nn.Module]:
+        """Layers and attentions from the last to the first, without poolings and identities."""
+        layers: list[nn.Module] = []
+        for index, layer in enumerate(self.features):
+            layers.append(layer)
+            if str(index) in self.gates:
+                layers.append(self.gates[str(index)])
+        passing = (nn.MaxPool2d, nn.Identity)
+        return [layer for layer in reversed(layers) if not isinstance(layer, passing)]
 
 
 def with_activation(network: nn.Module, conv: ConvUnit) -> None:
-    """Put a convolution unit's activation in the place of every one that a network has."""
+    """Replace every activation of a network by a convolution unit's."""
     if conv.module() is None:
         return
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.ReLU | nn.ReLU6 | nn.SiLU | nn.GELU):
                 setattr(parent, name, conv.module())
-
-
-def conv_block(conv: ConvUnit) -> Callable[..., nn.Module]:
-    """What torchvision's Inception networks call to make a convolution with norm and activation.
-
-    The library's own calls the activation as a function, which no unit could take the place of.
-    """
-    return partial(_conv_norm_act, conv)
-
-
-def _conv_norm_act(conv: ConvUnit, c_in: int, c_out: int, **kwargs: Any) -> nn.Module:
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(c_in, c_out, bias=False, **kwargs),
-            bn=nn.BatchNorm2d(c_out, eps=0.001),
-            act=conv.module() or nn.ReLU(inplace=True),
-        )
-    )
-
-
-def hub_state(url: str, prefixes: Mapping[str, str]) -> dict[str, Tensor]:
-    """Published weights under our names; a tensor whose beginning is not listed is left out.
-
-    Args:
-        url: of the file.
-        prefixes: beginning of a name there, and what stands for it here.
-
-    Raises:
-        InputError: the file is not at hand.
-    """
-    return {
-        ours + name.removeprefix(theirs): value
-        for name, value in read_state(hub_file(url)).items()
-        for theirs, ours in prefixes.items()
-        if name.startswith(theirs)
-    }
 
 
 def for_imagenet_input(
@@ -162,10 +92,12 @@ def for_imagenet_input(
         scale: mean and deviation of the images they were trained on, fractions.
     """
     mean, deviation = scale
+    offset = (torch.tensor(IMAGENET_MEAN) - mean) / deviation
+    gain = torch.tensor(IMAGENET_DEVIATION) / deviation
     weight = state[f"{conv}.weight"]
-    constant = (weight * ((_MEAN - mean) / deviation).view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
+    constant = (weight * offset.view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
     return {
         **state,
-        f"{conv}.weight": weight * (_DEVIATION / deviation).view(1, 3, 1, 1),
+        f"{conv}.weight": weight * gain.view(1, 3, 1, 1),
         f"{norm}.running_mean": state[f"{norm}.running_mean"] - constant,
     }

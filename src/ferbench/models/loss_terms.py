@@ -1,15 +1,4 @@
-"""Adaptive threshold focal loss of class scores.
-
-Source: P2, "YOLO-FER", after Yang et al., "EFLNet", arXiv:2307.14723, section III.B; P2 sweeps
-lambda over 1.5, 2.0 and 2.5.
-Differs: EFLNet's released code fixes lambda at 1.5, keeps its running mean for one call only (so
-that the level is that of the batch), and lets the gradient flow through the weight; here the mean
-runs over training and the weight is a constant of the step. `running: false`, `detach: false` and
-`lam: 1.5` are the released form. p_t is kept in [1e-4, 1 - 1e-7], since hard weights grow without
-bound as it falls. In a dense detector almost all scores are easy negatives (the level is 0.9997
-at the start), so that the easy branch does next to nothing; `mean_over: foreground` takes the level
-at places with a face.
-"""
+"""Terms of losses: adaptive threshold focal loss, weights of classes, divisors over processes."""
 
 from __future__ import annotations
 
@@ -19,12 +8,15 @@ from torch import distributed as dist
 from torch.nn import functional as F
 
 from ferbench.errors import InputError
-from ferbench.models.options import check_option
+from ferbench.models.blocks import check_option
 
-__all__ = ["ATFL", "class_weights", "column_factor", "focal_weight", "normaliser", "process_mean"]
+__all__ = ["ATFL", "class_weights", "column_factor", "focal_weight", "normaliser"]
 
 _OLD, _NEW = 0.05, 0.95  # shares of the past and of this step in the level
 _LOWEST, _HIGHEST = 1e-4, 1 - 1e-7
+_KINDS = ("none", "inv_freq", "raw", "mean1")
+_MODES = ("positive", "column")
+_BOUNDS = (0.1, 10.0)
 
 
 def focal_weight(p_t: Tensor, level: Tensor, lam: float) -> Tensor:
@@ -42,7 +34,17 @@ def focal_weight(p_t: Tensor, level: Tensor, lam: float) -> Tensor:
 
 
 class ATFL(nn.Module):
-    """Binary cross-entropy of each score, heavier where the score is wrong.
+    """Adaptive threshold focal loss: cross-entropy of each score, heavier where it is wrong.
+
+    Source: P2, "YOLO-FER", after Yang et al., "EFLNet", arXiv:2307.14723, section III.B; P2 sweeps
+    lambda over 1.5, 2.0 and 2.5.
+    Differs: EFLNet's released code fixes lambda at 1.5, keeps its running mean for one call only
+    (so that the level is that of the batch), and lets the gradient flow through the weight; here
+    the mean runs over training and the weight is a constant of the step. `running: false`,
+    `detach: false` and `lam: 1.5` are the released form. p_t is kept in [1e-4, 1 - 1e-7], since
+    hard weights grow without bound as it falls. In a dense detector almost all scores are easy
+    negatives (the level is 0.9997 at the start), so that the easy branch does next to nothing;
+    `mean_over: foreground` takes the level at places with a face.
 
     In training each call counts as a step and moves the running mean; in evaluation it stays.
 
@@ -101,8 +103,8 @@ class ATFL(nn.Module):
     def _level(self, p_t: Tensor, y: Tensor) -> Tensor:
         """What p_t is on average, now and before."""
         chosen = p_t if self.mean_over == "all" else p_t[y.amax(dim=-1) > 0]
-        count = process_mean(torch.tensor(float(chosen.numel()), device=p_t.device))
-        total = process_mean(chosen.sum())  # of all processes that share the batch
+        count = _process_mean(torch.tensor(float(chosen.numel()), device=p_t.device))
+        total = _process_mean(chosen.sum())  # of all processes that share the batch
         if count == 0:  # no face in the batch: nothing new is known
             return self.past.clone() if self.steps > 0 else torch.ones_like(self.past)
         now = total / count
@@ -111,15 +113,6 @@ class ATFL(nn.Module):
             self.steps += 1
             self.past += (now.detach() - self.past) / self.steps
         return level
-
-
-# MERGED from ferbench.models.loss_terms:
-# Weights of classes by how many training faces they have, and how they enter a score's loss.
-
-
-_KINDS = ("none", "inv_freq", "raw", "mean1")
-_MODES = ("positive", "column")
-_BOUNDS = (0.1, 10.0)
 
 
 def class_weights(
@@ -186,11 +179,7 @@ def _raw_weights(faces: Tensor, seen: Tensor, kind: str) -> Tensor:
     return torch.where(seen, faces.sum() / share * inverse, 1.0)
 
 
-# MERGED from ferbench.models.loss_terms:
-# What a detection loss is divided by, also when several processes share a batch.
-
-
-def process_mean(total: Tensor) -> Tensor:
+def _process_mean(total: Tensor) -> Tensor:
     """Mean of a number over all processes, without a gradient; itself if there is one process."""
     if not (dist.is_available() and dist.is_initialized()):
         return total
@@ -210,4 +199,4 @@ def normaliser(total: Tensor) -> Tensor:
         total: sum of the assigned scores of this process's part, a scalar.
     """
     processes = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-    return process_mean(total).clamp_min(1 / processes)
+    return _process_mean(total).clamp_min(1 / processes)

@@ -1,8 +1,7 @@
-"""The layer-aggregation block of YOLOv7-tiny.
+"""Layers of YOLOv7-tiny, YOLOv12 and YOLO-FER that the base library does not have.
 
-Source: Wang, Bochkovskiy, Liao, "YOLOv7", CVPR 2023, arXiv:2207.02696, section 3.1 (ELAN); the tiny
-form is that of its released `yolov7-tiny` configuration.
-Differs: nothing.
+Sources: at each class. P2's figures and equations are not in its text, so that its blocks (`LRFE`,
+`BottleneckLRFE`, `NewStarBlock`, `C3k2Star`) are reconstructions.
 """
 
 from __future__ import annotations
@@ -27,7 +26,11 @@ __all__ = [
 
 
 class ELANTiny(nn.Module):
-    """Two 1x1 branches, one of them carried on by two 3x3 convolutions; all four maps are joined.
+    """Two 1x1 branches, one of them continued by two 3x3 convolutions; all four maps are joined.
+
+    Source: Wang, Bochkovskiy, Liao, "YOLOv7", CVPR 2023, arXiv:2207.02696, section 3.1 (ELAN); the
+    tiny form is that of its released `yolov7-tiny` configuration.
+    Differs: nothing.
 
     Args:
         c_in: channels read.
@@ -54,17 +57,15 @@ class ELANTiny(nn.Module):
         return self.join(torch.cat((self.second(first), first, long, self.short(x)), dim=1))
 
 
-# MERGED from ferbench.models.yolo_blocks:
-# Large receptive field enhancement: a dilated convolution with a pixel gate, added to its input.
-#
-# Source: P2, "YOLO-FER", which names the module, its place (behind the backbone) and its dilations
-# 1 to 3.
-# Differs: figure and equations are not in the paper's text; both forms are reconstructions, the first
-# of which meets the paper's parameter and cost columns best.
-
-
 class LRFE(nn.Module):
-    """Dilated convolution to half the channels, pixel gate there, back again.
+    """Large receptive field enhancement: a dilated convolution with a pixel gate, and its input.
+
+    The dilated convolution leads to half the channels, the gate stands there, and a 1x1 convolution
+    leads back.
+
+    Source: P2, "YOLO-FER", which names the module, its place (behind the backbone) and its
+    dilations 1 to 3.
+    Differs: of the two reconstructions this one meets the paper's parameter and cost columns best.
 
     Args:
         channels: C.
@@ -88,7 +89,7 @@ class LRFE(nn.Module):
 
 
 class BottleneckLRFE(nn.Module):
-    """Half the channels, dilated convolution there, back again, pixel gate on all channels.
+    """The other form of LRFE: a dilated bottleneck, and a pixel gate on all channels.
 
     Args:
         channels: C.
@@ -114,20 +115,16 @@ class BottleneckLRFE(nn.Module):
         return x + wide * self.gate(wide)
 
 
-# MERGED from ferbench.models.yolo_blocks:
-# The star block of P2's C3k2_star: two linear maps of a feature, multiplied.
-#
-# Source: P2, "YOLO-FER", after Ma et al., "Rewrite the Stars", CVPR 2024, arXiv:2403.19967, section
-# 3.4.
-# Differs: P2's figure and equations are not in its text; the block is StarNet's own with SiLU for
-# ReLU6 and no stochastic depth. Convolutions before a norm have a bias, as in StarNet.
-
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu6": nn.ReLU6}
 
 
 class NewStarBlock(nn.Module):
     """x + DW7(BN(W3(phi(W1 t) * W2 t))) of t = BN(DW7(x)); 3rC² + 2rC + 105C parameters.
+
+    Source: P2, "YOLO-FER", after Ma et al., "Rewrite the Stars", CVPR 2024, arXiv:2403.19967,
+    section 3.4.
+    Differs: StarNet's own block with SiLU for ReLU6 and no stochastic depth. Convolutions before a
+    norm have a bias, as in StarNet.
 
     Args:
         channels: C.
@@ -192,19 +189,16 @@ def _depthwise(channels: int) -> nn.Conv2d:
     return nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
 
 
-# MERGED from ferbench.models.yolo_blocks:
-# Area attention in the form of the YOLOv12 authors' own "turbo" models.
-#
-# Source: Tian et al., "YOLOv12", arXiv:2502.12524, section 3.2, and the authors' release notes:
-# positions by a 5x5 depth-wise convolution, queries and keys by one convolution, values by another.
-# Differs: nothing. ultralytics' layer (7x7, one convolution for all three) is the earlier form.
-
-
 _HEAD = 32  # channels of a head
 
 
 class AreaAttention(nn.Module):
     """Attention among the places of one horizontal band, for each of `area` bands.
+
+    Source: Tian et al., "YOLOv12", arXiv:2502.12524, section 3.2, and the authors' release notes of
+    their "turbo" models: positions by a 5x5 depth-wise convolution, queries and keys by one
+    convolution, values by another.
+    Differs: nothing. ultralytics' layer (7x7, one convolution for all three) is the earlier form.
 
     Args:
         channels: C, a multiple of 32.

@@ -14,8 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ferbench.config.params import Recipe, Variant
 from ferbench.evaluation.predict import Reader, reader_of
-from ferbench.models.build import build_loss, build_network, task_of
-from ferbench.models.pixels import as_fractions, logits_of
+from ferbench.models.build import as_fractions, build_loss, build_network, logits_of, task_of
 from ferbench.models.pretrained import load_initial
 from ferbench.training.optimizers import (
     build_optimizer,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ferbench.findings.networks import distance, gradients, noise, seeded
 from ferbench.findings.result import Finding, judged
-from ferbench.models.attention.osam import OSAM
+from ferbench.models.attention.cbam import OSAM
 
 __all__ = ["p0_cbl4_is_cbl3"]
 

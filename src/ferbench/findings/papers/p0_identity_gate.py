@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from ferbench.findings.networks import built, distance, gradients, noise, seeded
 from ferbench.findings.result import Finding, judged
+from ferbench.models.attention.cbam import OSAM, SAM
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.attention.osam import OSAM
-from ferbench.models.attention.sam import SAM
 
 __all__ = ["p0_identity_gate"]
 

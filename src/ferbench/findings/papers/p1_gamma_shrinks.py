@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from ferbench.findings.networks import CLASSES, NATIVE, noise, seeded
 from ferbench.findings.result import Finding, judged
 from ferbench.models.attention.sab import SAB
-from ferbench.models.backbones.vgg_improved import ImprovedVGG
-from ferbench.models.heads.fc1000 import FC1000
+from ferbench.models.backbones.vgg import vgg_improved
+from ferbench.models.heads.classify import FC1000
 
 __all__ = ["p1_gamma_shrinks"]
 
@@ -74,7 +74,7 @@ def _flow(form: str) -> _Flow:
     attention = partial(SAB, gamma_scale=form)
 
     def step() -> _Flow:
-        body = ImprovedVGG(attention, "stage_end", NATIVE, 1)
+        body = vgg_improved(attention, "stage_end", NATIVE, 1)
         network = FC1000(body, CLASSES, _PX, 1).train()
         before: list[float] = []
         after: list[float] = []

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from ferbench.findings.networks import yolo12
 from ferbench.findings.result import Finding, judged
-from ferbench.models.deploy import deployed
-from ferbench.models.describe import gflops
+from ferbench.models.deploy import deployed, gflops
 
 __all__ = ["p2_gflops_constant"]
 

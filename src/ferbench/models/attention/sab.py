@@ -16,9 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ferbench.models.blocks import ChannelMLP, mean_and_max
-from ferbench.models.gating import position_score
-from ferbench.models.options import check_option
+from ferbench.models.blocks import ChannelMLP, check_option, mean_and_max, position_score
 
 __all__ = ["SAB"]
 

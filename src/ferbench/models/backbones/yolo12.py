@@ -15,14 +15,17 @@ from functools import partial
 
 from torch import nn
 
-from ferbench.errors import InputError
-from ferbench.models.blocks import Attention, ConvUnit, check_location
+from ferbench.models.blocks import (
+    Attention,
+    ConvUnit,
+    check_location,
+    check_option,
+    whole_number,
+)
 from ferbench.models.graph import Graph, Row, Swap, rows_without
-from ferbench.models.options import check_option
+from ferbench.models.yolo_blocks import LRFE, BottleneckLRFE, C3k2Star, NewStarBlock, TurboA2C2f
 
 __all__ = ["YOLO12"]
-
-LOCATIONS = ("none", "backbone")
 
 _KNOWN: dict[str, tuple[object, ...]] = {
     "base": ("turbo", "library"),
@@ -103,15 +106,10 @@ class YOLO12:
     dilation: int = 2
 
     def __post_init__(self) -> None:
-        check_location(self.location, LOCATIONS, "yolo12")
+        check_location(self.location, ("none", "backbone"), "yolo12")
         for option, known in _KNOWN.items():
             check_option("backbone yolo12", option, getattr(self, option), known)
-        if not isinstance(self.star_ratio, int) or self.star_ratio < 1:
-            raise InputError(
-                f"star_ratio of backbone yolo12 is {self.star_ratio!r}",
-                where="params.yaml: variants",
-                remedy="take a whole number of at least 1",
-            )
+        whole_number("star_ratio of backbone yolo12", self.star_ratio)
 
     def graph(self) -> Graph:
         """The layers."""
@@ -149,35 +147,18 @@ class YOLO12:
 
     def _star(self, args: list[object], count: int) -> Swap:
         nested = bool(args[1])
-
-        def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.yolo_blocks import C3k2Star, NewStarBlock
-
-            star = partial(NewStarBlock, ratio=self.star_ratio, act=self.star_act)
-            expansion = 0.5 if nested else self.star_e
-            return self._activated(
-                C3k2Star(c_in, c_out, count, nested=nested, expansion=expansion, star=star)
-            )
-
-        return Swap("C3k2", make)
+        star = partial(NewStarBlock, ratio=self.star_ratio, act=self.star_act)
+        expansion = 0.5 if nested else self.star_e
+        make = partial(C3k2Star, repeats=count, nested=nested, expansion=expansion, star=star)
+        return Swap("C3k2", lambda c_in, c_out: self._activated(make(c_in, c_out)))
 
     def _turbo(self, area: int, count: int) -> Swap:
-        def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.yolo_blocks import TurboA2C2f
-
-            return self._activated(TurboA2C2f(c_in, c_out, count, area))
-
-        return Swap("A2C2f", make)
+        make = partial(TurboA2C2f, repeats=count, area=area)
+        return Swap("A2C2f", lambda c_in, c_out: self._activated(make(c_in, c_out)))
 
     def _lrfe(self) -> Swap:
-        def make(c_in: int, c_out: int) -> nn.Module:
-            from ferbench.models.yolo_blocks import LRFE, BottleneckLRFE
-
-            del c_out
-            form = LRFE if self.lrfe == "dilated" else BottleneckLRFE
-            return self._activated(form(c_in, self.dilation))
-
-        return Swap("nn.Identity", make)
+        form = LRFE if self.lrfe == "dilated" else BottleneckLRFE
+        return Swap("nn.Identity", lambda c, _: self._activated(form(c, self.dilation)))
 
     def _activated(self, layer: nn.Module) -> nn.Module:
         """The layer with the unit's activation where the library's convolutions have SiLU."""

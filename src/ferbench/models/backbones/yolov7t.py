@@ -17,8 +17,6 @@ from ferbench.models.yolo_blocks import ELANTiny
 
 __all__ = ["yolov7t"]
 
-LOCATIONS = ("none", "neck")
-
 _SLOPE = 0.1
 # The word ELAN stands for the block, whose activation is that of the row.
 _BACKBONE: list[Row] = [
@@ -77,7 +75,7 @@ def yolov7t(attention: Attention, location: str, conv: ConvUnit, channels: int) 
     Raises:
         InputError: the location is unknown.
     """
-    check_location(location, LOCATIONS, "yolov7t")
+    check_location(location, ("none", "neck"), "yolov7t")
     unit = ConvUnit("LeakyReLU", _SLOPE) if conv.name is None else conv
     graph = Graph(
         backbone=_with_blocks(_BACKBONE, unit),

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ferbench.models.blocks import check_option
 from ferbench.models.loss_terms import ATFL, class_weights, column_factor, normaliser
-from ferbench.models.options import check_option
 
 __all__ = ["YOLOLoss"]
 

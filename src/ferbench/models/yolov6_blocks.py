@@ -1,4 +1,9 @@
-"""The convolutions of YOLOv6: with one norm, or with branches that merge into one for use."""
+"""The layers of YOLOv6: convolutions with branches that merge for use, poolings, stages.
+
+Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, section 2.1 (SimCSPSPPF, stages; SPPF is
+YOLOv5's), and "YOLOv6", arXiv:2209.02976, section 2.1 and figure 3.
+Differs: SimSPPF and SPPF are one class, for they differ in their activation alone.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
-__all__ = [
-    "SPPF",
-    "BepC3",
-    "BottleRep",
-    "ConvNorm",
-    "ConvUnits",
-    "RepBlock",
-    "RepVGG",
-    "SimCSPSPPF",
-]
+__all__ = ["SPPF", "BepC3", "ConvMaker", "ConvNorm", "RepBlock", "RepVGG", "SimCSPSPPF"]
 
+_POOL = 5  # side of the poolings
 # Below so many input channels, oneDNN 3.12 (torch 2.14) on an AVX2 processor writes past its buffer
 # in the weight gradient of a strided 1x1 convolution in channels_last.
 _FEWEST_CHANNELS = 8
@@ -124,7 +121,7 @@ class RepVGG(nn.Module):
 
 
 @dataclass(frozen=True)
-class ConvUnits:
+class ConvMaker:
     """The convolutions of one network.
 
     Args:
@@ -155,16 +152,6 @@ def _folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
     return fuse_conv_bn_weights(weight, None, *moments, norm.weight, norm.bias)
 
 
-# MERGED from ferbench.models.yolov6.blocks:
-# The pooling at the end of YOLOv6's backbone.
-#
-# Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, section 2.1: SimCSPSPPF; SPPF is YOLOv5's.
-# Differs: SimSPPF and SPPF are one class here, for they differ in their activation alone.
-
-
-_POOL = 5
-
-
 class SPPF(nn.Module):
     """A map and its maxima over 5, 9 and 13 pixels, between two 1x1 convolutions.
 
@@ -172,7 +159,7 @@ class SPPF(nn.Module):
         (N, channels, H, W) -> (N, channels, H, W)
     """
 
-    def __init__(self, channels: int, units: ConvUnits) -> None:
+    def __init__(self, channels: int, units: ConvMaker) -> None:
         super().__init__()
         self.enter = units.conv(channels, channels // 2)
         self.join = units.conv(4 * (channels // 2), channels)
@@ -189,7 +176,7 @@ class SimCSPSPPF(nn.Module):
         (N, channels, H, W) -> (N, channels, H, W)
     """
 
-    def __init__(self, channels: int, units: ConvUnits) -> None:
+    def __init__(self, channels: int, units: ConvMaker) -> None:
         super().__init__()
         half = channels // 2
         self.enter = nn.Sequential(
@@ -213,14 +200,6 @@ def _scales(x: Tensor) -> Tensor:
     return torch.cat(maps, dim=1)
 
 
-# MERGED from ferbench.models.yolov6.blocks:
-# The stages of YOLOv6: blocks in a row, and the same across two paths.
-#
-# Source: Li et al., "YOLOv6 v3.0", arXiv:2301.05586, and "YOLOv6", arXiv:2209.02976, section 2.1 and
-# figure 3.
-# Differs: nothing.
-
-
 class RepBlock(nn.Sequential):
     """Blocks in a row; the first one changes the channels.
 
@@ -234,7 +213,7 @@ class RepBlock(nn.Sequential):
         (N, c_in, H, W) -> (N, c_out, H, W)
     """
 
-    def __init__(self, c_in: int, c_out: int, repeats: int, units: ConvUnits) -> None:
+    def __init__(self, c_in: int, c_out: int, repeats: int, units: ConvMaker) -> None:
         super().__init__(
             units.block(c_in, c_out), *(units.block(c_out, c_out) for _ in range(repeats - 1))
         )
@@ -247,7 +226,7 @@ class BottleRep(nn.Module):
         (N, channels, H, W) -> (N, channels, H, W)
     """
 
-    def __init__(self, channels: int, units: ConvUnits) -> None:
+    def __init__(self, channels: int, units: ConvMaker) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
             units.block(channels, channels), units.block(channels, channels)
@@ -274,7 +253,7 @@ class BepC3(nn.Module):
     """
 
     def __init__(
-        self, c_in: int, c_out: int, repeats: int, units: ConvUnits, *, squeeze: float
+        self, c_in: int, c_out: int, repeats: int, units: ConvMaker, *, squeeze: float
     ) -> None:
         super().__init__()
         width = int(c_out * squeeze)

@@ -1,4 +1,10 @@
-"""Where a detector predicts, and what its distances mean there."""
+"""YOLOv6's head, and the anchor-based predictors that stand beside it in training.
+
+Source: Li et al., "YOLOv6", arXiv:2209.02976, section 2.1: Efficient Decoupled Head; "YOLOv6 v3.0",
+arXiv:2301.05586, section 2.2: Anchor-Aided Training; anchors, prior and first weights are the
+released configurations'.
+Differs: raw maps are named as the base library names them, so that its losses read them too.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +15,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ferbench.models.yolov6.blocks import ConvUnits
+from ferbench.models.yolov6_blocks import ConvMaker
 
-__all__ = ["AnchorAid", "EffiDeHead", "corners", "grid"]
+__all__ = ["EffiDeHead", "corners", "grid"]
+
+STRIDES = (8, 16, 32)
+# Width and height in pixels: three a level.
+ANCHORS = (
+    ((10, 13), (19, 19), (33, 23)),
+    ((30, 61), (59, 59), (59, 119)),
+    ((116, 90), (185, 185), (373, 326)),
+)
+_PER_PLACE = 3
+_RELEASED_BINS = 17
+_PRIOR = 0.01  # of a class at a place, at first
 
 
 def grid(maps: Sequence[Tensor], strides: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Centres of all cells in pixels (A, 2) and their strides (A, 1), level after level."""
-    points, sides = [], []
+    """Centres of all places in pixels (A, 2) and their strides (A, 1), level after level."""
+    points, spacings = [], []
     for x, stride in zip(maps, strides, strict=True):
         height, width = x.shape[2:]
         # Not of the maps' type: half precision would move the centres.
@@ -24,8 +41,8 @@ def grid(maps: Sequence[Tensor], strides: Sequence[float]) -> tuple[Tensor, Tens
         column = torch.arange(width, device=x.device, dtype=torch.float32) + 0.5
         y, x_ = torch.meshgrid(row, column, indexing="ij")
         points.append(torch.stack((x_, y), dim=-1).view(-1, 2) * stride)
-        sides.append(torch.full_like(points[-1][:, :1], stride))
-    return torch.cat(points), torch.cat(sides)
+        spacings.append(torch.full_like(points[-1][:, :1], stride))
+    return torch.cat(points), torch.cat(spacings)
 
 
 def corners(boxes: Tensor, points: Tensor, strides: Tensor, bins: int) -> Tensor:
@@ -50,27 +67,6 @@ def corners(boxes: Tensor, points: Tensor, strides: Tensor, bins: int) -> Tensor
     return torch.cat((points - near, points + far), dim=2)
 
 
-# MERGED from ferbench.models.yolov6.head:
-# YOLOv6's head, and the anchor-based predictors that stand beside it while it learns.
-#
-# Source: Li et al., "YOLOv6", arXiv:2209.02976, section 2.1: Efficient Decoupled Head; "YOLOv6 v3.0",
-# arXiv:2301.05586, section 2.2: Anchor-Aided Training; anchors, prior and first weights are the
-# released configurations'.
-# Differs: raw maps are named as the base library names them, so that its losses read them too.
-
-
-STRIDES = (8, 16, 32)
-# Width and height in pixels: three a level.
-ANCHORS = (
-    ((10, 13), (19, 19), (33, 23)),
-    ((30, 61), (59, 59), (59, 119)),
-    ((116, 90), (185, 185), (373, 326)),
-)
-_PER_PLACE = 3
-_RELEASED_BINS = 17
-_PRIOR = 0.01  # of a class at a place, at first
-
-
 class AnchorAid(nn.Module):
     """Three boxes a place, each an anchor moved and stretched, from the features of the head.
 
@@ -91,12 +87,12 @@ class AnchorAid(nn.Module):
     def forward(self, cls: list[Tensor], box: list[Tensor]) -> dict[str, Tensor]:
         """Scores and boxes of all anchors."""
         points, strides = grid(box, STRIDES)
-        cells = torch.tensor([x[0, 0].numel() for x in box], device=points.device)
+        places = torch.tensor([x[0, 0].numel() for x in box], device=points.device)
         anchors = torch.tensor(ANCHORS, device=points.device, dtype=torch.float32)
-        anchors = anchors.transpose(0, 1).repeat_interleave(cells, dim=1)  # (3, A, 2)
+        anchors = anchors.transpose(0, 1).repeat_interleave(places, dim=1)  # (3, A, 2)
         scores, move = (
-            said.view(len(said), _PER_PLACE, -1, len(points)).transpose(2, 3)
-            for said in (_flat(self.cls, cls), _flat(self.box, box).float())
+            flat.view(len(flat), _PER_PLACE, -1, len(points)).transpose(2, 3)
+            for flat in (_flat(self.cls, cls), _flat(self.box, box).float())
         )  # (N, 3, A, K), (N, 3, A, 4)
         centre = points + move[..., :2] * strides
         half = (2 * move[..., 2:].sigmoid()).square() * anchors / 2
@@ -129,7 +125,7 @@ class EffiDeHead(nn.Module):
         activation: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
-        units = ConvUnits(activation, branches=False)
+        units = ConvMaker(activation, branches=False)
         # The base library's names of K, the bins and the strides.
         self.nc, self.reg_max, self.stride = classes, bins, torch.tensor(STRIDES).float()
         self.stems = nn.ModuleList(units.conv(c, c) for c in channels)
@@ -171,7 +167,7 @@ def _constant_bins() -> nn.Parameter:
 
 
 def _predictors(channels: Sequence[int], c_out: int, bias: float) -> nn.ModuleList:
-    """A 1x1 convolution a level that says `bias` at first, whatever it sees."""
+    """A 1x1 convolution a level that predicts `bias` at first, whatever it reads."""
     layers = [nn.Conv2d(c, c_out, 1) for c in channels]
     for layer in layers:
         nn.init.zeros_(layer.weight)

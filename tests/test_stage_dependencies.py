@@ -42,7 +42,7 @@ STAGES: dict[str, Any] = {
 
 # Modules that no stage lists: an edit leaves the numbers as they are, or makes stages fail.
 PLUMBING = {
-    "ferbench.artifacts.paths": "folders of data sets and studies; a moved folder is a missing output",
+    "ferbench.artifacts.paths": "folders of data sets and studies; a moved one is a missing output",
     "ferbench": "imports `ferbench.environment` and holds the version",
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",

@@ -130,7 +130,8 @@ def test_conditions_of_a_probe_are_not_those_of_one_with_a_longer_name(files: St
         "canvas": files.params.robustness["canvas"],
         "canvas_48": files.params.robustness["canvas"],
     }
-    subsets = pd.DataFrame({"subset": ["canvas_640", "canvas_48_7"]})
+    subsets = pd.DataFrame({"robustness": ["canvas", "canvas_48"], "condition": ["640", "7"]})
+    subsets = subsets.assign(subset=["canvas_640", "canvas_48_7"])
     empty = files.results.iloc[:0]
     both = replace(
         files,

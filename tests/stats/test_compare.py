@@ -76,12 +76,21 @@ def answers(best=0, seeds=2, persons=8):
     rng = np.random.default_rng(0)
     chance = {"base": 0.5, "best": 0.9, "same": 0.5}
     rows = [
-        ("synthetic", "person_70_10_20", name, seed, f"i{face}", f"p{face % persons}", seed == best)
+        (
+            "synthetic",
+            "person_70_10_20",
+            name,
+            seed,
+            f"i{face}",
+            0,
+            f"p{face % persons}",
+            seed == best,
+        )
         for name in chance
         for seed in range(seeds)
         for face in range(24)
     ]
-    names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
+    names = ["dataset", "protocol", "variant", "seed", "image_id", "face", "person", "best"]
     table = pd.DataFrame(rows, columns=names)
     table["correct"] = rng.random(len(table)) < table["variant"].map(chance)
     return table
@@ -143,16 +152,18 @@ def test_tests_of_faces_pair_the_faces_and_know_their_persons():
 
 
 def test_faces_of_one_image_belong_together_where_the_person_is_not_known():
-    part = next(evidence(answers=named(["a#0", "a#1", "b", "c#0"], None)).parts())
+    faces = [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
+    part = next(evidence(answers=named(faces, None)).parts())
     groups = samples_of(part, "accuracy", "faces_mean").groups
-    assert groups["a#0"] == groups["a#1"]
+    assert groups["a", 0] == groups["a", 1]
     assert groups.nunique() == 3
-    known = next(evidence(answers=named(["a#0", "b"], ["b", None])).parts())
+    known = next(evidence(answers=named(faces[1:3], ["b", None])).parts())
     assert samples_of(known, "accuracy", "faces_mean").groups.nunique() == 2
 
 
 def named(faces, persons):
-    table = answers().iloc[: len(faces)].assign(image_id=faces, best=True)
+    image_id, face = zip(*faces, strict=True)
+    table = answers().iloc[: len(faces)].assign(image_id=image_id, face=face, best=True)
     return table.assign(person=pd.array(persons or [None] * len(faces), dtype="string"))
 
 

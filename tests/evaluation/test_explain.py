@@ -385,20 +385,20 @@ def test_stage_writes_the_figures_of_its_row_variant_and_data_set(
 ) -> None:
     import runpy
 
-    how = {"looks": Explain(("saliency", "attention_maps"), 3)}
+    how = {"maps": Explain(("saliency", "attention_maps"), 3)}
     datasets = {"tiny": params.datasets["synthetic"]}
     study = dataclasses.replace(params, explain=how, datasets=datasets)
     trained = trained_as(study, "vgg_improved")
     predictions = predict_split(trained, stored, "test", "cpu").predictions
-    name, run = explain_from_words(study, ["looks", "vgg_improved", "tiny"])
-    assert (name, run.seed) == ("looks", study.seeds[0])
+    name, run = explain_from_words(study, ["maps", "vgg_improved", "tiny"])
+    assert (name, run.seed) == ("maps", study.seeds[0])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(stored.pack.parents[1])
     state = trained.network.state_dict()
     save_trained(run.folder / "model.pt", state, trained.variant, trained.recipe, CLASSES)
     write_predictions(run.folder / "predictions.parquet", predictions)
     monkeypatch.setattr("ferbench.config.params.load_params", lambda: study)
-    monkeypatch.setattr(sys, "argv", ["explain.py", "looks", "vgg_improved", "tiny"])
+    monkeypatch.setattr(sys, "argv", ["explain.py", "maps", "vgg_improved", "tiny"])
     script: Any = runpy.run_path(str(PROJECT / "pipeline" / "explain.py"))
     script["main"]()
     index = read_json(explain_folder(name, run) / "index.json")
@@ -409,15 +409,15 @@ def test_stage_writes_the_figures_of_its_row_variant_and_data_set(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["looks", "vgg_improved"], "expected an explanation"),
+        (["maps", "vgg_improved"], "expected an explanation"),
         (["guesses", "vgg_improved", "synthetic"], "unknown explanation"),
-        (["looks", "nothing", "synthetic"], "unknown variant"),
+        (["maps", "nothing", "synthetic"], "unknown variant"),
     ],
 )
 def test_wrong_command_line_words_are_refused(
     params: Params, words: list[str], message: str
 ) -> None:
-    study = dataclasses.replace(params, explain={"looks": Explain(("errors",), 3)})
+    study = dataclasses.replace(params, explain={"maps": Explain(("errors",), 3)})
     with pytest.raises(InputError, match=message):
         explain_from_words(study, words)
 

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ferbench.artifacts.paths import StudyPaths
 from ferbench.artifacts.predictions import FACE_KEY, MISS, arrays, classes_of, predicted
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, run_from_words
@@ -104,8 +105,7 @@ class View:
         index = [name for name, _ in dataset.scenes].index(image_id)
         faces = dataset.scenes[index][1]
         image, boxes, _, _ = dataset[(_PLAIN, index)]
-        # The transform leaves out a face that it takes for invisible: `boxes` then has other
-        # numbers.
+        # The transform leaves out a face that it takes for invisible, so that numbers shift.
         if len(faces) == 1 or len(boxes) != len(faces):
             return image, None
         cx, cy, w, h = boxes[faces.index.get_loc(row)].tolist()
@@ -312,4 +312,4 @@ def explain_from_words(params: Params, words: list[str]) -> tuple[str, Run]:
 
 def explain_folder(name: str, run: Run) -> Path:
     """Where the figures of a row of `explain` are, relative to the project."""
-    return Path("runs", run.study, "_explain", name, run.variant, run.dataset)
+    return StudyPaths(run.study).runs / "_explain" / name / run.variant / run.dataset

@@ -1,4 +1,4 @@
-"""Metrics of a detector's boxes; which box is correct is said in `ferbench.detection.matching`.
+"""Metrics of a detector's boxes; which box is correct: see `ferbench.detection.matching`.
 
 One face of fear, found by a box of its class that overlaps it by 0.6:
 

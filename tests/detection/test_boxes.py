@@ -71,7 +71,7 @@ def test_comparing_the_best_places_keeps_what_comparing_all_would(spread: float)
     assert boxes.score.tolist() == prob.T.flatten()[right].tolist()
 
 
-def test_an_image_without_a_box_is_empty_and_the_next_is_not() -> None:
+def test_image_without_a_box_is_empty_and_the_next_is_not() -> None:
     nothing = [(*row[:4], 0.0, 0.0) for row in PLACES]
     empty, full = kept_boxes(decoded(nothing, PLACES), classes=2, max_boxes=10)
     assert empty.xyxy.shape == (0, 4)

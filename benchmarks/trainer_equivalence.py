@@ -38,9 +38,8 @@ from ferbench.config.params import Recipe, Variant, load_params
 from ferbench.config.records import build_record
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.detection.metrics import Detections
-from ferbench.evaluation.metrics.map50 import map50
-from ferbench.evaluation.metrics.map50_95 import map50_95
-from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.metrics.boxes import map50, map50_95
+from ferbench.evaluation.predict import predict_split
 from ferbench.files import write_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
@@ -170,7 +169,9 @@ def run_cell(args: argparse.Namespace) -> None:
     seconds, cpu = time.monotonic() - start, time.process_time() - start_cpu
     network = build_network(variant, recipe, len(data.classes), 0)
     network.load_state_dict(state)
-    said = predict_side(Trained(network.eval(), variant, recipe, data.classes), data, "test", "cpu")
+    said = predict_split(
+        Trained(network.eval(), variant, recipe, data.classes), data, "test", "cpu"
+    )
     detections = Detections(said.boxes, list(data.classes), threshold=0.5)
     record = {"trainer": args.trainer, "seed": args.seed, "map50": map50(detections)}
     record |= {"map50_95": map50_95(detections), "seconds": seconds, "cpu_seconds": cpu}

@@ -1,7 +1,7 @@
-"""Store what one cell's network says of val and test; no metric in it.
+"""Store the predictions of one run's network on val and test; no metric is computed.
 
-Reads the cell's model.pt and the packed data; writes predictions.parquet and boxes.parquet (test),
-the same two in val/, and evaluation.json into the cell's folder.
+Reads the run's model.pt and the packed data; writes predictions.parquet and boxes.parquet (test),
+the same two in val/, and evaluation.json into the run's folder.
 Command: python pipeline/evaluate.py <variant> <dataset> <seed>. Seconds on one core for a thousand
 images.
 """
@@ -13,24 +13,25 @@ from ferbench.cli.stage import run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
-from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.predict import predict_split
 from ferbench.files import write_json
 from ferbench.models.weights import load_trained
 
 
 def main() -> None:
     params = load_params()
-    cell = run_from_words(params, stage_words())
-    trained, data = load_trained(cell.folder / "model.pt"), open_dataset(cell.dataset, cell.seed)
+    run = run_from_words(params, stage_words())
+    trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
     counts = {}
-    for side, folder in (("test", cell.folder), ("val", cell.folder / "val")):
-        said = predict_side(trained, data, side, device)
-        write_predictions(folder / "predictions.parquet", said.predictions)
-        write_boxes(folder / "boxes.parquet", said.boxes)
-        counts[side] = {"faces": len(said.predictions), "boxes": int((~said.boxes["truth"]).sum())}
-    write_json(cell.folder / "evaluation.json", {"device": device, "sides": counts})
+    for split, folder in (("test", run.folder), ("val", run.folder / "val")):
+        found = predict_split(trained, data, split, device)
+        write_predictions(folder / "predictions.parquet", found.predictions)
+        write_boxes(folder / "boxes.parquet", found.boxes)
+        boxes = int((~found.boxes["truth"]).sum())
+        counts[split] = {"faces": len(found.predictions), "boxes": boxes}
+    write_json(run.folder / "evaluation.json", {"device": device, "splits": counts})
 
 
 if __name__ == "__main__":

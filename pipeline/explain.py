@@ -1,6 +1,6 @@
-"""Draw what a variant's network of the first seed looks at, on test faces.
+"""Draw explanations of a variant's predictions on test faces, of the run of the first seed.
 
-Reads the cell's model.pt and predictions.parquet and the packed data; writes PNG figures and
+Reads the run's model.pt and predictions.parquet and the packed data; writes PNG figures and
 index.json into runs/<study>/_explain/<explain>/<variant>/<dataset>/.
 Command: python pipeline/explain.py <explain> <variant> <dataset>. Seconds on one core.
 """
@@ -11,23 +11,27 @@ from ferbench.artifacts.predictions import read_predictions
 from ferbench.cli.stage import run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.data.dataset import open_dataset
-from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
-from ferbench.evaluation.views import open_view
+from ferbench.evaluation.explain import (
+    explain,
+    explain_folder,
+    explain_from_words,
+    open_view,
+)
 from ferbench.files import fresh_folder
 from ferbench.models.weights import load_trained
 
 
 def main() -> None:
     params = load_params()
-    name, cell = explain_from_words(params, stage_words())
+    name, run = explain_from_words(params, stage_words())
     how = params.explain[name]
-    trained, data = load_trained(cell.folder / "model.pt"), open_dataset(cell.dataset, cell.seed)
-    predictions = read_predictions(cell.folder / "predictions.parquet")
+    trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
+    predictions = read_predictions(run.folder / "predictions.parquet")
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
     view = open_view(trained, data, predictions, how.images, device)
-    with fresh_folder(explain_folder(name, cell)) as folder:
-        explain(view, how.methods, cell, folder)
+    with fresh_folder(explain_folder(name, run)) as folder:
+        explain(view, how.methods, run, folder)
 
 
 if __name__ == "__main__":

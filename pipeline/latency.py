@@ -1,4 +1,4 @@
-"""Time one variant's deployed network in one way.
+"""Time one variant's deployed network under one row of `latency`.
 
 Reads the variant's description; no weights, for they do not change how long it takes. Writes
 runs/<study>/_latency/<how>/<variant>.json.
@@ -6,10 +6,9 @@ Command: python pipeline/latency.py <how> <variant>. Seconds for inputs of 64 pi
 640 on one core.
 """
 
-from pathlib import Path
-
 import torch
 
+from ferbench.artifacts.paths import StudyPaths
 from ferbench.cli.stage import run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.errors import unknown
@@ -26,12 +25,12 @@ def main() -> None:
     ):
         if word not in known:
             raise unknown(kind, word, known, where="params.yaml")
-    study = params.study.name
-    classes = read_json(Path("reports", study, "variants", f"{variant}.json"))["classes"]
+    paths = StudyPaths(params.study.name)
+    classes = read_json(paths.description(variant))["classes"]
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
     row, recipe = params.variants[variant], params.recipe_of(variant)
     measured = measure_latency(row, recipe, classes, params.latency[how], device)
-    path = Path("runs", study, "_latency", how, f"{variant}.json")
+    path = paths.runs / "_latency" / how / f"{variant}.json"
     write_json(path, {"variant": variant, "how": how, **measured})
 
 

@@ -1,9 +1,10 @@
-"""Show one cell's network altered test images, and store what it says of them.
+"""Store the predictions of one run's network on altered test images.
 
-Reads the cell's model.pt and the packed data; writes robustness.json, draws.csv and, for each condition,
-<condition>/predictions.parquet and <condition>/boxes.parquet into the cell's probes/<probe>/.
-Command: python pipeline/robustness.py <probe> <variant> <dataset> <seed>. As long as `evaluate`; on a
-canvas of 640 pixels about a second a face and condition on one core.
+Reads the run's model.pt and the packed data; writes robustness.json, draws.csv and, for each
+condition, <condition>/predictions.parquet and <condition>/boxes.parquet into the run's
+robustness/<test>/.
+Command: python pipeline/robustness.py <test> <variant> <dataset> <seed>. As long as `evaluate`; on
+a canvas of 640 pixels about a second a face and condition on one core.
 """
 
 from dataclasses import asdict
@@ -23,16 +24,16 @@ def main() -> None:
     params = load_params()
     name, *words = stage_words() or [""]
     if name not in params.robustness:
-        raise unknown("probe", name, params.robustness, where="params.yaml: robustness")
-    cell, row = run_from_words(params, words), params.robustness[name]
-    probe = build_robustness_test(row)
-    trained, data = load_trained(cell.folder / "model.pt"), open_dataset(cell.dataset, cell.seed)
+        raise unknown("robustness test", name, params.robustness, where="params.yaml: robustness")
+    run, row = run_from_words(params, words), params.robustness[name]
+    test = build_robustness_test(row)
+    trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
     torch.set_num_threads(params.train.threads)
     device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
-    probed = probe.run(trained, data, device)
-    about = {**asdict(cell), "device": device}
-    write_robustness(cell.folder / "robustness" / name, row, probed, about)
-    print(f"{cell.name}: {probed.skipped or ', '.join(probed.conditions)}")
+    result = test.run(trained, data, device)
+    about = {**asdict(run), "device": device}
+    write_robustness(run.folder / "robustness" / name, row, result, about)
+    print(f"{run.name}: {result.skipped or ', '.join(result.conditions)}")
 
 
 if __name__ == "__main__":

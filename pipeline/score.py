@@ -1,9 +1,9 @@
 """Turn stored predictions into numbers.
 
-Reads `runs/<study>/**/{run.json,predictions.parquet,boxes.parquet,val/,probes/}` of every cell that
-`params.yaml` names, `data/audit/<key>/leaks.parquet`, and persons from `data/splits/<key>.parquet`;
-writes into `reports/<study>/` results.csv, classes.csv, confusion.csv, reliability.csv,
-answers.parquet, label_issues.csv, label_noise.json, metrics.json and plots/.
+Reads `runs/<study>/**/{run.json,predictions.parquet,boxes.parquet,val/,robustness/}` of every run
+that `params.yaml` names, `data/audit/<key>/leaks.parquet`, and persons from
+`data/splits/<key>.parquet`; writes into `reports/<study>/` results.csv, classes.csv, confusion.csv,
+reliability.csv, faces.parquet, label_issues.csv, label_noise.json, metrics.json and plots/.
 
     python pipeline/score.py
 
@@ -12,6 +12,7 @@ Seconds a run: no network is loaded.
 
 from pathlib import Path
 
+from ferbench.artifacts.paths import StudyPaths
 from ferbench.cli.stage import run_stage
 from ferbench.config.params import load_params
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
@@ -20,7 +21,7 @@ from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 def main() -> None:
     params = load_params()
     board = score_study(params, Path())
-    folder = Path("reports", params.study.name)
+    folder = StudyPaths(params.study.name).reports
     write_scoreboard(board, folder)
     print(f"{len(board.results)} values -> {folder}/results.csv")
 

@@ -158,7 +158,7 @@ def write_answers(
     if detects:
         prob[0] = 0  # a face without any box
     words = [CLASSES[t] for t in target]
-    predictions = pd.DataFrame({"image_id": names, "target": words})
+    predictions = pd.DataFrame({"image_id": names, "face": 0, "target": words})
     predictions[CLASSES] = prob
     write_predictions(folder / "predictions.parquet", predictions)
     boxes = _boxes(names, words, prob) if detects else no_boxes(CLASSES)
@@ -170,10 +170,11 @@ def _boxes(names: list[str], words: list[str], prob: np.ndarray) -> pd.DataFrame
     rows = []
     for name, word, row in zip(names, words, prob, strict=True):
         truth = {"truth": True, "face": 0, "iou": 1.0, "emotion": word, "score": 1.0}
+        truth["picture"] = 0
         rows.append({"image_id": name, **truth, **whole, **{c: float(c == word) for c in CLASSES}})
         if row.any():
             score = float(row.max())
-            answer = {"truth": False, "face": 0, "iou": 0.9, "score": score}
+            answer = {"truth": False, "picture": 0, "face": 0, "iou": 0.9, "score": score}
             classes = dict(zip(CLASSES, row.tolist(), strict=True))
             emotion = CLASSES[int(row.argmax())]
             place = {**whole, "bottom": 0.9, "emotion": emotion}

@@ -42,6 +42,7 @@ STAGES: dict[str, Any] = {
 
 # Modules that no stage lists: an edit leaves the numbers as they are, or makes stages fail.
 PLUMBING = {
+    "ferbench.artifacts.paths": "folders of data sets and studies; a moved one is a missing output",
     "ferbench": "imports `ferbench.environment` and holds the version",
     "ferbench.artifacts.paths": "a moved file is a missing output",
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",

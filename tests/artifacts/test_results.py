@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferbench.artifacts.results import DECIMALS, exact_share, exceeds, read_results
+from ferbench.artifacts.results import COLUMNS, DECIMALS, exact_share, exceeds, read_results
 from ferbench.errors import InputError
 from ferbench.stats.result import differences
 
-HEAD = "study,dataset,protocol,variant,seed,subset,metric,value\n"
+HEAD = ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize("faces", [1, 3, 7, 246, 3549, 35_887])
@@ -38,7 +38,7 @@ def test_read_results_takes_the_faces_of_the_same_run_and_subset(tmp_path: Path)
     path = tmp_path / "results.csv"
     sizes = {"val": 3, "test": 7}
     rows = [
-        f"s,d,p,{variant},0,{subset},{metric},{value:.6f}"
+        f"s,d,p,{variant},0,{subset},{metric},{value:.6f},,"
         for variant, (subset, faces) in itertools.product("ab", sizes.items())
         for metric, value in (("accuracy", 2 / faces), ("nll", 1.234567), ("faces", faces))
     ]
@@ -47,12 +47,22 @@ def test_read_results_takes_the_faces_of_the_same_run_and_subset(tmp_path: Path)
     accuracy = table[table["metric"] == "accuracy"]
     assert accuracy["value"].tolist() == [2 / 3, 2 / 7] * 2
     assert set(table.loc[table["metric"] == "nll", "value"]) == {1.234567}
-    assert list(table.columns) == HEAD.strip().split(",")
+    assert list(table.columns) == COLUMNS
+    assert not table["robustness"].any() and not table["condition"].any()
+
+
+def test_read_results_gives_conditions_as_words_and_refuses_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text(HEAD + "s,d,p,a,0,canvas_32,accuracy,0.5,canvas,32\n")
+    assert read_results(path)[["robustness", "condition"]].to_numpy().tolist() == [["canvas", "32"]]
+    path.write_text("study,dataset,protocol,variant,seed,subset,metric,value\n")
+    with pytest.raises(InputError, match="columns are"):
+        read_results(path)
 
 
 def test_read_results_without_faces_gives_values_as_they_stand(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    path.write_text(HEAD + "s,d,p,a,0,test,accuracy,0.333333\ns,d,p,a,1,test,accuracy,\n")
+    path.write_text(HEAD + "s,d,p,a,0,test,accuracy,0.333333,,\ns,d,p,a,1,test,accuracy,,,\n")
     assert read_results(path)["value"].tolist()[0] == 0.333333
     with pytest.raises(InputError, match="no results"):
         read_results(tmp_path / "absent.csv")

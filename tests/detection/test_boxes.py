@@ -16,7 +16,7 @@ PLACES = [
     (10.0, 10.0, 8.0, 8.0, 0.9, 0.3),
     (10.5, 10.0, 8.0, 8.0, 0.8, 0.0),  # nearly the first place: suppressed
     (30.0, 30.0, 8.0, 8.0, 0.0, 0.6),
-    (50.0, 50.0, 8.0, 8.0, 0.0005, 0.0),  # below the floor
+    (50.0, 50.0, 8.0, 8.0, 0.0005, 0.0),  # below the least score
 ]
 
 
@@ -24,7 +24,7 @@ def decoded(*images: list[tuple[float, ...]]) -> Tensor:
     return torch.stack([torch.tensor(rows).T for rows in images])
 
 
-def test_kept_are_the_best_box_of_each_place_and_class() -> None:
+def test_kept_boxes_are_the_best_of_each_place_and_class() -> None:
     (boxes,) = kept_boxes(decoded(PLACES), classes=2, max_boxes=10)
     assert boxes.score.tolist() == pytest.approx([0.9, 0.6, 0.3])
     assert boxes.cls.tolist() == [0, 1, 1]
@@ -42,18 +42,18 @@ def test_places_that_overlap_less_are_both_kept() -> None:
     assert boxes.score.tolist() == pytest.approx([0.9, 0.8])
 
 
-def test_at_most_so_many_are_kept_the_best_first() -> None:
+def test_boxes_beyond_the_limit_are_dropped_the_worst_first() -> None:
     (boxes,) = kept_boxes(decoded(PLACES), classes=2, max_boxes=2)
     assert boxes.score.tolist() == pytest.approx([0.9, 0.6])
 
 
-def test_a_kept_box_says_at_which_place_it_stood() -> None:
+def test_kept_box_has_the_place_it_is_from() -> None:
     (boxes,) = kept_boxes(decoded(PLACES), classes=2, max_boxes=10)
     assert boxes.place.tolist() == [0, 2, 0]
 
 
 @pytest.mark.parametrize("spread", [200.0, 0.5], ids=["the best suffice", "all are needed"])
-def test_many_places_keep_what_comparing_all_of_them_would(spread: float) -> None:
+def test_comparing_the_best_places_keeps_what_comparing_all_would(spread: float) -> None:
     """Against torchvision's suppression of every place and class, whatever their number."""
     generator = torch.Generator().manual_seed(0)
     places, classes, most = 4_000, 2, 50
@@ -71,7 +71,7 @@ def test_many_places_keep_what_comparing_all_of_them_would(spread: float) -> Non
     assert boxes.score.tolist() == prob.T.flatten()[right].tolist()
 
 
-def test_an_image_without_a_box_is_empty_and_the_next_is_not() -> None:
+def test_image_without_a_box_is_empty_and_the_next_is_not() -> None:
     nothing = [(*row[:4], 0.0, 0.0) for row in PLACES]
     empty, full = kept_boxes(decoded(nothing, PLACES), classes=2, max_boxes=10)
     assert empty.xyxy.shape == (0, 4)
@@ -79,9 +79,9 @@ def test_an_image_without_a_box_is_empty_and_the_next_is_not() -> None:
     assert len(full.score) == 3
 
 
-def test_a_slow_machine_keeps_the_boxes_of_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_machine_keeps_the_boxes_of_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library's own limit of some seconds a batch would leave the last images empty."""
-    clock = iter(range(0, 10_000, 20))  # every look at the clock is 20 seconds later
+    clock = iter(range(0, 10_000, 20))  # the clock is 20 seconds later at every call
     monkeypatch.setattr(time, "time", lambda: float(next(clock)))
     kept = kept_boxes(decoded(*[PLACES] * 5), classes=2, max_boxes=10)
     assert [len(boxes.score) for boxes in kept] == [3] * 5

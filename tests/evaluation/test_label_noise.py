@@ -1,4 +1,4 @@
-"""Doubted labels, on made-up answers whose wrong labels are known."""
+"""Label issues in made-up predictions whose wrong labels are known."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ferbench.errors import InputError
 from ferbench.evaluation.label_noise import MIN_PER_CLASS, estimate_label_noise
 
 CLASSES = ("neutral", "happiness", "surprise", "fear")
+ISSUE = ["image_id", "face", "given", "suggested", "self_confidence"]
 
 
-def answers(
+def made_up(
     seed: int = 0, images: int = 400, wrong: int = 24, classes: int = 3, skill: float = 3.0
 ) -> tuple[pd.DataFrame, set[str]]:
-    """A model's answers to images of which `wrong` have another label than what they show."""
+    """A model's predictions on images of which `wrong` have another label than what they show."""
     rng = np.random.default_rng(0)
     shown = rng.integers(0, classes, images)
     given = shown.copy()
@@ -29,18 +30,18 @@ def answers(
     score[np.arange(images), shown] += skill
     prob = np.exp(score) / np.exp(score).sum(axis=1, keepdims=True)
     names = [f"i{n:03d}" for n in range(images)]
-    frame = pd.DataFrame({"image_id": names, "target": [CLASSES[k] for k in given]})
+    frame = pd.DataFrame({"image_id": names, "face": 0, "target": [CLASSES[k] for k in given]})
     for k in range(classes):
         frame[CLASSES[k]] = prob[:, k]
     return frame, {names[k] for k in bad}
 
 
 def test_planted_wrong_labels_are_found() -> None:
-    tables = [answers(seed)[0] for seed in range(3)]
-    _, planted = answers()
+    tables = [made_up(seed)[0] for seed in range(3)]
+    _, planted = made_up()
     issues, about = estimate_label_noise(tables)
     found = set(issues["image_id"])
-    # The method errs towards doubting too few.
+    # The method errs towards too few issues.
     assert len(found & planted) / len(planted) > 0.8
     assert len(found & planted) / len(found) > 0.95
     assert about["n"] == 400
@@ -53,9 +54,9 @@ def test_planted_wrong_labels_are_found() -> None:
     assert "confident learning" in about["method"]
 
 
-def test_doubts_are_those_of_the_paper() -> None:
-    """Equations 1 and 2 of arXiv:1911.00068, written out; without noise in the answers."""
-    frame, _ = answers(skill=8.0)
+def test_issues_are_those_of_the_papers_equations() -> None:
+    """Equations 1 and 2 of arXiv:1911.00068, written out; without noise in the predictions."""
+    frame, _ = made_up(skill=8.0)
     prob, given = arrays(frame)
     threshold = np.array([prob[given == k, k].mean() for k in range(3)])
     joint = np.zeros((3, 3), int)
@@ -68,15 +69,15 @@ def test_doubts_are_those_of_the_paper() -> None:
             if guess != label:
                 confused.add(frame["image_id"][row])
     issues, about = estimate_label_noise([frame])
-    # Rates are scaled from the images that were sure to all of a class, hence the tolerance.
+    # Rates are scaled from the confident images to all of a class, hence the tolerance.
     assert about["issues"] == pytest.approx(joint.sum() - np.trace(joint), abs=2)
     assert len(confused ^ set(issues["image_id"])) <= 2
 
 
-def test_most_suspicious_come_first_with_what_they_seem_to_be() -> None:
-    frame, _ = answers()
+def test_least_confident_labels_come_first_with_the_suggested_class() -> None:
+    frame, _ = made_up()
     issues, _ = estimate_label_noise([frame])
-    assert list(issues.columns) == ["image_id", "given", "suggested", "self_confidence"]
+    assert list(issues.columns) == ISSUE
     assert issues["self_confidence"].is_monotonic_increasing
     assert (issues["given"] != issues["suggested"]).all()
     rows = frame.set_index("image_id").loc[issues["image_id"]]
@@ -86,15 +87,15 @@ def test_most_suspicious_come_first_with_what_they_seem_to_be() -> None:
     assert issues["self_confidence"].tolist() == pytest.approx(own)
 
 
-def test_clean_labels_are_not_doubted() -> None:
-    issues, about = estimate_label_noise([answers(wrong=0, skill=6.0)[0]])
+def test_clean_labels_give_no_issue() -> None:
+    issues, about = estimate_label_noise([made_up(wrong=0, skill=6.0)[0]])
     assert len(issues) == 0
     assert about["share"] == 0
 
 
-def test_a_model_that_missed_an_image_has_no_say_on_it() -> None:
-    first, _ = answers(1)
-    second, _ = answers(2)
+def test_model_that_missed_a_face_does_not_count_for_it() -> None:
+    first, _ = made_up(1)
+    second, _ = made_up(2)
     names = list(CLASSES[:3])
     blind = second.copy()
     blind.loc[:9, names] = 0.0
@@ -112,8 +113,8 @@ def test_a_model_that_missed_an_image_has_no_say_on_it() -> None:
     assert not set(issues["image_id"]) & set(first["image_id"][:5])
 
 
-def test_order_of_rows_and_models_has_no_say() -> None:
-    first, second = answers(1)[0], answers(2)[0]
+def test_order_of_rows_and_models_does_not_matter() -> None:
+    first, second = made_up(1)[0], made_up(2)[0]
     expected = estimate_label_noise([first, second])
     shuffled = [second.sample(frac=1, random_state=0), first.sample(frac=1, random_state=1)]
     issues, about = estimate_label_noise(shuffled)
@@ -121,8 +122,8 @@ def test_order_of_rows_and_models_has_no_say() -> None:
     assert about == expected[1]
 
 
-def test_a_class_that_no_image_is_labelled_with_changes_nothing() -> None:
-    frame, _ = answers()
+def test_class_without_a_label_changes_nothing() -> None:
+    frame, _ = made_up()
     names = list(CLASSES[:3])
     wider = frame.copy()
     wider[names] *= 0.9
@@ -137,31 +138,33 @@ def test_a_class_that_no_image_is_labelled_with_changes_nothing() -> None:
     ("tables", "reason"),
     [
         ([], "no model"),
-        ([answers()[0].head(12)], "answered images"),
-        ([answers()[0].query("target == 'neutral'")], "two classes"),
-        ([answers()[0].assign(neutral=0.0, happiness=0.0, surprise=0.0)], "two classes"),
+        ([made_up()[0].head(12)], "faces with a prediction"),
+        ([made_up()[0].query("target == 'neutral'")], "two classes"),
+        ([made_up()[0].assign(neutral=0.0, happiness=0.0, surprise=0.0)], "two classes"),
     ],
 )
-def test_too_little_to_judge_is_said(tables: list[pd.DataFrame], reason: str) -> None:
+def test_too_few_labels_are_reported_with_the_reason(
+    tables: list[pd.DataFrame], reason: str
+) -> None:
     issues, about = estimate_label_noise(tables)
     assert issues.empty
-    assert list(issues.columns) == ["image_id", "given", "suggested", "self_confidence"]
+    assert list(issues.columns) == ISSUE
     assert about["share"] is None
     assert about["issues"] is None
     assert reason in about["reason"]
     assert about["models"] == len(tables)
 
 
-def test_just_enough_of_a_class_is_judged() -> None:
-    frame, _ = answers(wrong=0)
+def test_class_with_the_least_number_of_labels_is_judged() -> None:
+    frame, _ = made_up(wrong=0)
     rare = frame[frame["target"] == "surprise"].head(MIN_PER_CLASS)
     table = pd.concat([frame[frame["target"] != "surprise"], rare])
     assert estimate_label_noise([table])[1]["share"] is not None
     assert estimate_label_noise([table.iloc[:-1]])[1]["share"] is None
 
 
-def test_tables_of_other_images_are_refused() -> None:
-    frame, _ = answers()
+def test_tables_with_other_labels_or_classes_are_refused() -> None:
+    frame, _ = made_up()
     other = frame.assign(target=np.roll(frame["target"], 1))
     with pytest.raises(InputError, match="two labels"):
         estimate_label_noise([frame, other])
@@ -169,7 +172,19 @@ def test_tables_of_other_images_are_refused() -> None:
         estimate_label_noise([frame, frame.drop(columns="neutral")])
 
 
-def test_the_library_is_loaded_only_when_it_is_used() -> None:
+def test_faces_of_one_image_are_judged_apart() -> None:
+    frame, _ = made_up()
+    one, _ = estimate_label_noise([frame])
+    pairs = frame.assign(
+        image_id=frame["image_id"].iloc[::2].repeat(2).to_numpy(), face=[0, 1] * 200
+    )
+    two, about = estimate_label_noise([pairs])
+    assert about["n"] == 400
+    number = two["image_id"].str[1:].astype(int) + two["face"]
+    assert number.tolist() == one["image_id"].str[1:].astype(int).tolist()
+
+
+def test_cleanlab_is_imported_only_when_it_is_used() -> None:
     code = "import sys; import ferbench.evaluation.label_noise; print('cleanlab' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What a timing holds; how long anything takes is never asserted."""
+"""Contents of a timing; how long anything takes is never asserted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from tests.tiny_study import CLASSES
 
 from ferbench.config.params import Latency, Params
-from ferbench.detection.boxes import SCORE_FLOOR, kept_boxes
+from ferbench.detection.boxes import MIN_SCORE, kept_boxes
 from ferbench.evaluation import latency
 from ferbench.evaluation.latency import measure_latency
 
@@ -19,9 +19,10 @@ HOW = Latency(batch=2, precision="float32", threads=1, warm_up=1, iterations=2, 
 TIMES = ("forward", "end_to_end")
 
 
-@pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s_osam"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_timing_has_its_numbers_and_what_they_were_measured_with(
+@pytest.mark.parametrize(
+    ("variant", "precision"), [("vgg_improved", "bfloat16"), ("yolov5s_osam", "float32")]
+)
+def test_timing_has_its_numbers_and_how_they_were_measured(
     params: Params, variant: str, precision: str
 ) -> None:
     how = dataclasses.replace(HOW, precision=precision)
@@ -40,7 +41,7 @@ def test_a_timing_has_its_numbers_and_what_they_were_measured_with(
     json.dumps(measured, allow_nan=False)
 
 
-def test_ten_crops_are_timed_as_evaluation_answers_them(
+def test_ten_crops_are_timed_as_evaluation_predicts_from_them(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row, recipe = params.variants["vgg_improved"], params.recipe_of("vgg_improved")
@@ -59,7 +60,7 @@ def test_ten_crops_are_timed_as_evaluation_answers_them(
     assert set(shapes) == {(2, 10, recipe.channels, px, px)}
 
 
-def test_the_clock_runs_as_often_as_asked(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_runs_as_often_as_asked(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = []
 
     class Clock:
@@ -77,7 +78,7 @@ def test_the_clock_runs_as_often_as_asked(params: Params, monkeypatch: pytest.Mo
     assert numbers == [4, 5, 5, 5] * 2
 
 
-def test_milliseconds_are_of_one_image_and_the_middle_of_the_repeats(
+def test_milliseconds_are_of_one_image_and_the_median_of_the_repeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = iter([9.0, 0.4, 0.2, 0.3])
@@ -106,7 +107,7 @@ def test_milliseconds_are_of_one_image_and_the_middle_of_the_repeats(
 def test_every_detector_gets_the_same_places_to_suppress() -> None:
     scores = latency._scores(torch.Size([2, 10, 400]), 6)
     assert scores.shape == (2, 6, 400)
-    above = scores > SCORE_FLOOR
+    above = scores > MIN_SCORE
     assert above.sum(dim=(1, 2)).tolist() == [100, 100]
     assert above.sum(dim=1).max() == 1
     assert torch.equal(scores, latency._scores(torch.Size([2, 10, 400]), 6))
@@ -118,7 +119,7 @@ def test_every_detector_gets_the_same_places_to_suppress() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_a_precision_that_the_device_lacks_is_skipped_with_the_reason(
+def test_precision_that_the_device_lacks_is_skipped_with_the_reason(
     params: Params, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
     def refuse(*_: object, **__: object) -> object:
@@ -134,7 +135,7 @@ def test_a_precision_that_the_device_lacks_is_skipped_with_the_reason(
         measure_latency(row, recipe, len(CLASSES), HOW, "cpu")
 
 
-def test_the_driver_is_what_its_own_tool_tells(
+def test_driver_version_is_what_its_own_tool_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")

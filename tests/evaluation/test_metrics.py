@@ -1,4 +1,4 @@
-import importlib
+"""Every metric against its bounds, hand-made cases and independent implementations."""
 
 import numpy as np
 import pandas as pd
@@ -9,19 +9,19 @@ import torchmetrics.functional.classification as reference
 
 from ferbench import plugins
 from ferbench.detection.metrics import Detections
+from ferbench.evaluation.metrics.probability import BINS, class_ap, class_auroc, reliability
+from ferbench.evaluation.scoring import metric_info
 
 PACKAGE = "ferbench.evaluation.metrics"
-PROB = [
-    n for n in plugins.names(PACKAGE) if importlib.import_module(f"{PACKAGE}.{n}").INPUT == "prob"
-]
-BOXES = [n for n in plugins.names(PACKAGE) if n not in PROB]
-# What misses alone give where that is not the worst value there is, and why.
+PROB = [name for name in plugins.names(PACKAGE) if metric_info(name).reads == "prob"]
+BOXES = [name for name in plugins.names(PACKAGE) if name not in PROB]
+# The value of misses alone where it is not the worst value there is, and why.
 MISSES_ALONE = {
-    "kappa": 0,  # no answer agrees by chance either
+    "kappa": 0,  # no prediction agrees by chance either
     "auroc_macro": 0.5,  # all tie
     "ece": 0,  # wrong, and without confidence
     "brier": 1,  # 2 is for being sure of the wrong class
-    "nll": np.nan,  # no answer has a likelihood
+    "nll": np.nan,  # no prediction has a likelihood
 }
 TORCH = {
     "accuracy": ("accuracy", "micro"),
@@ -39,7 +39,7 @@ def load(name):
     return plugins.load(PACKAGE, name)
 
 
-def random_answers(seed, faces=200, classes=7, miss=0.0):
+def random_predictions(seed, faces=200, classes=7, miss=0.0):
     rng = np.random.default_rng(seed)
     target = rng.integers(classes, size=faces)
     logits = rng.normal(size=(faces, classes))
@@ -50,23 +50,21 @@ def random_answers(seed, faces=200, classes=7, miss=0.0):
 
 
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
-def test_a_metric_says_what_it_is(name):
-    module = importlib.import_module(f"{PACKAGE}.{name}")
-    assert module.HIGHER_IS_BETTER in (True, False)
-    assert module.INPUT in ("prob", "boxes")
-    assert module.BOUNDS[0] < module.BOUNDS[1]
-    assert 0 <= getattr(module, "THRESHOLD", 0.0) < 1
-    assert module.__all__ == [name]
+def test_metric_declares_bounds_threshold_and_documentation(name):
+    info = metric_info(name)
+    assert info.bounds[0] < info.bounds[1]
+    assert info.threshold is None or 0 <= info.threshold < 1
+    assert info.reads == "prob" or info.threshold is None
+    assert load(name).__name__ == name and load(name).__doc__
 
 
 def best_and_worst(name):
-    module = importlib.import_module(f"{PACKAGE}.{name}")
-    low, high = module.BOUNDS
-    return (high, low) if module.HIGHER_IS_BETTER else (low, high)
+    low, high = metric_info(name).bounds
+    return (high, low) if metric_info(name).higher_is_better else (low, high)
 
 
 @pytest.mark.parametrize("name", PROB)
-def test_perfect_answers_are_best_and_misses_alone_are_worst(name):
+def test_perfect_predictions_are_best_and_misses_alone_are_worst(name):
     target = np.array([0, 1, 2, 2, 5])
     best, worst = best_and_worst(name)
     assert load(name)(np.eye(7)[target], target) == best
@@ -76,22 +74,22 @@ def test_perfect_answers_are_best_and_misses_alone_are_worst(name):
 
 @pytest.mark.parametrize("name", PROB)
 @pytest.mark.parametrize("seed", range(3))
-def test_no_answers_leave_the_bounds(name, seed):
+def test_values_are_within_the_bounds(name, seed):
     low, high = sorted(best_and_worst(name))
-    prob, target = random_answers(seed, faces=20, miss=0.2)
+    prob, target = random_predictions(seed, faces=20, miss=0.2)
     assert low <= load(name)(prob, target) <= high
     assert low <= load(name)(np.eye(7)[(target + 1) % 7], target) <= high
 
 
 @pytest.mark.parametrize("name", PROB)
-def test_one_face_alone_gives_a_value_or_says_that_there_is_none(name):
+def test_single_face_gives_a_value_or_nan_where_there_is_none(name):
     value = load(name)(np.array([[0.7, 0.2, 0.1]]), np.array([0]))
     assert np.isnan(value) == (name in ("kappa", "auroc_macro"))
 
 
 @pytest.mark.parametrize("name", PROB)
-def test_the_order_of_faces_changes_nothing(name):
-    prob, target = random_answers(1, miss=0.2)
+def test_metrics_do_not_depend_on_the_order_of_faces(name):
+    prob, target = random_predictions(1, miss=0.2)
     order = np.random.default_rng(2).permutation(len(target))
     assert load(name)(prob[order], target[order]) == pytest.approx(load(name)(prob, target))
 
@@ -99,7 +97,7 @@ def test_the_order_of_faces_changes_nothing(name):
 @pytest.mark.parametrize("name", TORCH)
 @pytest.mark.parametrize("seed", range(3))
 def test_metrics_agree_with_torchmetrics(name, seed):
-    prob, target = random_answers(seed)
+    prob, target = random_predictions(seed)
     function, average = TORCH[name]
     value = getattr(reference, f"multiclass_{function}")(
         torch.from_numpy(prob), torch.from_numpy(target), num_classes=7, average=average
@@ -108,8 +106,8 @@ def test_metrics_agree_with_torchmetrics(name, seed):
 
 
 @pytest.mark.parametrize("name", TORCH)
-def test_misses_count_as_one_more_class_that_is_never_right(name):
-    prob, target = random_answers(4, miss=0.3)
+def test_misses_count_as_one_more_class_that_is_never_correct(name):
+    prob, target = random_predictions(4, miss=0.3)
     label = np.where(prob.any(axis=1), prob.argmax(axis=1), 7)
     function, average = TORCH[name]
     if average == "micro":
@@ -121,8 +119,8 @@ def test_misses_count_as_one_more_class_that_is_never_right(name):
     assert load(name)(prob, target) == pytest.approx(value)
 
 
-def test_a_class_without_faces_is_left_out_of_macro_means():
-    # Hand: targets 0, 0, 1; answers 0, 2, 1. Recall 1/2 and 1; precision 1 and 1; F1 2/3 and 1.
+def test_class_without_faces_is_left_out_of_macro_means():
+    # Hand: targets 0, 0, 1; predictions 0, 2, 1. Recall 1/2 and 1; precision 1 and 1; F1 2/3 and 1.
     prob, target = np.eye(3)[[0, 2, 1]], np.array([0, 0, 1])
     assert load("recall_macro")(prob, target) == pytest.approx(3 / 4)
     assert load("balanced_accuracy")(prob, target) == pytest.approx(3 / 4)
@@ -131,8 +129,8 @@ def test_a_class_without_faces_is_left_out_of_macro_means():
     assert load("f1_weighted")(prob, target) == pytest.approx((2 * 2 / 3 + 1) / 3)
 
 
-def test_coverage_and_accuracy_of_answers_split_the_accuracy():
-    prob, target = random_answers(5, miss=0.4)
+def test_accuracy_is_coverage_times_accuracy_of_detected_faces():
+    prob, target = random_predictions(5, miss=0.4)
     product = load("coverage")(prob, target) * load("accuracy_detected")(prob, target)
     assert product == pytest.approx(load("accuracy")(prob, target))
     assert load("coverage")(prob, target) == pytest.approx(prob.any(axis=1).mean())
@@ -149,12 +147,12 @@ def sklearn_auroc(prob, target):
 
 
 def slow_ap(prob, target):
-    """By scikit-learn's curve over the answered faces, in which each missed one is unfindable."""
+    """By scikit-learn's curve over the faces not missed; a missed one is never retrieved."""
     values = []
     for number in np.unique(target):
-        answered = prob.any(axis=1)
-        right = target[answered] == number
-        precision, recall, _ = sklearn.metrics.precision_recall_curve(right, prob[answered, number])
+        found = prob.any(axis=1)
+        right = target[found] == number
+        precision, recall, _ = sklearn.metrics.precision_recall_curve(right, prob[found, number])
         recall = recall * right.sum() / (target == number).sum()
         # The curve's last point, recall 0 with precision 1, belongs to no face.
         reached = [
@@ -172,8 +170,8 @@ def torch_ece(prob, target):
 
 
 def sklearn_nll(prob, target):
-    answered = prob.any(axis=1)
-    return sklearn.metrics.log_loss(target[answered], prob[answered], labels=range(7))
+    found = prob.any(axis=1)
+    return sklearn.metrics.log_loss(target[found], prob[found], labels=range(7))
 
 
 def plain_brier(prob, target):
@@ -197,33 +195,33 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("miss", [0.0, 0.3])
 @pytest.mark.parametrize("seed", range(3))
-def test_metrics_agree_with_another_form(name, miss, seed):
-    prob, target = random_answers(seed, miss=miss)
+def test_metrics_agree_with_an_independent_form(name, miss, seed):
+    prob, target = random_predictions(seed, miss=miss)
     assert load(name)(prob, target) == pytest.approx(OTHERS[name](prob, target), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_ece_and_top2_agree_with_their_libraries(seed):
-    prob, target = random_answers(seed)
+def test_ece_and_top2_agree_with_libraries(seed):
+    prob, target = random_predictions(seed)
     assert load("ece")(prob, target) == pytest.approx(torch_ece(prob, target), abs=1e-6)
     expected = sklearn.metrics.top_k_accuracy_score(target, prob, k=2, labels=range(7))
     assert load("top2_accuracy")(prob, target) == pytest.approx(expected)
 
 
-def test_a_miss_is_wrong_for_top2_even_where_all_classes_tie():
+def test_top2_counts_a_miss_as_wrong_although_all_classes_tie():
     prob = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
     assert load("top2_accuracy")(prob, np.array([1, 0])) == 0.5
 
 
 def test_brier_of_two_classes_is_twice_that_of_scikit_learn():
-    prob, target = random_answers(6, classes=2)
+    prob, target = random_predictions(6, classes=2)
     once = sklearn.metrics.brier_score_loss(target, prob[:, 1])
     assert load("brier")(prob, target) == pytest.approx(2 * once)
 
 
-def test_the_ap_of_probabilities_is_the_ap_of_whole_image_boxes():
-    # One box for every face and class, as large as the image: the COCO code must say the same.
-    prob, target = random_answers(7, faces=40, classes=3, miss=0.2)
+def test_ap_of_probabilities_is_the_ap_of_whole_image_boxes():
+    # One box for every face and class, as large as the image: the COCO code must give the same.
+    prob, target = random_predictions(7, faces=40, classes=3, miss=0.2)
     words, whole = ["anger", "disgust", "fear"], (0.0, 0.0, 1.0, 1.0)
     rows = [(f"{n:03d}", True, words[t], *whole, 1.0) for n, t in enumerate(target)]
     rows += [
@@ -238,7 +236,7 @@ def test_the_ap_of_probabilities_is_the_ap_of_whole_image_boxes():
 
 def frame(rows):
     names = ["image_id", "truth", "emotion", "left", "top", "right", "bottom", "score"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(picture=0)
 
 
 def seen(rows, classes=("anger", "disgust", "fear"), threshold=0.5):
@@ -249,10 +247,10 @@ def seen(rows, classes=("anger", "disgust", "fear"), threshold=0.5):
 @pytest.mark.parametrize("name", BOXES)
 def test_perfect_boxes_are_best_and_none_worst(name):
     truth = [("a", True, "fear", 0.1, 0.1, 0.5, 0.5, 1.0), ("b", True, "anger", 0, 0, 1, 1, 1.0)]
-    answers = [(image, False, *rest) for image, _, *rest in truth]
-    assert load(name)(seen(truth + answers)) == pytest.approx(1)
+    predicted = [(image, False, *rest) for image, _, *rest in truth]
+    assert load(name)(seen(truth + predicted)) == pytest.approx(1)
     assert load(name)(seen(truth)) == 0
-    assert load(name)(seen(answers)) == 0
+    assert load(name)(seen(predicted)) == 0
 
 
 def test_average_precision_by_hand():
@@ -266,7 +264,7 @@ def test_average_precision_by_hand():
     assert load("map50")(seen(rows, ["fear"])) == pytest.approx((34 + 33 * 2 / 3) / 101)
 
 
-def test_a_second_box_on_a_face_is_wrong():
+def test_second_box_on_a_face_is_wrong():
     place = (0.0, 0.0, 0.5, 0.5)
     rows = [("a", True, "fear", *place, 1.0), ("b", True, "fear", *place, 1.0)]
     rows += [("a", False, "fear", *place, s) for s in (0.9, 0.8)] + [
@@ -288,8 +286,8 @@ def random_boxes(seed):
             for _ in range(rng.integers(0, 4)):
                 shift = rng.normal(scale=0.03, size=4)
                 corners = np.array([left, top, left + width, top + height]) + shift
-                said = word if rng.random() < 0.7 else "anger"
-                rows.append((f"{image}", False, said, *corners, float(rng.random())))
+                predicted = word if rng.random() < 0.7 else "anger"
+                rows.append((f"{image}", False, predicted, *corners, float(rng.random())))
     return frame(rows)
 
 
@@ -328,22 +326,22 @@ def iou_of(one, other):
 
 
 def slow_right(boxes, word, least_iou):
-    """Of one class's boxes by falling score: whether each finds a face; and the faces there are."""
+    """Of one class's boxes by falling score: whether each finds a face; and the number of faces."""
     own = boxes[boxes["emotion"] == word]
     corners = ["left", "top", "right", "bottom"]
-    said = own[~own["truth"]].sort_values("score", ascending=False, kind="stable")
+    predicted = own[~own["truth"]].sort_values("score", ascending=False, kind="stable")
     free = {
         name: rows[corners].to_numpy().tolist()
         for name, rows in own[own["truth"]].groupby("image_id")
     }
     right = []
-    for image, *corner in said[["image_id", *corners]].itertuples(index=False):
+    for image, *corner in predicted[["image_id", *corners]].itertuples(index=False):
         near = [(iou_of(corner, face), face) for face in free.get(image, [])]
         overlap, face = max(near, default=(0, None))
         right.append(overlap >= least_iou)
         if right[-1]:
             free[image].remove(face)
-    return np.array(right, bool), said["score"].to_numpy(), int(own["truth"].sum())
+    return np.array(right, bool), predicted["score"].to_numpy(), int(own["truth"].sum())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -368,14 +366,14 @@ def test_precision_recall_and_f1_of_boxes_agree_with_ultralytics(seed):
     boxes = random_boxes(seed)
     sides = [slow_right(boxes, word, 0.5) for word in ("anger", "fear")]
     right, score, faces = zip(*sides, strict=True)
-    said, truth = (np.repeat([0, 2], [len(r) for r in right]), np.repeat([0, 2], faces))
-    found = ap_per_class(np.concatenate(right)[:, None], np.concatenate(score), said, truth)
+    predicted, truth = (np.repeat([0, 2], [len(r) for r in right]), np.repeat([0, 2], faces))
+    found = ap_per_class(np.concatenate(right)[:, None], np.concatenate(score), predicted, truth)
     for name, values in zip(("precision_box", "recall_box", "f1_box"), found[2:5], strict=True):
         assert load(name)(seen(boxes)) == pytest.approx(values.mean(), abs=1e-9)
 
 
-def test_a_class_that_is_never_answered_has_no_precision_and_one_without_faces_no_say():
-    # Hand: both faces of fear found, the one of anger never answered, disgust only answered.
+def test_class_never_predicted_has_precision_0_and_one_without_faces_is_left_out():
+    # Hand: both faces of fear found, the one of anger never predicted, disgust only predicted.
     place = (0.0, 0.0, 0.5, 0.5)
     rows = [(i, True, w, *place, 1.0) for i, w in (("a", "fear"), ("b", "fear"), ("c", "anger"))]
     rows += [(i, False, "fear", *place, 0.9) for i in "ab"] + [("c", False, "disgust", *place, 0.9)]
@@ -385,7 +383,7 @@ def test_a_class_that_is_never_answered_has_no_precision_and_one_without_faces_n
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_confusion_of_boxes_is_the_matrix_that_ultralytics_prints(seed):
+def test_confusion_of_boxes_is_the_matrix_of_ultralytics(seed):
     from ultralytics.utils.metrics import ConfusionMatrix
 
     boxes = random_boxes(seed)
@@ -411,7 +409,7 @@ def test_the_confusion_of_boxes_is_the_matrix_that_ultralytics_prints(seed):
     assert load("cm_diag")(seen(boxes)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_face_is_found_by_a_sure_box_upon_it_whatever_its_emotion():
+def test_face_is_found_by_a_box_of_any_class_with_score_and_overlap():
     place = (0.0, 0.0, 0.5, 0.5)
     rows = [(i, True, "fear", *place, 1.0) for i in "abcd"]
     rows += [("a", False, "anger", *place, 0.5), ("b", False, "fear", *place, 0.49)]
@@ -421,14 +419,67 @@ def test_a_face_is_found_by_a_sure_box_upon_it_whatever_its_emotion():
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_the_order_of_boxes_changes_nothing(name):
+def test_box_metrics_do_not_depend_on_the_order_of_boxes(name):
     boxes = random_boxes(8)
     order = np.random.default_rng(9).permutation(len(boxes))
     assert load(name)(seen(boxes.iloc[order])) == pytest.approx(load(name)(seen(boxes)))
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_box_metrics_do_not_mind_how_rows_are_numbered(name):
+def test_box_metrics_do_not_depend_on_row_labels(name):
     boxes = random_boxes(8)
     numbered = boxes.set_axis(np.arange(len(boxes)) * 3 + 7)
     assert load(name)(seen(numbered)) == load(name)(seen(boxes))
+
+
+def test_pictures_of_one_image_are_judged_apart():
+    # Faces 0 and 1 of one image, each on a picture of its own; only the first is found.
+    place = (0.0, 0.0, 0.5, 0.5)
+    rows = frame(
+        [
+            ("a", True, "fear", *place, 1.0),
+            ("a", True, "fear", *place, 1.0),
+            ("a", False, "fear", *place, 0.9),
+            ("a", False, "fear", *place, 0.8),
+        ]
+    )
+    assert load("map50")(seen(rows.assign(picture=[0, 1, 0, 1]), ["fear"])) == 1
+    assert load("recall_box")(seen(rows.assign(picture=[0, 1, 0, 0]), ["fear"])) == 0.5
+    assert load("face_detection")(seen(rows.assign(picture=[0, 1, 0, 0]), ["fear"])) == 0.5
+
+
+def test_class_of_all_faces_has_no_roc_curve():
+    prob, target = np.array([[0.7, 0.3], [0.4, 0.6]]), np.array([0, 0])
+    assert np.isnan(class_auroc(prob, target)).all()
+    assert class_ap(prob, target) == pytest.approx([1, np.nan], nan_ok=True)
+
+
+def test_equal_probabilities_are_ranked_together():
+    prob, target = np.full((4, 2), 0.5), np.array([0, 0, 0, 1])
+    assert class_ap(prob, target) == pytest.approx([3 / 4, 1 / 4])
+    assert class_auroc(prob, target) == pytest.approx([0.5, 0.5])
+
+
+def test_missed_face_is_never_retrieved():
+    # Of two faces one is ranked first, the other missed: recall ends at a half, 51 points of 101.
+    prob, target = np.array([[0.9, 0.1], [0.0, 0.0], [0.2, 0.8]]), np.array([0, 0, 1])
+    assert class_ap(prob, target)[0] == pytest.approx(51 / 101)
+
+
+def test_bin_of_confidence_holds_its_upper_edge_and_the_first_one_zero():
+    confidence = np.array([0.0, 8 / BINS, 8 / BINS + 1e-9, 1.0])
+    prob = np.column_stack([confidence, np.zeros(4)])
+    table = reliability(prob, np.zeros(4, int))
+    assert table["bin"].tolist() == [0, 7, 8, 14]
+    assert table["low"].tolist() == pytest.approx([0, 7 / 15, 8 / 15, 14 / 15])
+    assert table["high"].tolist() == pytest.approx([1 / 15, 8 / 15, 9 / 15, 1])
+    assert table["accuracy"].tolist() == [0, 1, 1, 1]  # the first is a miss
+
+
+def test_confidence_and_accuracy_are_means_over_the_faces_of_a_bin():
+    prob = np.array([[0.61, 0.39], [0.63, 0.37], [0.65, 0.35], [0.1, 0.9]])
+    table = reliability(prob, np.array([0, 1, 0, 1])).set_index("bin")
+    assert table.loc[9, ["count", "confidence", "accuracy"]].tolist() == pytest.approx(
+        [3, 0.63, 2 / 3]
+    )
+    assert table["count"].sum() == 4

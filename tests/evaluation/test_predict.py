@@ -1,4 +1,4 @@
-"""What stage `evaluate` stores: one row for every labelled face, found or missed."""
+"""Predictions of stage `evaluate`: one row for every labelled face, found or missed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from tests.tiny_study import CLASSES
 
 from ferbench.artifacts.predictions import (
+    FACE_KEY,
     read_boxes,
     read_predictions,
     write_boxes,
@@ -20,11 +21,11 @@ from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset
 from ferbench.detection.boxes import Boxes
 from ferbench.evaluation import predict
-from ferbench.evaluation.predict import Predicted, predict_side
+from ferbench.evaluation.predict import Predicted, predict_split
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
 
-# Where the images of side val of `scenes` (61 x 33 pixels) are in an input of 32 x 32.
+# Where the images of split val of `scenes` (61 x 33 pixels) are in an input of 32 x 32.
 LEFT, WIDTH, HEIGHT = 7, 17, 32
 
 
@@ -48,86 +49,88 @@ def found(*rows: tuple[float, float, float, float, int, float]) -> Boxes:
 
 @pytest.fixture
 def stubbed(params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch) -> Predicted:
-    """One face answered from afar; of two faces one found; of three none."""
+    """The only face with a box far off; of two faces one found; of three none."""
     images = [
         found((0.9, 0.9, 0.1, 0.1, 2, 0.7), (0.25, 0.5, 0.3, 0.6, 0, 0.4)),
         found((0.75, 0.4, 0.2, 0.5, 1, 0.8)),
         found(),
     ]
     monkeypatch.setattr(predict, "kept_boxes", lambda decoded, classes, most: images)
-    return predict_side(untrained(params, "yolov5s"), scenes, "val", "cpu")
+    return predict_split(untrained(params, "yolov5s"), scenes, "val", "cpu")
 
 
-def assert_storable(said: Predicted, folder: Path) -> None:
-    write_predictions(folder / "predictions.parquet", said.predictions)
-    write_boxes(folder / "boxes.parquet", said.boxes)
-    assert len(read_predictions(folder / "predictions.parquet")) == len(said.predictions)
-    assert len(read_boxes(folder / "boxes.parquet")) == len(said.boxes)
+def faces_of(table: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(table[FACE_KEY].itertuples(index=False, name=None))
 
 
-def test_a_classifier_answers_for_every_face_and_has_no_boxes(
+def assert_storable(predicted: Predicted, folder: Path) -> None:
+    write_predictions(folder / "predictions.parquet", predicted.predictions)
+    write_boxes(folder / "boxes.parquet", predicted.boxes)
+    assert len(read_predictions(folder / "predictions.parquet")) == len(predicted.predictions)
+    assert len(read_boxes(folder / "boxes.parquet")) == len(predicted.boxes)
+
+
+def test_classifier_has_a_prediction_for_every_face_and_no_boxes(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
-    said = predict_side(untrained(params, "vgg_improved"), stored, "test", "cpu")
+    predicted = predict_split(untrained(params, "vgg_improved"), stored, "test", "cpu")
     faces = stored.faces("test").frame
-    assert said.predictions["image_id"].tolist() == faces["unit_id"].tolist()
-    assert said.predictions["target"].tolist() == [CLASSES[c] for c in faces["cls"]]
-    assert np.allclose(said.predictions[list(CLASSES)].sum(axis=1), 1.0, atol=1e-9)
-    assert said.boxes.empty
-    assert_storable(said, tmp_path)
+    assert faces_of(predicted.predictions) == faces_of(faces)
+    assert predicted.predictions["target"].tolist() == [CLASSES[c] for c in faces["cls"]]
+    assert np.allclose(predicted.predictions[list(CLASSES)].sum(axis=1), 1.0, atol=1e-9)
+    assert predicted.boxes.empty
+    assert_storable(predicted, tmp_path)
 
 
-def test_a_classifier_tells_the_faces_of_one_image_apart(
+def test_classifier_predicts_each_face_of_one_image(
     params: Params, scenes: PackedDataset, tmp_path: Path
 ) -> None:
-    said = predict_side(untrained(params, "vgg_improved"), scenes, "test", "cpu")
-    assert said.predictions["image_id"].tolist() == [
-        *("scene_6", "scene_7#0", "scene_7#1"),
-        *("scene_8#0", "scene_8#1", "scene_8#2"),
+    predicted = predict_split(untrained(params, "vgg_improved"), scenes, "test", "cpu")
+    assert faces_of(predicted.predictions) == [
+        *(("scene_6", 0), ("scene_7", 0), ("scene_7", 1)),
+        *(("scene_8", 0), ("scene_8", 1), ("scene_8", 2)),
     ]
-    assert not said.predictions[list(CLASSES)].duplicated().any()
-    assert_storable(said, tmp_path)
+    assert not predicted.predictions[list(CLASSES)].duplicated().any()
+    assert_storable(predicted, tmp_path)
 
 
-def test_an_untrained_detector_leaves_tables_that_keep_every_promise(
+def test_tables_of_an_untrained_detector_pass_all_checks(
     params: Params, scenes: PackedDataset, tmp_path: Path
 ) -> None:
-    said = predict_side(untrained(params, "yolov5s_osam"), scenes, "test", "cpu")
-    assert len(said.predictions) == len(scenes.faces("test").frame) == 6
-    assert said.boxes["truth"].sum() == 6
-    assert_storable(said, tmp_path)
+    predicted = predict_split(untrained(params, "yolov5s_osam"), scenes, "test", "cpu")
+    assert len(predicted.predictions) == len(scenes.faces("test").frame) == 6
+    assert predicted.boxes["truth"].sum() == 6
+    assert_storable(predicted, tmp_path)
 
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s"])
-def test_the_same_network_says_the_same_twice(
+def test_predictions_of_one_network_are_reproducible(
     params: Params, stored: PackedDataset, variant: str
 ) -> None:
-    first = predict_side(untrained(params, variant), stored, "val", "cpu")
-    again = predict_side(untrained(params, variant), stored, "val", "cpu")
+    first = predict_split(untrained(params, variant), stored, "val", "cpu")
+    again = predict_split(untrained(params, variant), stored, "val", "cpu")
     pd.testing.assert_frame_equal(first.predictions, again.predictions)
     pd.testing.assert_frame_equal(first.boxes, again.boxes)
 
 
-def test_a_missed_face_is_a_row_of_zeros(stubbed: Predicted, tmp_path: Path) -> None:
-    prob = stubbed.predictions.set_index("image_id")[list(CLASSES)]
-    assert prob.index.tolist() == [
-        *("scene_3", "scene_4#0", "scene_4#1", "scene_5#0", "scene_5#1", "scene_5#2")
-    ]
-    missed = ["scene_4#0", "scene_5#0", "scene_5#1", "scene_5#2"]
+def test_missed_face_is_a_row_of_zeros(stubbed: Predicted, tmp_path: Path) -> None:
+    prob = stubbed.predictions.set_index(FACE_KEY)[list(CLASSES)]
+    missed = [("scene_4", 0), ("scene_5", 0), ("scene_5", 1), ("scene_5", 2)]
+    assert prob.index.tolist() == [("scene_3", 0), missed[0], ("scene_4", 1), *missed[1:]]
     assert (prob.loc[missed] == 0).all(axis=None)
     assert_storable(stubbed, tmp_path)
 
 
-def test_probabilities_of_a_face_are_its_answering_boxs_scores_as_shares(
+def test_probabilities_of_a_face_are_the_scores_of_its_box_as_shares(
     stubbed: Predicted,
 ) -> None:
-    prob = stubbed.predictions.set_index("image_id")[list(CLASSES)]
-    # The surest box answers for an only face though it is elsewhere.
-    assert prob.loc["scene_3"].tolist() == pytest.approx([1 / 9, 1 / 9, 7 / 9], abs=1e-6)
-    assert prob.loc["scene_4#1"].tolist() == pytest.approx([0.1, 0.8, 0.1], abs=1e-6)
+    prob = stubbed.predictions.set_index(FACE_KEY)[list(CLASSES)]
+    # An only face gets the box with the highest score though it is elsewhere.
+    assert prob.loc["scene_3", 0].tolist() == pytest.approx([1 / 9, 1 / 9, 7 / 9], abs=1e-6)
+    assert prob.loc["scene_4", 1].tolist() == pytest.approx([0.1, 0.8, 0.1], abs=1e-6)
 
 
-def test_boxes_come_back_in_fractions_of_the_image_with_face_and_overlap(
+def test_boxes_are_fractions_of_the_image_with_face_and_overlap(
     stubbed: Predicted,
 ) -> None:
     boxes = stubbed.boxes

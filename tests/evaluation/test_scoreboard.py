@@ -8,31 +8,36 @@ import pytest
 from tests.fabricated_study import CLASSES, fabricate
 
 from ferbench import plugins
-from ferbench.artifacts.predictions import read_boxes, read_predictions
+from ferbench.artifacts.predictions import no_boxes, read_boxes, read_predictions
+from ferbench.artifacts.results import COLUMNS
 from ferbench.errors import InputError
-from ferbench.evaluation import label_noise as noise
-from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.evaluation import label_noise
+from ferbench.evaluation.scoreboard import class_rows, score_study, write_scoreboard
+from ferbench.evaluation.scoring import Predictions
 from ferbench.evaluation.selection import best_seeds, val_losses
-
-COLUMNS = ["study", "dataset", "protocol", "variant", "seed", "subset", "metric", "value"]
-
 
 PLACE = ["study", "dataset", "protocol", "variant", "seed", "subset"]
 
 
-@pytest.fixture
-def study(tmp_path):
-    return tmp_path, fabricate(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """Parameters, folder and tables of a study with probes and every metric there is."""
+    """Parameters, folder and tables of a study with robustness tests and every metric."""
     root = tmp_path_factory.mktemp("full")
     params = fabricate(root, probes=True)
     metrics = tuple(plugins.names("ferbench.evaluation.metrics"))
     params = replace(params, score=replace(params.score, metrics=metrics))
     return params, root, score_study(params, root)
+
+
+@pytest.fixture
+def study(full, tmp_path):
+    """A copy of the study with a classifier and a detector, two metrics and no robustness test."""
+    params, root, _ = full
+    for name in ("runs", "data"):
+        shutil.copytree(root / name, tmp_path / name)
+    variants = {name: params.variants[name] for name in ("ivsa", "yolov5s")}
+    score = replace(params.score, metrics=("accuracy", "map50"))
+    return tmp_path, replace(params, variants=variants, score=score, robustness={})
 
 
 def same(one, other):
@@ -47,45 +52,44 @@ def written(board, folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_results_have_the_agreed_columns_and_every_cell(study):
-    root, params = study
-    write_scoreboard(score_study(params, root), root / "out")
-    table = pd.read_csv(root / "out" / "results.csv")
+def test_results_have_the_agreed_columns_and_every_run(full, tmp_path):
+    params, _, board = full
+    write_scoreboard(board, tmp_path)
+    table = pd.read_csv(tmp_path / "results.csv")
     assert list(table.columns) == COLUMNS
-    assert set(table["subset"]) == {"val", "test", "test_clean", "test_leaked"}
-    cells = table.groupby(["variant", "seed", "subset"]).ngroups
-    assert cells == len(params.variants) * len(params.seeds) * 4
-    assert not table.duplicated(COLUMNS[:-1]).any()
+    own = table[table["robustness"].isna()]
+    assert set(own["subset"]) == {"val", "test", "test_clean", "test_leaked"}
+    runs = own.groupby(["variant", "seed", "subset"]).ngroups
+    assert runs == len(params.variants) * len(params.seeds) * 4
+    assert not table.duplicated([*PLACE, "metric"]).any()
 
 
-def test_box_metrics_are_of_detectors_alone(study):
-    root, params = study
-    table = score_study(params, root).results
+def test_box_metrics_are_of_detectors_alone(full):
+    table = full[2].results
     assert set(table.loc[table["metric"] == "map50", "variant"]) == {"yolov5s", "yolov5s_osam"}
 
 
-def test_accuracy_of_a_detector_is_taken_at_the_score_threshold(study):
-    root, params = study
-    table = score_study(params, root).results
+def test_accuracy_of_a_detector_is_measured_at_the_score_threshold(full):
+    _, root, board = full
+    table = board.results
     folder = root / "runs" / "demo" / "yolov5s" / "synthetic" / "0"
     frame, boxes = (
         read_predictions(folder / "predictions.parquet"),
         read_boxes(folder / "boxes.parquet"),
     )
-    answers = boxes[~boxes["truth"]].set_index("image_id")
+    found = boxes[~boxes["truth"]].set_index("image_id")
     truth = frame.set_index("image_id")["target"]
-    right = answers["emotion"] == truth.loc[answers.index]
+    right = found["emotion"] == truth.loc[found.index]
     at = table.query("variant == 'yolov5s' and seed == 0 and subset == 'test'").set_index("metric")
     assert at.loc["accuracy", "value"] == pytest.approx(
-        (right & (answers["score"] >= 0.5)).sum() / 90
+        (right & (found["score"] >= 0.5)).sum() / 90
     )
     assert at.loc["accuracy_any", "value"] == pytest.approx(right.sum() / 90)
-    assert at.loc["coverage", "value"] == pytest.approx((answers["score"] >= 0.5).sum() / 90)
+    assert at.loc["coverage", "value"] == pytest.approx((found["score"] >= 0.5).sum() / 90)
 
 
-def test_boxes_are_counted_with_background_for_detectors_alone(study):
-    root, params = study
-    board = score_study(params, root)
+def test_boxes_are_counted_with_background_for_detectors_alone(full):
+    board = full[2]
     boxes = board.confusion.query("subset == 'test_boxes'")
     assert set(boxes["variant"]) == {"yolov5s", "yolov5s_osam"}
     of_faces = boxes[boxes["target"] != "background"].groupby(["variant", "seed"])["count"].sum()
@@ -94,9 +98,8 @@ def test_boxes_are_counted_with_background_for_detectors_alone(study):
     assert set(boxes["target"]) == set(boxes["predicted"]) and "background" in set(boxes["target"])
 
 
-def test_confusion_counts_add_up_to_the_accuracy(study):
-    root, params = study
-    board = score_study(params, root)
+def test_confusion_counts_add_up_to_the_accuracy(full):
+    board = full[2]
     counts = board.confusion.query("variant == 'yolov5s' and seed == 1 and subset == 'test'")
     right = counts.loc[counts["target"] == counts["predicted"], "count"].sum()
     accuracy = board.results.query(
@@ -108,10 +111,10 @@ def test_confusion_counts_add_up_to_the_accuracy(study):
     assert counts.loc[counts["predicted"] == "none", "count"].sum() > 0
 
 
-def test_files_for_dvc_are_plain_and_complete(study):
-    root, params = study
-    board = score_study(params, root)
-    write_scoreboard(board, root / "out")
+def test_files_for_dvc_are_plain_and_complete(full, tmp_path):
+    board = full[2]
+    write_scoreboard(board, tmp_path / "out")
+    root = tmp_path
     means = json.loads((root / "out" / "metrics.json").read_text())
     values = board.results.query("variant == 'ivsa' and subset == 'test' and metric == 'accuracy'")
     assert means["ivsa"]["synthetic"]["accuracy"] == pytest.approx(values["value"].mean(), abs=1e-6)
@@ -128,11 +131,11 @@ def test_scoring_twice_gives_the_same_bytes(study):
     for name in ("one", "two"):
         write_scoreboard(score_study(params, root), root / name)
     files = [p.relative_to(root / "one") for p in (root / "one").rglob("*") if p.is_file()]
-    assert len(files) == 13
+    assert len(files) == 11
     assert all((root / "one" / f).read_bytes() == (root / "two" / f).read_bytes() for f in files)
 
 
-def test_a_missing_cell_is_named_with_the_command_that_makes_it(study):
+def test_missing_run_is_named_with_the_command_that_makes_it(study):
     root, params = study
     (root / "runs/demo/ivsa/synthetic/1/run.json").unlink()
     with pytest.raises(InputError, match=r"ivsa on synthetic with seed 1 lacks run\.json") as error:
@@ -140,7 +143,7 @@ def test_a_missing_cell_is_named_with_the_command_that_makes_it(study):
     assert "dvc repro" in str(error.value)
 
 
-def test_a_cell_of_another_protocol_is_refused(study):
+def test_run_under_another_protocol_is_refused(study):
     root, params = study
     path = root / "runs/demo/ivsa/synthetic/1/run.json"
     path.write_text(path.read_text().replace("person_70_10_20", "official"))
@@ -148,7 +151,7 @@ def test_a_cell_of_another_protocol_is_refused(study):
         score_study(params, root)
 
 
-def test_faces_and_right_answers_of_clean_and_leaked_add_up_to_test(full):
+def test_faces_and_correct_predictions_of_clean_and_leaked_add_up_to_test(full):
     _, root, board = full
     leaks = pd.read_parquet(root / "data/audit/synthetic/leaks.parquet")
     expected = leaks.query("split == 'test'")["leaked"].sum()
@@ -162,7 +165,7 @@ def test_faces_and_right_answers_of_clean_and_leaked_add_up_to_test(full):
     assert same(whole["test_clean"] + whole["test_leaked"], whole["test"])
 
 
-def test_the_clean_part_is_what_the_audit_left(full):
+def test_clean_part_is_test_without_the_images_that_the_audit_found(full):
     _, root, board = full
     folder = root / "runs/demo/ivsa/synthetic/0"
     frame = read_predictions(folder / "predictions.parquet").set_index("image_id")
@@ -173,16 +176,20 @@ def test_the_clean_part_is_what_the_audit_left(full):
     assert value == pytest.approx((clean[CLASSES].idxmax(axis=1) == clean["target"]).mean())
 
 
-def test_probes_give_a_subset_for_each_condition_and_their_mean(full):
+def test_robustness_test_gives_a_subset_for_each_condition_and_their_mean(full):
     _, root, board = full
     by = board.results.groupby("variant")["subset"].unique().map(set)
-    sides = {"val", "test", "test_clean", "test_leaked", "degraded_medium"}
-    assert by["ivsa"] == sides
-    assert by["yolov5s"] == sides | {"canvas_48", "canvas_640", "canvas_mean"}
+    own = {"val", "test", "test_clean", "test_leaked", "degraded_medium"}
+    assert by["ivsa"] == own
+    assert by["yolov5s"] == own | {"canvas_48", "canvas_640", "canvas_mean"}
     table = board.results.query("variant == 'yolov5s' and seed == 1")
     table = table.pivot_table("value", "metric", "subset", dropna=False)
     mean = (table["canvas_48"] + table["canvas_640"]) / 2
     assert same(table["canvas_mean"], mean)
+    tests = board.results[["subset", "robustness", "condition"]].drop_duplicates()
+    named = tests[tests["robustness"] != ""].set_index("subset")
+    assert set(named["robustness"] + "_" + named["condition"]) == set(named.index)
+    assert named.loc["canvas_mean"].tolist() == ["canvas", "mean"]
     shown = read_predictions(
         root / "runs/demo/yolov5s/synthetic/1/robustness/canvas/48/predictions.parquet"
     )
@@ -190,16 +197,18 @@ def test_probes_give_a_subset_for_each_condition_and_their_mean(full):
     assert table.loc["accuracy_any", "canvas_48"] == pytest.approx(right.mean())
 
 
-def test_a_probe_that_was_not_run_is_named(tmp_path):
-    params = fabricate(tmp_path, (0,), probes=True)
-    (tmp_path / "runs/demo/ivsa/synthetic/0/robustness/degraded/robustness.json").unlink()
-    with pytest.raises(InputError, match="ivsa-synthetic-0 lacks probe degraded") as error:
-        score_study(params, tmp_path)
+def test_robustness_test_that_was_not_run_is_named(full, study):
+    root, params = study
+    (root / "runs/demo/ivsa/synthetic/0/robustness/degraded/robustness.json").unlink()
+    with pytest.raises(
+        InputError, match="ivsa-synthetic-0 lacks robustness test degraded"
+    ) as error:
+        score_study(replace(params, robustness=full[0].robustness), root)
     assert "dvc repro" in str(error.value)
 
 
 @pytest.mark.parametrize("gone", ["data/audit/synthetic", "data/splits"])
-def test_what_an_earlier_stage_left_must_be_there(study, gone):
+def test_missing_file_of_an_earlier_stage_is_refused(study, gone):
     root, params = study
     shutil.rmtree(root / gone)
     with pytest.raises(InputError, match="missing") as error:
@@ -207,15 +216,15 @@ def test_what_an_earlier_stage_left_must_be_there(study, gone):
     assert "dvc repro" in str(error.value)
 
 
-def test_where_every_seed_has_its_own_split_the_audit_describes_none(study):
+def test_study_with_a_split_a_seed_has_no_clean_part_and_no_label_noise(study):
     root, params = study
     rows = {key: replace(row, resplit=True) for key, row in params.datasets.items()}
     board = score_study(replace(params, datasets=rows), root)
     assert set(board.results["subset"]) == {"val", "test"}
-    assert board.answers["leaked"].isna().all()
+    assert board.faces["leaked"].isna().all()
     assert board.noise.summary == {}
     files = written(board, root / "out")
-    assert files["label_issues.csv"].startswith(b"dataset,protocol,subset,image_id,given,")
+    assert files["label_issues.csv"].startswith(b"dataset,protocol,subset,image_id,face,given,")
     assert json.loads(files["label_noise.json"]) == {}
 
 
@@ -233,7 +242,7 @@ MEANS = {
 
 
 @pytest.mark.parametrize("metric", MEANS)
-def test_values_of_classes_have_the_metric_as_their_mean(full, metric):
+def test_class_values_have_the_metric_as_their_mean(full, metric):
     board = full[2]
     mean = board.classes[board.classes["metric"] == metric].groupby(PLACE)["value"].mean()
     whole = board.results[board.results["metric"] == MEANS[metric]].set_index(PLACE)["value"]
@@ -260,51 +269,51 @@ def test_bins_of_confidence_hold_every_test_face_and_give_the_calibration_error(
     error = board.results.query("subset == 'test' and metric == 'ece'").set_index(place)["value"]
     groups = list(board.reliability.groupby(place))
     assert len(groups) == len(error) == 8
-    for cell, bins in groups:
+    for run, bins in groups:
         assert bins["count"].sum() == 90
         assert bins["count"].min() > 0
         inside = bins["confidence"].between(bins["low"], bins["high"])
         assert inside.all()
         gap = (bins["accuracy"] - bins["confidence"]).abs() @ bins["count"] / 90
-        assert gap == pytest.approx(error[cell])
+        assert gap == pytest.approx(error[run])
 
 
-def test_answers_have_every_test_face_of_every_cell(full):
+def test_faces_table_has_every_test_face_of_every_run(full):
     params, root, board = full
-    table = board.answers
+    table = board.faces
     assert list(table.columns) == [
-        *("key", "dataset", "protocol", "variant", "seed", "image_id", "person", "leaked"),
-        *("target", "said", "correct", "prob", "best"),
+        *("key", "dataset", "protocol", "variant", "seed", "image_id", "face"),
+        *("person", "leaked", "target", "predicted", "correct", "prob", "best"),
     ]
     assert len(table) == 90 * len(params.variants) * len(params.seeds)
     accuracy = board.results.query("subset == 'test' and metric == 'accuracy'")
     accuracy = accuracy.set_index(["variant", "seed"])["value"]
     right = table.groupby(["variant", "seed"])["correct"].mean()
     assert same(right, accuracy)
-    assert (table["correct"] == (table["said"] == table["target"])).all()
+    assert (table["correct"] == (table["predicted"] == table["target"])).all()
     own = table.query("variant == 'yolov5s' and seed == 0").set_index("image_id")
     frame = read_predictions(root / "runs/demo/yolov5s/synthetic/0/predictions.parquet")
     frame = frame.set_index("image_id")
     expected = [frame.loc[i, frame.loc[i, "target"]] for i in own.index]
     assert own["prob"].tolist() == pytest.approx(expected)
-    assert own.loc["0000", "said"] == "none"
+    assert own.loc["0000", "predicted"] == "none"
     split = pd.read_parquet(root / "data/splits/synthetic.parquet").set_index("image_id")
     persons = split.loc[own.index, "person"]
     assert own["person"].isna().tolist() == persons.isna().tolist()
     assert own["person"].dropna().tolist() == persons.dropna().tolist()
 
 
-def test_the_best_seed_of_a_variant_is_so_on_val(full):
+def test_best_seed_of_a_variant_is_selected_on_val(full):
     board = full[2]
     val = board.results.query("subset == 'val' and metric == 'accuracy'")
-    best = board.answers[board.answers["best"]].groupby("variant")["seed"].unique()
+    best = board.faces[board.faces["best"]].groupby("variant")["seed"].unique()
     for variant, seeds in best.items():
         own = val[val["variant"] == variant].set_index("seed")["value"]
         assert seeds.tolist() == [own.idxmax()]
     assert len(best) == 4
 
 
-def test_equal_seeds_give_the_lower_and_errors_are_best_when_small():
+def test_best_seeds_break_ties_by_loss_then_seed_and_follow_the_direction():
     place = {"dataset": "d", "protocol": "p", "subset": "val"}
     rows = [
         {**place, "variant": variant, "seed": seed, "metric": metric, "value": value}
@@ -325,27 +334,27 @@ def test_equal_seeds_give_the_lower_and_errors_are_best_when_small():
     assert best_seeds(results, ["nll"], {}) == {}
 
 
-def test_labels_are_judged_by_all_cells_of_a_data_set_together(study, monkeypatch):
+def test_labels_are_judged_by_all_runs_of_a_data_set_together(study, monkeypatch):
     root, params = study
     asked = []
 
     def judge(tables):
         asked.append([len(table) for table in tables])
-        row = {"image_id": "0003", "given": "anger", "suggested": "neutral"}
+        row = {"image_id": "0003", "face": 0, "given": "anger", "suggested": "neutral"}
         return pd.DataFrame([{**row, "self_confidence": 0.125}]), {"n": len(tables[0])}
 
-    monkeypatch.setattr(noise, "estimate_label_noise", judge)
+    monkeypatch.setattr(label_noise, "estimate_label_noise", judge)
     files = written(score_study(params, root), root / "out")
-    assert asked == [[45] * 8, [90] * 8]
+    assert asked == [[45] * 4, [90] * 4]
     assert json.loads(files["label_noise.json"]) == {
         "synthetic": {"val": {"n": 45}, "test": {"n": 90}}
     }
     lines = files["label_issues.csv"].decode().splitlines()
-    assert lines[0] == "dataset,protocol,subset,image_id,given,suggested,self_confidence"
-    assert lines[2] == "synthetic,person_70_10_20,test,0003,anger,neutral,0.125000"
+    assert lines[0] == "dataset,protocol,subset,image_id,face,given,suggested,self_confidence"
+    assert lines[2] == "synthetic,person_70_10_20,test,0003,0,anger,neutral,0.125000"
 
 
-def test_one_more_metric_moves_no_other_number(study):
+def test_additional_metric_changes_no_other_number(study):
     root, params = study
     few = replace(params, score=replace(params.score, metrics=("accuracy", "map50")))
     more = replace(params, score=replace(params.score, metrics=("accuracy", "kappa", "map50")))
@@ -357,7 +366,7 @@ def test_one_more_metric_moves_no_other_number(study):
     assert lines == before["results.csv"].splitlines()
 
 
-def test_numbers_come_from_the_stored_answers_and_from_nothing_else(study):
+def test_scores_depend_on_stored_predictions_alone(study):
     root, params = study
     before = score_study(params, root).results
     folder = root / "runs/demo/ivsa/synthetic/0"
@@ -374,12 +383,45 @@ def test_numbers_come_from_the_stored_answers_and_from_nothing_else(study):
     assert after[~zero].equals(before[~zero])
 
 
-def test_what_the_data_do_not_define_is_an_empty_field(tmp_path):
+def test_undefined_value_is_an_empty_field(tmp_path):
     params = fabricate(tmp_path, (0,), faces=2)  # one face on val
-    metrics = ("accuracy", "auroc_macro")
-    board = score_study(replace(params, score=replace(params.score, metrics=metrics)), tmp_path)
+    score = replace(params.score, metrics=("accuracy", "auroc_macro"))
+    variants = {"ivsa": params.variants["ivsa"]}
+    board = score_study(replace(params, score=score, variants=variants), tmp_path)
     files = written(board, tmp_path / "out")
     rows = files["results.csv"].decode().splitlines()
     line = next(row for row in rows if "ivsa,0,val,auroc_macro" in row)
-    assert line.endswith(",auroc_macro,")
+    assert line.endswith(",auroc_macro,,,")
     assert "NaN" not in files["metrics.json"].decode()
+
+
+EMOTIONS = ["neutral", "anger", "fear"]
+
+
+def class_values(prob, target):
+    table = pd.DataFrame(prob, columns=EMOTIONS)
+    table.insert(0, "target", target)
+    table.insert(0, "face", 0)
+    table.insert(0, "image_id", [f"{n}" for n in range(len(table))])
+    rows = pd.DataFrame(class_rows(Predictions(table, no_boxes(EMOTIONS), None)))
+    return rows.pivot_table("value", "emotion", "metric", dropna=False)
+
+
+def test_precision_recall_and_f1_of_a_class_by_hand():
+    # neutral: predicted three times, twice correctly, of two; anger: one of two found, one missed.
+    prob = [[1.0, 0, 0], [0.6, 0.4, 0], [0.5, 0.3, 0.2], [0, 0.9, 0.1], [0, 0, 0]]
+    table = class_values(prob, ["neutral", "neutral", "fear", "anger", "anger"])
+    assert table["support"].to_dict() == {"neutral": 2, "anger": 2, "fear": 1}
+    row = table.loc["neutral", ["precision", "recall", "f1"]]
+    assert row.tolist() == pytest.approx([2 / 3, 1, 4 / 5])
+    assert table.loc["anger", ["precision", "recall", "f1"]].tolist() == pytest.approx(
+        [1, 1 / 2, 2 / 3]
+    )
+    assert table.loc["fear", ["precision", "recall", "f1"]].tolist() == [0, 0, 0]
+    assert "ap50" not in table
+
+
+def test_class_without_faces_has_a_support_and_nothing_else():
+    table = class_values([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]], ["neutral", "anger"])
+    assert table.loc["fear", "support"] == 0
+    assert table.loc["fear"].drop("support").isna().all()

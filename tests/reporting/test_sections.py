@@ -13,7 +13,7 @@ from tests.fabricated_study import CLASSES
 
 from ferbench import plugins
 from ferbench.config.params import Params
-from ferbench.evaluation.metrics.ece import ece
+from ferbench.evaluation.metrics.probability import ece
 from ferbench.reporting import sections
 from ferbench.reporting.blocks import Table
 from ferbench.reporting.report import Report

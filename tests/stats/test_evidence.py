@@ -78,12 +78,21 @@ def predictions(best=0, seeds=2, persons=8):
     rng = np.random.default_rng(0)
     chance = {"base": 0.5, "best": 0.9, "same": 0.5}
     rows = [
-        ("synthetic", "person_70_10_20", name, seed, f"i{face}", f"p{face % persons}", seed == best)
+        (
+            "synthetic",
+            "person_70_10_20",
+            name,
+            seed,
+            f"i{face}",
+            0,
+            f"p{face % persons}",
+            seed == best,
+        )
         for name in chance
         for seed in range(seeds)
         for face in range(24)
     ]
-    names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
+    names = ["dataset", "protocol", "variant", "seed", "image_id", "face", "person", "best"]
     table = pd.DataFrame(rows, columns=names)
     table["correct"] = rng.random(len(table)) < table["variant"].map(chance)
     return table
@@ -145,16 +154,18 @@ def test_tests_of_faces_pair_the_faces_and_group_them_by_person():
 
 
 def test_faces_are_grouped_by_image_where_the_person_is_unknown():
-    part = next(evidence(faces=named(["a#0", "a#1", "b", "c#0"], None)).parts())
+    faces = [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
+    part = next(evidence(faces=named(faces, None)).parts())
     groups = samples_of(part, "accuracy", "faces_mean").groups
-    assert groups["a#0"] == groups["a#1"]
+    assert groups["a", 0] == groups["a", 1]
     assert groups.nunique() == 3
-    known = next(evidence(faces=named(["a#0", "b"], ["b", None])).parts())
+    known = next(evidence(faces=named(faces[1:3], ["b", None])).parts())
     assert samples_of(known, "accuracy", "faces_mean").groups.nunique() == 2
 
 
 def named(faces, persons):
-    table = predictions().iloc[: len(faces)].assign(image_id=faces, best=True)
+    image_id, face = zip(*faces, strict=True)
+    table = predictions().iloc[: len(faces)].assign(image_id=image_id, face=face, best=True)
     return table.assign(person=pd.array(persons or [None] * len(faces), dtype="string"))
 
 

@@ -47,9 +47,9 @@ def results(datasets=("one",), seeds=4, metric="accuracy"):
 
 
 def predictions(seeds=4, faces=40):
-    rows = [("one", "strat", v, s, f"i{f}", None, s == 0) for v in NAMES for s in range(seeds)
+    rows = [("one", "strat", v, s, f"i{f}", 0, None, s == 0) for v in NAMES for s in range(seeds)
             for f in range(faces)]  # fmt: skip
-    names = ["dataset", "protocol", "variant", "seed", "image_id", "person", "best"]
+    names = ["dataset", "protocol", "variant", "seed", "image_id", "face", "person", "best"]
     table = pd.DataFrame(rows, columns=names)
     return table.assign(correct=np.random.default_rng(1).random(len(table)) < 0.7)
 
@@ -177,13 +177,14 @@ def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
     folder = tmp_path / "reports" / params.study.name
     with pytest.raises(InputError, match=r"results\.csv.*no results"):
         read_evidence(params, tmp_path)
-    write_tables({"results": results().assign(dataset=row.name, protocol=row.protocol)}, folder)
+    place = {"dataset": row.name, "protocol": row.protocol}
+    write_tables({"results": results().assign(**place, robustness="", condition="")}, folder)
     bare = read_evidence(params, tmp_path)
     assert (bare.faces, bare.test_shares) == (None, {})
     images = {"images": {"train": 80, "val": 5, "test": 20}}
     write_json(tmp_path / "data" / "splits" / f"{key}.json", images)
     table = predictions().assign(dataset=row.name, protocol=row.protocol, leaked=False)
-    table.to_parquet(folder / "answers.parquet")
+    table.to_parquet(folder / "faces.parquet")
     (part,) = read_evidence(params, tmp_path).parts()
     assert part.test_share == 0.25
     assert part.faces is not None

@@ -9,21 +9,27 @@ from ferbench.tracking.publish import Point, run_points
 COMPARED = ("accuracy",)
 
 
-def results(**subsets: dict[str, float]) -> pd.DataFrame:
+Altered = tuple[str, str, dict[str, float]]
+
+
+def results(*altered: Altered, **subsets: dict[str, float]) -> pd.DataFrame:
+    """Rows on parts of the split, and on a robustness test under a condition."""
+    every = [(f"{test}_{name}", test, name, values) for test, name, values in altered]
+    every += [(subset, "", "", values) for subset, values in subsets.items()]
     rows = [
-        {"subset": subset, "metric": metric, "value": value}
-        for subset, metrics in subsets.items()
-        for metric, value in metrics.items()
+        (subset, metric, value, test, condition)
+        for subset, test, condition, values in every
+        for metric, value in values.items()
     ]
-    return pd.DataFrame(rows, columns=["subset", "metric", "value"])
+    return pd.DataFrame(rows, columns=["subset", "metric", "value", "robustness", "condition"])
 
 
 def classes(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["subset", "emotion", "metric", "value"])
 
 
-def points(*probes: str, **subsets: dict[str, float]) -> list[Point]:
-    return run_points(results(**subsets), classes(), COMPARED, probes)
+def points(*altered: Altered, **subsets: dict[str, float]) -> list[Point]:
+    return run_points(results(*altered, **subsets), classes(), COMPARED)
 
 
 def test_sides_of_the_split_have_every_metric() -> None:
@@ -33,7 +39,7 @@ def test_sides_of_the_split_have_every_metric() -> None:
 
 def test_parts_and_altered_images_have_the_compared_metrics_and_what_boxes_find() -> None:
     numbers = {"accuracy": 0.5, "ece": 0.1, "face_detection": 0.9}
-    found = points("degraded", test_clean=numbers, degraded_medium=numbers)
+    found = points(("degraded", "medium", numbers), test_clean=numbers)
     assert {point.name for point in found} == {
         "test_clean/accuracy",
         "test_clean/face_detection",
@@ -44,10 +50,9 @@ def test_parts_and_altered_images_have_the_compared_metrics_and_what_boxes_find(
 
 def test_conditions_that_are_numbers_are_the_steps_of_a_curve() -> None:
     found = points(
-        "canvas",
-        canvas_128={"accuracy": 0.4},
-        canvas_16={"accuracy": 0.2},
-        canvas_mean={"accuracy": 0.3},
+        ("canvas", "128", {"accuracy": 0.4}),
+        ("canvas", "16", {"accuracy": 0.2}),
+        ("canvas", "mean", {"accuracy": 0.3}),
     )
     assert found == [
         Point("test_canvas_mean/accuracy", 0.3),
@@ -56,8 +61,8 @@ def test_conditions_that_are_numbers_are_the_steps_of_a_curve() -> None:
     ]
 
 
-def test_a_probe_is_told_from_one_whose_name_begins_alike() -> None:
-    found = points("canvas", "canvas_far", canvas_far_16={"accuracy": 0.2})
+def test_robustness_test_may_have_a_name_that_begins_like_another() -> None:
+    found = points(("canvas_far", "16", {"accuracy": 0.2}))
     assert found == [Point("test_canvas_far/accuracy", 0.2, 16)]
 
 
@@ -68,5 +73,5 @@ def test_what_is_not_defined_is_left_out_and_classes_are_of_test_alone() -> None
         ("test", "anger", "support", 9.0),
         ("val", "anger", "recall", 0.6),
     )
-    found = run_points(results(test={"auroc_macro": float("nan")}), of_class, COMPARED, ())
+    found = run_points(results(test={"auroc_macro": float("nan")}), of_class, COMPARED)
     assert found == [Point("test/recall/anger", 0.7)]

@@ -1,9 +1,9 @@
-"""`results.csv`: how values are stored, read back and compared with values of full precision.
+"""`results.csv`: its columns, how values are stored, and how they are read back exactly.
 
 The file has `DECIMALS` decimals. A share of n faces, such as 1/3, is therefore not what was
-computed: read as it stands it may be above or below the very same share in another file. It is
-restored on reading, from the number of faces in the same file, so that equal counts of correct
-faces compare as equal.
+computed: read as it stands it may be above or below the same share in another file. It is restored
+on reading, from the number of faces in the same file, so that equal counts of correct faces compare
+as equal.
 """
 
 from __future__ import annotations
@@ -16,26 +16,35 @@ from numpy.typing import NDArray
 
 from ferbench.errors import InputError
 
-__all__ = ["DECIMALS", "FACES", "exact_share", "exceeds", "read_results"]
+__all__ = ["COLUMNS", "DECIMALS", "FACES", "exact_share", "exceeds", "read_results"]
 
+_RUN = ["study", "dataset", "protocol", "variant", "seed", "subset"]
+# `robustness` is a row of `robustness` in params.yaml and `condition` one of its conditions, or
+# `mean` (over them) or `plain` (the drawn faces, unaltered); both are empty for other subsets.
+COLUMNS = [*_RUN, "metric", "value", "robustness", "condition"]
 # Of every value in the file.
 DECIMALS = 6
 # Row with the number of faces that the other metrics of a run on a subset are measured on.
 FACES = "faces"
 # Sums and means of exact shares differ by rounding of floats, which is far below one face.
 _TOLERANCE = 1e-9
-_RUN = ["study", "dataset", "protocol", "variant", "seed", "subset"]
 
 
 def read_results(path: Path) -> pd.DataFrame:
     """Rows of a `results.csv`, with exact shares of faces.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file, or its columns are others.
     """
+    remedy = "`dvc repro score` computes them"
     if not path.is_file():
-        raise InputError("no results", where=path, remedy="`dvc repro score` computes them")
-    table = pd.read_csv(path)
+        raise InputError("no results", where=path, remedy=remedy)
+    table = pd.read_csv(path, dtype={"robustness": "str", "condition": "str"})
+    if list(table.columns) != COLUMNS:
+        raise InputError(
+            f"columns are {list(table.columns)}, not {COLUMNS}", where=path, remedy=remedy
+        )
+    table = table.fillna({"robustness": "", "condition": ""})
     faces = table[table["metric"] == FACES].set_index(_RUN)["value"].rename("faces")
     counted = table.join(faces, on=_RUN)["faces"].to_numpy(float, na_value=np.nan)
     return table.assign(value=exact_share(table["value"].to_numpy(float), counted))
@@ -46,8 +55,8 @@ def exact_share(
 ) -> NDArray[np.float64]:
     """Values with k / faces in place of what is k / faces to `DECIMALS` decimals.
 
-    All other values stay as they are. A metric that is no share of faces can change by no more than
-    it was rounded by, so metrics need not be told apart.
+    All other values stay as they are. A metric that is no share of faces changes by no more than it
+    was rounded by, so metrics need not be distinguished.
 
     Args:
         value: as stored.

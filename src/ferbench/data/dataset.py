@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ferbench.artifacts.datasets import read_boxes, read_split, read_split_summary
@@ -45,10 +44,6 @@ def face_table(
     """
     images = split.loc[split["split"] == name, "image_id"]
     frame = boxes[boxes["image_id"].isin(images)].sort_values(["image_id", "face"])
-    # To be removed: predictions identify a face by image_id and face.
-    several = frame.groupby("image_id")["face"].transform("size") > 1
-    suffix = np.where(several, "#" + frame["face"].astype(str), "")
-    frame = frame.assign(unit_id=frame["image_id"] + suffix)
     return FaceTable(frame.reset_index(drop=True), classes)
 
 

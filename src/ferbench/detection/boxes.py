@@ -1,4 +1,4 @@
-"""A detector's decoded output as boxes."""
+"""A detector's decoded output as boxes: non-maximum suppression and what is kept of it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 __all__ = ["MAX_BOXES", "Boxes", "kept_boxes"]
 
-# Of an image. One face has at most one right box a class; so many count in the COCO definition.
+# Of an image. One face has at most one correct box a class; COCO's definition counts 100 a class.
 MAX_BOXES = 300
 
-SCORE_FLOOR = 0.001
+MIN_SCORE = 0.001
 NMS_IOU = 0.7
-# Of places and classes above the floor, how many of an image are compared with one another: the
-# best ones first, and four times as many as long as those are not enough.
+# Of places and classes above the least score, how many of an image are compared with one another:
+# the best ones first, and four times as many as long as those are not enough.
 _COMPARED = (1_024, 4_096, 16_384, 65_536)
 
 
@@ -43,9 +43,9 @@ def kept_boxes(decoded: Tensor, classes: int, max_boxes: int) -> list[Boxes]:
     """Non-maximum suppression of a batch, class by class, down to a score of 0.001.
 
     A place may be kept once for each class, as the COCO definition of mAP expects. The work grows
-    with the square of the boxes that are compared, and a network that knows little leaves tens of
+    with the square of the boxes that are compared, and an untrained network leaves tens of
     thousands on a large picture. Which boxes are kept depends on better ones alone; so where the
-    best thousand already leave `max_boxes`, the others are not looked at.
+    best thousand already leave `max_boxes`, the others are not compared.
 
     Args:
         decoded: (N, 4 + K, A), cx cy w h in pixels and a score a class.
@@ -53,7 +53,7 @@ def kept_boxes(decoded: Tensor, classes: int, max_boxes: int) -> list[Boxes]:
         max_boxes: at most so many an image.
     """
     scores = decoded[:, 4 : 4 + classes]
-    candidates = (scores > SCORE_FLOOR).flatten(1).sum(dim=1).tolist()
+    candidates = (scores > MIN_SCORE).flatten(1).sum(dim=1).tolist()
     kept = _suppressed(decoded, classes, max_boxes, _COMPARED[0])
     for before, compared in pairwise(_COMPARED):
         for i, (rows, _) in enumerate(kept):
@@ -75,7 +75,7 @@ def _suppressed(
     # number that depended on the clock. A minute an image is never reached.
     kept, places = non_max_suppression(
         decoded.float(),
-        SCORE_FLOOR,
+        MIN_SCORE,
         NMS_IOU,
         multi_label=True,
         max_det=max_boxes,

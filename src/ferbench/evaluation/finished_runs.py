@@ -1,4 +1,9 @@
-"""Finished cells on disk: their record, their answers, their training curve."""
+"""The files of finished runs, and the subsets that a run is scored on.
+
+A run is scored on val and test; on `test_clean` and `test_leaked`, the faces of test whose image
+the audit did not and did find again in train, if there are both; and, for each robustness test, on
+the altered test images of each condition and on the drawn faces unaltered, if these are not all.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ferbench.artifacts.predictions import read_boxes, read_predictions
+from ferbench.artifacts.paths import DatasetPaths
+from ferbench.artifacts.predictions import FACE_KEY, read_boxes, read_predictions
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.errors import InputError
@@ -19,110 +25,79 @@ from ferbench.evaluation.scoring import Predictions
 from ferbench.files import read_json
 
 __all__ = [
-    "SUBSETS",
-    "Finished",
+    "MEAN",
+    "PLAIN",
+    "SPLITS",
+    "FinishedRun",
     "Images",
-    "finished_cells",
-    "images_of",
-    "mean_name",
-    "plain_name",
-    "probe_name",
+    "Subset",
+    "finished_runs",
     "read_images",
+    "subset_name",
     "subsets_of",
 ]
 
-# Folder of each subset's answers inside a cell's folder.
-SUBSETS = {"val": "val", "test": "."}
+# Folder of each split's predictions inside a run's folder.
+SPLITS = {"val": "val", "test": "."}
+# Conditions in `results.csv` beside those of a robustness test: the mean over them, and the faces
+# that it drew from test, unaltered, which its scores are compared with.
+MEAN, PLAIN = "mean", "plain"
 _NEEDED = ("run.json", "history.csv", "predictions.parquet", "boxes.parquet")
-_AGAIN = "run what is missing: `dvc repro`"
+_REMEDY = "run what is missing: `dvc repro`"
 
 
 @dataclass(frozen=True)
-class Finished:
-    """One finished cell.
+class FinishedRun:
+    """One finished run.
 
     Args:
-        cell: which.
+        run: which.
         folder: where its files are.
-        run: its `run.json`.
+        record: its `run.json`.
     """
 
-    cell: Run
+    run: Run
     folder: Path
-    run: Mapping[str, Any]
+    record: Mapping[str, Any]
 
     @property
     def detects(self) -> bool:
-        """Whether it answers with boxes."""
-        return bool(self.run["task"] == "detect")
+        """Whether it is a detector's."""
+        return bool(self.record["task"] == "detect")
 
-    def answers(self, subset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Its predictions and boxes on `val` or `test`."""
-        return _answers(self.folder / SUBSETS[subset])
-
-    def conditions(self, probe: str) -> list[str]:
-        """What a probe showed it; nothing, if the probe does not apply to it.
+    def conditions(self, test: str) -> list[str]:
+        """The conditions of a robustness test; none, if it does not apply to the network.
 
         Raises:
-            InputError: the probe was not run.
+            InputError: the test was not run.
         """
-        path = self.folder / "robustness" / probe / "robustness.json"
+        path = self.folder / "robustness" / test / "robustness.json"
         if not path.is_file():
-            raise InputError(f"{self.cell.name} lacks probe {probe}", where=path, remedy=_AGAIN)
+            raise InputError(
+                f"{self.run.name} lacks robustness test {test}", where=path, remedy=_REMEDY
+            )
         return [str(condition) for condition in read_json(path)["conditions"]]
-
-    def probed(self, probe: str, condition: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Its predictions and boxes on the test images as a condition of a probe alters them."""
-        return _answers(self.folder / "robustness" / probe / condition)
 
     def history(self) -> pd.DataFrame:
         """Its training curve, a row an epoch."""
         return pd.read_csv(self.folder / "history.csv")
 
 
-def finished_cells(params: Params, root: Path) -> list[Finished]:
-    """All cells that the study's tables name, in their order.
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """A run's predictions on one subset.
 
     Args:
-        params: the active study.
-        root: the project's folder.
-
-    Raises:
-        InputError: a cell is not there, or was made under another protocol.
+        name: of the subset in `results.csv`.
+        predictions: on it.
+        robustness: row of `robustness`; empty for val, test and parts of test.
+        condition: of that row; empty likewise.
     """
-    cells = [_read(cell, root / cell.folder) for cell in all_runs(params)]
-    for finished in cells:
-        wanted = params.datasets[finished.cell.dataset].protocol
-        if finished.run["protocol"] != wanted:
-            raise InputError(
-                f"was run under protocol {finished.run['protocol']}, the study asks for {wanted}",
-                where=finished.folder,
-                remedy="run it again: `dvc repro`",
-            )
-    return cells
 
-
-def _answers(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    boxes = read_boxes(folder / "boxes.parquet")
-    return read_predictions(folder / "predictions.parquet"), boxes
-
-
-def _read(cell: Run, folder: Path) -> Finished:
-    for name in _NEEDED:
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{cell.variant} on {cell.dataset} with seed {cell.seed} lacks {name}",
-                where=folder,
-                remedy=_AGAIN,
-            )
-    return Finished(cell, folder, read_json(folder / "run.json"))
-
-
-# MERGED from ferbench.evaluation.finished_runs:
-# Which images of a split the audit found again in train, and who is on them, as stages left it.
-
-
-_AGAIN_LEAKS = "`dvc repro` makes it"
+    name: str
+    predictions: Predictions
+    robustness: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,20 +115,15 @@ class Images:
     leaked: pd.Series | None
     where: Path
 
-    def person_of(self, units: Iterable[str]) -> list[str | None]:
-        """The person on each labelled face's image."""
-        known = self.person.dropna().astype(str).to_dict()
-        return [known.get(image) for image in images_of(units, set(self.person.index))]
-
-    def leaked_of(self, units: Iterable[str]) -> NDArray[np.bool_] | None:
-        """(N,) whether each labelled face's image is leaked.
+    def leaked_of(self, predictions: pd.DataFrame) -> NDArray[np.bool_] | None:
+        """(N,) whether the image of each face of a predictions table is leaked.
 
         Raises:
             InputError: the audit does not know an image.
         """
         if self.leaked is None:
             return None
-        found = self.leaked.reindex(images_of(units, set(self.leaked.index)))
+        found = self.leaked.reindex(predictions["image_id"])
         if found.isna().any():
             raise InputError(
                 f"the audit knows no image {found.index[found.isna()][0]}",
@@ -161,6 +131,37 @@ class Images:
                 remedy="it is of another split; `dvc repro` audits again",
             )
         return found.to_numpy(dtype=bool)
+
+
+def finished_runs(params: Params, root: Path) -> list[FinishedRun]:
+    """All runs that the study's tables name, in their order.
+
+    Args:
+        params: the active study.
+        root: the project's folder.
+
+    Raises:
+        InputError: a run is not there, or was made under another protocol.
+    """
+    found = []
+    for run in all_runs(params):
+        folder, wanted = root / run.folder, params.datasets[run.dataset].protocol
+        for name in _NEEDED:
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"{run.variant} on {run.dataset} with seed {run.seed} lacks {name}",
+                    where=folder,
+                    remedy=_REMEDY,
+                )
+        record = read_json(folder / "run.json")
+        if record["protocol"] != wanted:
+            raise InputError(
+                f"was run under protocol {record['protocol']}, the study asks for {wanted}",
+                where=folder,
+                remedy="run it again: `dvc repro`",
+            )
+        found.append(FinishedRun(run, folder, record))
+    return found
 
 
 def read_images(root: Path, key: str, *, resplit: bool) -> Images:
@@ -174,92 +175,67 @@ def read_images(root: Path, key: str, *, resplit: bool) -> Images:
     Raises:
         InputError: a file is absent.
     """
-    split, audit = root / "data" / "splits" / f"{key}.parquet", root / "data" / "audit" / key
-    leaks = audit / "leaks.parquet"
-    for path in (split, leaks):
+    paths = DatasetPaths(key, root)
+    leaks = paths.audit / "leaks.parquet"
+    for path in (paths.split, leaks):
         if not path.is_file():
-            raise InputError("missing", where=path, remedy=_AGAIN_LEAKS)
-    person = pd.read_parquet(split).set_index("image_id")["person"]
+            raise InputError("missing", where=path, remedy="`dvc repro` makes it")
+    person = pd.read_parquet(paths.split).set_index("image_id")["person"]
     leaked = None if resplit else pd.read_parquet(leaks).set_index("image_id")["leaked"]
     return Images(person, leaked, leaks)
 
 
-def images_of(units: Iterable[str], known: set[str]) -> list[str]:
-    """The image of each labelled face: its id itself, or what stands before the face's number.
-
-    >>> images_of(["a", "b#0", "c#1"], {"a", "b", "c#1"})
-    ['a', 'b', 'c#1']
-    """
-    return [unit if unit in known else unit.rpartition("#")[0] or unit for unit in units]
-
-
-# MERGED from ferbench.evaluation.finished_runs:
-# The subsets that a cell is scored on: sides of the split, parts of test, altered test images.
-
-
-def probe_name(probe: str, condition: str) -> str:
-    """The subset of test images that a probe altered in one way."""
-    return f"{probe}_{condition}"
-
-
-def mean_name(probe: str) -> str:
-    """Stands for the mean over all conditions of a probe."""
-    return probe_name(probe, "mean")
-
-
-def plain_name(probe: str) -> str:
-    """The faces that a probe drew from test, not altered: what its scores are held against."""
-    return probe_name(probe, "plain")
+def subset_name(test: str, condition: str) -> str:
+    """Name in `results.csv` of the test images that a robustness test altered in one way."""
+    return f"{test}_{condition}"
 
 
 def subsets_of(
-    finished: Finished, images: Images, probes: Iterable[str], threshold: float
-) -> Iterator[tuple[str, Predictions]]:
-    """Name and answers of every subset.
-
-    val and test; `test_clean` and `test_leaked`, the faces of test whose image the audit did not
-    and did find again in train, if there are both; and, by probe and condition, test altered.
+    finished: FinishedRun, images: Images, tests: Iterable[str], threshold: float
+) -> Iterator[Subset]:
+    """Every subset of a run; each file is read once.
 
     Args:
-        finished: the cell.
+        finished: the run.
         images: of its data set.
-        probes: rows of the study's table.
+        tests: rows of `robustness`.
         threshold: least score of a detector's box.
 
     Raises:
         InputError: a file is absent or broken.
     """
     least = threshold if finished.detects else None
-    for name in SUBSETS:
-        answers = Predictions(*finished.answers(name), least)
-        yield name, answers
-    leaked = images.leaked_of(answers.predictions["image_id"])
+    for name, place in SPLITS.items():
+        test = _read(finished.folder / place, least)
+        yield Subset(name, test)
+    leaked = images.leaked_of(test.table)
     if leaked is not None and leaked.any() and not leaked.all():
-        yield "test_clean", _part(answers, ~leaked)
-        yield "test_leaked", _part(answers, leaked)
-    for probe in probes:
-        yield from _probed(finished, probe, answers)
+        yield Subset("test_clean", _part(test, ~leaked))
+        yield Subset("test_leaked", _part(test, leaked))
+    for row in tests:
+        folder = finished.folder / "robustness" / row
+        altered = {c: _read(folder / c, least) for c in finished.conditions(row)}
+        if altered:
+            drawn = _is_in(test.table, next(iter(altered.values())).table)
+            if not drawn.all():
+                yield Subset(subset_name(row, PLAIN), _part(test, drawn), row, PLAIN)
+        for condition, predictions in altered.items():
+            yield Subset(subset_name(row, condition), predictions, row, condition)
 
 
-def _probed(finished: Finished, probe: str, test: Predictions) -> Iterator[tuple[str, Predictions]]:
-    """What a probe showed, after the same faces as they are."""
-    shown = {
-        condition: Predictions(*finished.probed(probe, condition), test.threshold)
-        for condition in finished.conditions(probe)
-    }
-    if shown:
-        faces = next(iter(shown.values())).predictions["image_id"]
-        drawn = test.predictions["image_id"].isin(faces).to_numpy()
-        if not drawn.all():
-            yield plain_name(probe), _part(test, drawn)
-    for condition, altered in shown.items():
-        yield probe_name(probe, condition), altered
+def _read(folder: Path, threshold: float | None) -> Predictions:
+    boxes = read_boxes(folder / "boxes.parquet")
+    return Predictions(read_predictions(folder / "predictions.parquet"), boxes, threshold)
 
 
-def _part(answers: Predictions, chosen: NDArray[np.bool_]) -> Predictions:
+def _is_in(table: pd.DataFrame, other: pd.DataFrame) -> NDArray[np.bool_]:
+    """(N,) whether each face of a predictions table is in another one."""
+    faces, others = (pd.MultiIndex.from_frame(each[FACE_KEY]) for each in (table, other))
+    return faces.isin(others)
+
+
+def _part(test: Predictions, chosen: NDArray[np.bool_]) -> Predictions:
     """The chosen faces and all boxes of their images."""
-    predictions = answers.predictions[chosen].reset_index(drop=True)
-    known = set(answers.boxes["image_id"])
-    images = images_of(predictions["image_id"], known)
-    boxes = answers.boxes[answers.boxes["image_id"].isin(images)].reset_index(drop=True)
-    return Predictions(predictions, boxes, answers.threshold)
+    table = test.table[chosen].reset_index(drop=True)
+    boxes = test.boxes[test.boxes["image_id"].isin(table["image_id"])].reset_index(drop=True)
+    return Predictions(table, boxes, test.threshold)

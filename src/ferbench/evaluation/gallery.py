@@ -1,6 +1,6 @@
-"""Faces with maps over them as one figure, and PNG that is the same bytes every time.
+"""Faces with maps over them as one figure, and PNG files that are reproducible to the byte.
 
-Every length is in pixels of the figure, so that pictures stand as sharp as they can.
+Every length is in pixels of the figure, so that pictures are not resampled.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from ferbench.evaluation.views import Face
 from ferbench.files import whole_file
 
-__all__ = ["Gallery", "draw_gallery", "overlay", "scaled"]
+__all__ = ["Face", "Gallery", "draw_gallery", "overlay", "scaled"]
 
 _INK, _MUTED, _WARM = "#1c2430", "#5d6878", "#b8500c"
 _COLOURS = "inferno"
 _COVER = 0.85  # of the picture below, where a map is 1
 _DPI = 100
-_CELL, _WIDE_CELL = 96, 168  # side of a picture; wide if its label has no map to stand under
+_SIDE, _WIDE_SIDE = 96, 168  # of a picture; wide if there is no map whose width its label can use
 _GAP, _BLOCK_GAP, _MARGIN = 4, 18, 10
 _LABEL, _HEAD, _LEGEND = 38, 18, 32
 _WIDTH = 1040  # at most, of a whole figure, unless one block is wider
@@ -36,15 +36,45 @@ _MOST_BYTES = 300_000  # of a file; a report holds some tens of them
 
 
 @dataclass(frozen=True)
+class Face:
+    """A labelled test face as the network is shown it.
+
+    Args:
+        image_id: of its image.
+        face: its number in the image.
+        true: its class.
+        predicted: the predicted class; it is the one explained.
+        cls: index of `predicted`.
+        prob: of `predicted`.
+        image: (C, H, W), bytes; of a detector the whole picture, of ten crops the middle one.
+        outline: left, top, right and bottom of the face in pixels, if the picture shows several.
+    """
+
+    image_id: str
+    face: int
+    true: str
+    predicted: str
+    cls: int
+    prob: float
+    image: Tensor
+    outline: tuple[float, float, float, float] | None
+
+    @property
+    def correct(self) -> bool:
+        """Whether the prediction is the label."""
+        return self.true == self.predicted
+
+
+@dataclass(frozen=True)
 class Gallery:
-    """What a method of explanation found.
+    """The faces and maps that a method of explanation shows.
 
     Args:
         title: in a few words.
         caption: what is seen, and how it was made.
         faces: that are shown, in this order.
-        maps: of each face as many, (H, W) in [0, 1] on the network's input; empty for none.
-        heads: what stands over the maps' columns; empty for nothing.
+        maps: the same number for each face, (H, W) in [0, 1] on the network's input; or none.
+        heads: of the maps' columns; empty for none.
     """
 
     title: str
@@ -62,16 +92,10 @@ def scaled(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     values = np.asarray(values, dtype=np.float64)
     low, high = values.min(), values.max()
-    # Less than float32 can tell is noise, which scaling would blow up to a pattern.
+    # A range below float32's accuracy is noise, which scaling would blow up to a pattern.
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return np.zeros_like(values)
     return (values - low) / (high - low)
-
-
-def _picture(face: Face) -> NDArray[np.float64]:
-    """A face's image as fractions, (H, W, 3)."""
-    image = face.image.numpy().transpose(1, 2, 0) / 255
-    return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def overlay(image: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -83,15 +107,15 @@ def overlay(image: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the pictures of a gallery stand; a block is a face with its maps."""
+    """Positions of the pictures of a gallery; a block is a face with its maps."""
 
     blocks: int
     maps: int
     heads: bool
 
     @property
-    def cell(self) -> int:
-        return _CELL if self.maps else _WIDE_CELL
+    def side(self) -> int:
+        return _SIDE if self.maps else _WIDE_SIDE
 
     @property
     def across(self) -> int:
@@ -101,13 +125,13 @@ class _Layout:
 
     @property
     def block(self) -> int:
-        return (1 + self.maps) * (self.cell + _GAP) - _GAP
+        return (1 + self.maps) * (self.side + _GAP) - _GAP
 
     @property
     def size(self) -> tuple[int, int]:
         rows = -(-self.blocks // self.across)
         width = 2 * _MARGIN + self.across * (self.block + _BLOCK_GAP) - _BLOCK_GAP
-        height = 2 * _MARGIN + self.top + rows * (self.cell + _LABEL)
+        height = 2 * _MARGIN + self.top + rows * (self.side + _LABEL)
         return max(width, _LEAST_WIDTH), height + (_LEGEND if self.maps else 0)
 
     @property
@@ -117,8 +141,8 @@ class _Layout:
     def corner(self, number: int, column: int) -> tuple[int, int]:
         """Left and top of a block's picture (column 0) or of one of its maps."""
         row, place = divmod(number, self.across)
-        left = _MARGIN + place * (self.block + _BLOCK_GAP) + column * (self.cell + _GAP)
-        return left, _MARGIN + self.top + row * (self.cell + _LABEL)
+        left = _MARGIN + place * (self.block + _BLOCK_GAP) + column * (self.side + _GAP)
+        return left, _MARGIN + self.top + row * (self.side + _LABEL)
 
 
 def draw_gallery(gallery: Gallery, path: Path) -> None:
@@ -129,7 +153,7 @@ def draw_gallery(gallery: Gallery, path: Path) -> None:
     image = Image.open(drawn).convert("RGB")
     content = _png(image)
     if len(content) > _MOST_BYTES:
-        # The most spread colours: the most frequent ones would be greys, and the maps' lost.
+        # The most spread colours: the most frequent ones would be greys, without the maps' colours.
         content = _png(image.quantize(_COLOURS_STORED, method=Image.Quantize.MAXCOVERAGE))
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
@@ -148,7 +172,8 @@ def _figure(gallery: Gallery) -> Figure:
     width, height = layout.size
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     for number, (face, own) in enumerate(zip(gallery.faces, maps, strict=True)):
-        image = _picture(face)
+        grey_or_colour = face.image.numpy().transpose(1, 2, 0) / 255
+        image = np.broadcast_to(grey_or_colour, (*grey_or_colour.shape[:2], 3))
         for column, shown in enumerate([image, *(overlay(image, values) for values in own)]):
             axes = _axes(figure, layout, *layout.corner(number, column))
             axes.imshow(np.clip(shown, 0, 1), interpolation="nearest")
@@ -162,7 +187,7 @@ def _figure(gallery: Gallery) -> Figure:
 
 def _axes(figure: Figure, layout: _Layout, left: int, top: int) -> Axes:
     width, height = layout.size
-    side = layout.cell
+    side = layout.side
     axes = figure.add_axes((left / width, 1 - (top + side) / height, side / width, side / height))
     axes.set_axis_off()
     return axes
@@ -178,12 +203,14 @@ def _outline(axes: Axes, face: Face) -> None:
 
 
 def _label(figure: Figure, face: Face, layout: _Layout, left: int, top: int) -> None:
-    """The true class, then the answered one, warm and with a cross if it is wrong."""
-    true, said = face.true.replace("_", " "), face.said.replace("_", " ")
-    sign, colour = ("✓", _MUTED) if face.right else ("✗", _WARM)
-    place = top + layout.cell + 4
+    """The true class, then the predicted one, warm and with a cross if it is wrong."""
+    true, predicted = face.true.replace("_", " "), face.predicted.replace("_", " ")
+    sign, colour = ("✓", _MUTED) if face.correct else ("✗", _WARM)
+    place = top + layout.side + 4
     _text(figure, layout, left, place, f"true {true}", color=_INK)
-    _text(figure, layout, left, place + 13, f"{sign} said {said} {face.prob:.2f}", color=colour)
+    _text(
+        figure, layout, left, place + 13, f"{sign} pred. {predicted} {face.prob:.2f}", color=colour
+    )
 
 
 def _heads(figure: Figure, gallery: Gallery, layout: _Layout) -> None:

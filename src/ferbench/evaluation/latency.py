@@ -1,8 +1,8 @@
-"""How long one image takes a row's deployed network: forward alone, and from picture to answer.
+"""Time of one image through a variant's deployed network: forward alone, and end to end.
 
-Weights do not change how long a network computes, so they are random. Of a detector they would
-decide how many places pass the score floor, and so how long non-maximum suppression takes: there
-every network gets the same scores, 100 places an image above the floor.
+Weights do not change how long a network computes, so they are random. A detector's would decide
+how many places pass the least score, and so how long non-maximum suppression takes: there every
+network gets the same scores, 100 places an image above the least score.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ferbench.models.deploy import deployed
 
 __all__ = ["measure_latency"]
 
-# Side of the square picture that the way from picture to answer begins with.
+# Side of the square picture that the end-to-end time begins with.
 _PICTURE_PX = 100
 _CANDIDATES = 100
 _LIBRARIES = ("torch", "torchvision", "timm", "ultralytics", "albumentations")
@@ -62,7 +62,7 @@ def measure_latency(
         device: `cpu` or `cuda`.
 
     Returns:
-        Without numbers, but with `skipped`, where the device cannot compute in that precision.
+        Without times, but with `skipped`, the reason, if the device lacks the precision.
     """
     about = _about(recipe, how, device)
     with TemporaryDirectory() as folder, torch.inference_mode():
@@ -93,7 +93,7 @@ class _Timed:
     device: torch.device
     dtype: torch.dtype
 
-    def fed(self, images: Tensor) -> Tensor:
+    def input(self, images: Tensor) -> Tensor:
         """Bytes as the network takes them."""
         return as_fractions(images, self.device).to(self.dtype)
 
@@ -107,13 +107,13 @@ def _timed(variant: Variant, recipe: Recipe, classes: int, how: Latency, device:
 def _forward(timed: _Timed, recipe: Recipe) -> Callable[[], object]:
     shape = (timed.batch, recipe.channels, recipe.input_px, recipe.input_px)
     rng = torch.Generator().manual_seed(0)
-    x = timed.fed(torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8))
+    x = timed.input(torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8))
     return lambda: timed.network(x)
 
 
 def _end_to_end(timed: _Timed, pictures: FaceDataset | SceneDataset) -> Callable[[], object]:
     def batch() -> Tensor:
-        return timed.fed(torch.stack([pictures[-1, 0][0] for _ in range(timed.batch)]))
+        return timed.input(torch.stack([pictures[-1, 0][0] for _ in range(timed.batch)]))
 
     if timed.task == "classify":
         return lambda: torch.softmax(logits_of(timed.network, batch()).double(), dim=1).cpu()
@@ -127,7 +127,7 @@ def _end_to_end(timed: _Timed, pictures: FaceDataset | SceneDataset) -> Callable
 
 
 def _scores(shape: torch.Size, classes: int) -> Tensor:
-    """Scores (N, K, A) of which at most 100 an image are above the floor, for decoded boxes."""
+    """Scores (N, K, A) for decoded boxes; at most 100 places an image are above the least score."""
     images, _, places = shape
     rng = torch.Generator().manual_seed(0)
     chosen = torch.rand(images, places, generator=rng).argsort(dim=1)[:, :_CANDIDATES]
@@ -146,7 +146,7 @@ def _pictures(folder: Path, variant: Variant, recipe: Recipe) -> FaceDataset | S
     index = {"image_id": "picture", "path": "picture.png", "height": shape[0], "width": shape[1]}
     pack_images(pd.DataFrame([index]), folder, folder / "pack")
     face = {"image_id": "picture", "face": 0, "cls": 0, "cx": 0.5, "cy": 0.5, "w": 1.0, "h": 1.0}
-    faces = FaceTable(pd.DataFrame([{**face, "unit_id": "picture"}]), EMOTIONS[:1])
+    faces = FaceTable(pd.DataFrame([face]), EMOTIONS[:1])
     dataset = FaceDataset if task_of(variant) == "classify" else SceneDataset
     return dataset(folder / "pack", faces, recipe, seed=0)
 
@@ -197,10 +197,10 @@ def _hardware(device: str) -> dict[str, Any]:
 
 
 def _driver() -> str:
-    """Version of the GPU's driver, as its own tool tells it."""
+    """Version of the GPU's driver, as its own tool reports it."""
     words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return told.partition("\n")[0].strip()
+    return done.stdout.partition("\n")[0].strip()

@@ -1,14 +1,14 @@
-"""What probes share: their options, pictures altered as they are read, what they leave.
+"""What robustness tests share: their options, altered images, and the files they leave.
 
-A probe's folder holds `robustness.json`, for each condition `<condition>/predictions.parquet` and
-`<condition>/boxes.parquet` (see `ferbench.artifacts.predictions`), and, where chance had a say,
-`draws.csv`: a row an image and operation, with its parameters as JSON.
+A test's folder holds `robustness.json`, for each condition `<condition>/predictions.parquet` and
+`<condition>/boxes.parquet` (see `ferbench.artifacts.predictions`), and, if anything was drawn at
+random, `draws.csv`: a row an image, or a face of it, and operation, with its parameters as JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,36 @@ __all__ = [
 ]
 
 _WHERE = "params.yaml: robustness: options"
-_COLUMNS = ["image_id", "order", "operation", "parameters"]
 
 Pixels = NDArray[np.uint8]
-# image_id, place in the order of operations, name of the operation, its parameters
-Draw = tuple[str, int, str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random operation.
+
+    Args:
+        image_id: of the image that was altered.
+        face: number of the face, where every face is altered by itself; None for the whole image.
+        order: of the operation among those of the image, from 0.
+        operation: its name.
+        parameters: that were drawn.
+    """
+
+    image_id: str
+    face: int | None
+    order: int
+    operation: str
+    parameters: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class RobustnessResult:
-    """What a network said of altered test images.
+    """A network's predictions on altered test images.
 
     Args:
         conditions: by name, such as the size of a face.
-        draws: what chance decided, image by image.
+        draws: what was drawn at random, image by image.
         skipped: why there are no conditions; None if there are.
     """
 
@@ -63,11 +79,11 @@ class RobustnessResult:
 
 
 class Altered(Pack):
-    """A pack whose pictures are altered as they are read; nothing is written.
+    """A pack whose images are altered as they are read; nothing is written.
 
     Args:
-        folder: of the pack that the pictures are made from.
-        alter: gives the picture (H, W, C) of an id, which need not be one of the pack's.
+        folder: of the pack that the images are made from.
+        alter: gives the image (H, W, C) of an id, which need not be one of the pack's.
     """
 
     def __init__(self, folder: Path, alter: Callable[[str], Pixels]) -> None:
@@ -75,12 +91,12 @@ class Altered(Pack):
         self.alter = alter
 
     def image(self, image_id: str) -> Pixels:
-        """The altered picture of an id."""
+        """The altered image of an id."""
         return self.alter(image_id)
 
 
 def build_robustness_test(row: RobustnessTest) -> Any:
-    """The probe of a row, with its options checked.
+    """The robustness test of a row, with its options checked.
 
     Raises:
         InputError: the kind or an option is unknown, or a value is of the wrong type or size.
@@ -92,72 +108,72 @@ def build_robustness_test(row: RobustnessTest) -> Any:
     return build_record(part, {**plain, **row.options}, f"{_WHERE} of {row.kind}")
 
 
-def check_least(name: str, value: int, least: int) -> None:
-    """Refuse an option's number that is too small.
+def check_least(name: str, value: int | None, least: int) -> None:
+    """Refuse an option's number that is too small; None, where it is allowed, is not.
 
     Raises:
-        InputError: with the smallest that will do.
+        InputError: with the smallest that is accepted.
     """
-    if value < least:
+    if value is not None and value < least:
         raise InputError(
             f"{name} is {value}", where=_WHERE, remedy=f"give a whole number from {least} on"
         )
 
 
-def generator_of(seed: int, image_id: str) -> np.random.Generator:
-    """Draws for one image, the same whatever else is drawn and in whatever order."""
-    return np.random.default_rng([seed, *image_id.encode()])
+def generator_of(seed: int, name: str) -> np.random.Generator:
+    """A generator for one image or face, the same whatever else is drawn and in whatever order."""
+    return np.random.default_rng([seed, *name.encode()])
 
 
-def draw_faces(faces: FaceTable, by: str, limit: int | None, seed: int) -> FaceTable:
-    """Faces of at most so many images or units, drawn evenly over classes.
+def draw_faces(faces: FaceTable, names: pd.Series, limit: int | None, seed: int) -> FaceTable:
+    """The faces of at most so many names, drawn evenly over classes.
 
     Args:
-        faces: of a side.
-        by: `image_id` draws images, with all their faces and by the class of the first; `unit_id`
-            draws faces.
-        limit: at most so many; None for all.
+        faces: of a split.
+        names: of each face; faces of one name are drawn together, by the class of the first.
+        limit: at most so many names; None for all.
         seed: of the draw.
     """
     if limit is None:
         return faces
-    each = faces.frame.drop_duplicates(by)
-    names = pd.DataFrame({"image_id": each[by], "emotion": each["cls"]})
-    drawn = draw_evenly(names, limit, np.random.default_rng(seed))["image_id"]
-    kept = faces.frame[faces.frame[by].isin(drawn)].reset_index(drop=True)
+    each = pd.DataFrame({"image_id": names, "emotion": faces.frame["cls"]})
+    rng = np.random.default_rng(seed)
+    drawn = draw_evenly(each.drop_duplicates("image_id"), limit, rng)["image_id"]
+    kept = faces.frame[names.isin(drawn)].reset_index(drop=True)
     return FaceTable(kept, faces.classes)
 
 
 def write_robustness(
-    folder: Path, row: RobustnessTest, probed: RobustnessResult, about: Mapping[str, Any]
+    folder: Path, row: RobustnessTest, result: RobustnessResult, about: Mapping[str, Any]
 ) -> None:
-    """Write a probe's folder, as a whole or not at all.
+    """Write a robustness test's folder, as a whole or not at all.
 
     Args:
         folder: where.
-        row: that asked for it.
-        probed: what came of it.
-        about: more for `robustness.json`: whose answers they are.
+        row: of `robustness`.
+        result: of the test.
+        about: more for `robustness.json`: whose predictions they are.
     """
-    answered = [len(said.predictions) for said in probed.conditions.values()]
+    faces = [len(condition.predictions) for condition in result.conditions.values()]
     summary = {
         "kind": row.kind,
         "options": asdict(build_robustness_test(row)),
         **about,
-        "conditions": list(probed.conditions),
-        "faces": max(answered, default=0),
+        "conditions": list(result.conditions),
+        "faces": max(faces, default=0),
     }
-    if probed.skipped is not None:
-        summary["skipped"] = probed.skipped
+    if result.skipped is not None:
+        summary["skipped"] = result.skipped
     with fresh_folder(folder) as place:
-        for condition, said in probed.conditions.items():
-            write_predictions(place / condition / "predictions.parquet", said.predictions)
-            write_boxes(place / condition / "boxes.parquet", said.boxes)
-        if probed.draws:
-            _draws(probed.draws).to_csv(place / "draws.csv", index=False)
+        for name, condition in result.conditions.items():
+            write_predictions(place / name / "predictions.parquet", condition.predictions)
+            write_boxes(place / name / "boxes.parquet", condition.boxes)
+        if result.draws:
+            _draws(result.draws).to_csv(place / "draws.csv", index=False)
         write_json(place / "robustness.json", summary)
 
 
-def _draws(draws: Iterable[Draw]) -> pd.DataFrame:
-    rows = [(*draw[:3], json.dumps(dict(draw[3]), sort_keys=True)) for draw in draws]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+def _draws(draws: tuple[Draw, ...]) -> pd.DataFrame:
+    table = pd.DataFrame([vars(draw) for draw in draws])
+    parameters = [json.dumps(dict(draw.parameters), sort_keys=True) for draw in draws]
+    return table.astype({"face": "Int64"}).assign(parameters=parameters)

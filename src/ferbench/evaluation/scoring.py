@@ -1,52 +1,163 @@
-"""From probability rows to labels, counts and answers that are sure enough.
+"""What a metric declares, and the scores of one network's predictions on one subset.
 
-A row of zeros is a miss: a face that a detector gave no answer for. It is wrong whatever the truth.
+A metric is a function of a file of `ferbench.evaluation.metrics`, declared by `@metric(...)`. One
+that reads `prob` is called with probabilities (N, C) of N labelled faces and their true classes
+(N,), where a row of zeros is a miss; one that reads `boxes` with a
+`ferbench.detection.metrics.Detections`, which only detectors have.
+
+A detector predicts nothing below the study's score threshold: faces whose box scores less are
+misses. A metric of `prob` may declare another threshold; at 0, which metrics of ranking and of the
+probabilities themselves declare, only a face without any box is a miss. A classifier has none.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from types import ModuleType
-from typing import Any
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench import plugins
-from ferbench.artifacts.predictions import arrays, classes_of
+from ferbench.artifacts.predictions import FACE_KEY, arrays, classes_of, predicted
 from ferbench.artifacts.results import FACES
 from ferbench.detection.metrics import Detections
 
 __all__ = [
     "ANY",
-    "MISS",
+    "Metric",
     "Predictions",
     "class_recall",
     "confusion",
+    "face_scores",
     "higher_is_better",
-    "predicted",
+    "metric",
+    "metric_info",
     "score_predictions",
-    "sure_enough",
-    "thresholded",
-    "unit_scores",
 ]
 
-MISS = -1
+_METRICS = "ferbench.evaluation.metrics"
+# Accuracy without a score threshold; a classifier's is its accuracy.
+ANY = "accuracy_any"
+
+_Function = TypeVar("_Function", bound=Callable[..., float])
 
 
-def predicted(prob: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N,) index of the likeliest class of each row of `prob` (N, C); `MISS` for a row of zeros.
+@dataclass(frozen=True)
+class Metric:
+    """What a metric declares.
 
-    >>> predicted(np.array([[0.2, 0.8], [0.0, 0.0]])).tolist()
-    [1, -1]
+    Args:
+        reads: `prob` or `boxes`.
+        higher_is_better: its direction.
+        bounds: the least and the greatest value there can be. A value that the data do not define,
+            such as the AUROC of one class alone, is NaN, and an empty field in every table.
+        threshold: of scores; None for the study's.
     """
-    label = np.asarray(prob.argmax(axis=1), dtype=np.int64)
-    label[~prob.any(axis=1)] = MISS
-    return label
+
+    reads: Literal["prob", "boxes"] = "prob"
+    higher_is_better: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+    threshold: float | None = None
+
+
+def metric(
+    reads: Literal["prob", "boxes"] = "prob",
+    *,
+    higher_is_better: bool = True,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    threshold: float | None = None,
+) -> Callable[[_Function], _Function]:
+    """Declare a function as a metric; the arguments are the fields of `Metric`."""
+    info = Metric(reads, higher_is_better, bounds, threshold)
+
+    def declare(function: _Function) -> _Function:
+        function.metric = info  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def metric_info(name: str) -> Metric:
+    """What a metric of `ferbench.evaluation.metrics` declares.
+
+    The other numbers of `results.csv`, which count faces, have the defaults.
+    """
+    if name not in plugins.names(_METRICS):
+        return Metric()
+    info: Metric = plugins.load(_METRICS, name).metric
+    return info
+
+
+def higher_is_better(name: str) -> bool:
+    """The direction of a number of `results.csv`."""
+    return metric_info(name).higher_is_better
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One network's predictions on one subset, and what several metrics need, computed once.
+
+    Args:
+        table: rows of `predictions.parquet`.
+        boxes: rows of `boxes.parquet`.
+        threshold: least score of a detector's box; None for a classifier, which has no box metrics.
+    """
+
+    table: pd.DataFrame
+    boxes: pd.DataFrame
+    threshold: float | None
+
+    @property
+    def classes(self) -> list[str]:
+        """All classes, in canonical order."""
+        return classes_of(self.table)
+
+    @cached_property
+    def target(self) -> NDArray[np.int64]:
+        """(N,) indices of the true classes."""
+        return arrays(self.table)[1]
+
+    @cached_property
+    def prob(self) -> NDArray[np.float64]:
+        """(N, C) probabilities without a score threshold."""
+        return arrays(self.table)[0]
+
+    @cached_property
+    def thresholded(self) -> NDArray[np.float64]:
+        """(N, C) probabilities at the threshold."""
+        return self.prob if self.threshold is None else self.at(self.threshold)
+
+    @cached_property
+    def detections(self) -> Detections | None:
+        """The boxes of a detector."""
+        if self.threshold is None:
+            return None
+        return Detections(self.boxes, self.classes, self.threshold)
+
+    def at(self, threshold: float) -> NDArray[np.float64]:
+        """(N, C) probabilities, zeros for faces whose box scores below another threshold."""
+        if self.threshold is None or threshold == 0:
+            return self.prob
+        return np.where((self._score >= threshold)[:, None], self.prob, 0.0)
+
+    @cached_property
+    def _score(self) -> NDArray[np.float64]:
+        """(N,) score of each face's box; minus infinity for a face without one."""
+        faces = pd.MultiIndex.from_frame(self.table[FACE_KEY])
+        return face_scores(self.boxes).reindex(faces).fillna(-np.inf).to_numpy(np.float64)
+
+
+def face_scores(boxes: pd.DataFrame) -> pd.Series:
+    """Score of the box that is the prediction for each face, by image_id and face.
+
+    A face without such a box is not in the result.
+    """
+    assigned = boxes.loc[~boxes["truth"] & (boxes["face"] >= 0)]
+    return assigned.groupby(FACE_KEY)["score"].max()
 
 
 def confusion(prob: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -61,151 +172,34 @@ def confusion(prob: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[n
     return counts
 
 
-def unit_scores(boxes: pd.DataFrame) -> dict[str, float]:
-    """Score of the box that answers for each labelled face, by unit id.
-
-    A unit is an image with one annotated face (its id is the image's), or one face of several
-    (`<image_id>#<face>`). A face without an answering box is not in the result.
-    """
-    faces = boxes.loc[boxes["truth"]].groupby("image_id")["face"].nunique().to_dict()
-    answers = boxes.loc[~boxes["truth"] & (boxes["face"] >= 0)]
-    best = answers.groupby(["image_id", "face"], as_index=False)["score"].max()
-    return {
-        image if faces.get(image, 1) == 1 else f"{image}#{face}": score
-        for image, face, score in best.itertuples(index=False)
-    }
-
-
-def sure_enough(
-    predictions: pd.DataFrame, boxes: pd.DataFrame, threshold: float
-) -> NDArray[np.bool_]:
-    """(N,) whether each row of `predictions` has an answering box of at least `threshold`."""
-    score = predictions["image_id"].map(unit_scores(boxes)).fillna(-np.inf)
-    return np.asarray(score >= threshold, dtype=np.bool_)
-
-
-# MERGED from ferbench.evaluation.scoring:
-# From one model's stored answers to its numbers; the one place where metrics meet predictions.
-
-
-_METRICS = "ferbench.evaluation.metrics"
-# Accuracy without a score threshold; for a classifier it is the accuracy.
-ANY = "accuracy_any"
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What one network said of one subset, and what several numbers take from it, computed once.
-
-    Args:
-        predictions: rows of `predictions.parquet`.
-        boxes: rows of `boxes.parquet`.
-        threshold: least score of a detector's box; None for a classifier, which has no box metrics.
-    """
-
-    predictions: pd.DataFrame
-    boxes: pd.DataFrame
-    threshold: float | None
-
-    @property
-    def classes(self) -> list[str]:
-        """All classes, in canonical order."""
-        return classes_of(self.predictions)
-
-    @cached_property
-    def target(self) -> NDArray[np.int64]:
-        """(N,) indices of the true classes."""
-        return arrays(self.predictions)[1]
-
-    @cached_property
-    def raw(self) -> NDArray[np.float64]:
-        """(N, C) probabilities without a score threshold."""
-        return arrays(self.predictions)[0]
-
-    @cached_property
-    def sure(self) -> NDArray[np.float64]:
-        """(N, C) probabilities at the threshold."""
-        return self.raw if self.threshold is None else self.at(self.threshold)
-
-    @cached_property
-    def detections(self) -> Detections | None:
-        """The boxes of a detector."""
-        if self.threshold is None:
-            return None
-        return Detections(self.boxes, self.classes, self.threshold)
-
-    def at(self, threshold: float) -> NDArray[np.float64]:
-        """(N, C) probabilities at another threshold; a classifier's are always the same."""
-        if self.threshold is None or threshold == 0:
-            return self.raw
-        return np.where(
-            sure_enough(self.predictions, self.boxes, threshold)[:, None], self.raw, 0.0
-        )
-
-
-def thresholded(
-    predictions: pd.DataFrame, boxes: pd.DataFrame, threshold: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Probabilities (N, C) and targets (N,) of a detector that keeps quiet when unsure.
-
-    A face whose answering box scores below `threshold` becomes a miss: its row is zeroed. Without a
-    threshold, as for a classifier, rows stay as they are.
-    """
-    prob, target = arrays(predictions)
-    if threshold is None:
-        return prob, target
-    return np.where(sure_enough(predictions, boxes, threshold)[:, None], prob, 0.0), target
-
-
-def score_predictions(answers: Predictions, metrics: Sequence[str]) -> dict[str, float]:
-    """All metrics that apply, by name, then `accuracy_any` and the number of `faces`.
-
-    Args:
-        answers: of one network on one subset.
-        metrics: files of `ferbench.evaluation.metrics`, which say how they are called.
-    """
-    values: dict[str, float] = {}
-    for name in metrics:
-        metric, about = _metric(name)
-        if about.INPUT == "prob":
-            other = getattr(about, "THRESHOLD", None)
-            prob = answers.sure if other is None else answers.at(other)
-            values[name] = float(metric(prob, answers.target))
-        elif answers.detections is not None:
-            values[name] = float(metric(answers.detections))
-    values[ANY] = float((predicted(answers.raw) == answers.target).mean())
-    values[FACES] = float(len(answers.target))
-    return values
-
-
-@cache
-def _metric(name: str) -> tuple[Any, ModuleType]:
-    """A metric and its module, looked up once."""
-    metric = plugins.load(_METRICS, name)
-    return metric, importlib.import_module(metric.__module__)
-
-
-def higher_is_better(name: str) -> bool:
-    """What a row of `results.csv` says of itself; the numbers that are no metric's grow better."""
-    if name not in plugins.names(_METRICS):
-        return True
-    return bool(importlib.import_module(f"{_METRICS}.{name}").HIGHER_IS_BETTER)
-
-
-def class_recall(
-    predictions: pd.DataFrame, boxes: pd.DataFrame, threshold: float | None
-) -> dict[str, float]:
-    """Share of each class's faces that are recognised; a class without faces is left out.
-
-    Args:
-        predictions: rows of `predictions.parquet`.
-        boxes: rows of `boxes.parquet`.
-        threshold: least score of a detector's box; None for a classifier.
-    """
-    counts = confusion(*thresholded(predictions, boxes, threshold))
+def class_recall(predictions: Predictions) -> dict[str, float]:
+    """Share of each class's faces that are recognised; a class without faces is left out."""
+    counts = confusion(predictions.thresholded, predictions.target)
     support = counts.sum(axis=1)
     return {
         emotion: float(counts[index, index] / support[index])
-        for index, emotion in enumerate(classes_of(predictions))
+        for index, emotion in enumerate(predictions.classes)
         if support[index]
     }
+
+
+def score_predictions(predictions: Predictions, metrics: Sequence[str]) -> dict[str, float]:
+    """All metrics that apply, by name, then `accuracy_any` and the number of `faces`.
+
+    Args:
+        predictions: of one network on one subset.
+        metrics: names in `ferbench.evaluation.metrics`.
+    """
+    values: dict[str, float] = {}
+    for name in metrics:
+        function = plugins.load(_METRICS, name)
+        info: Metric = function.metric
+        if info.reads == "prob":
+            at = info.threshold
+            prob = predictions.thresholded if at is None else predictions.at(at)
+            values[name] = float(function(prob, predictions.target))
+        elif predictions.detections is not None:
+            values[name] = float(function(predictions.detections))
+    values[ANY] = float((predicted(predictions.prob) == predictions.target).mean())
+    values[FACES] = float(len(predictions.target))
+    return values

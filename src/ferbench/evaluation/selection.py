@@ -1,6 +1,6 @@
 """The rule of selection: which epoch, seed or variant is the best one on val.
 
-Training picks the epoch of a run by it, evaluation the seed of a variant, and the registry and
+Training selects the epoch of a run by it, evaluation the seed of a variant, and the registry and
 promotion the model of a study.
 """
 
@@ -25,7 +25,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What selection knows of an epoch, a seed or a variant.
+    """An epoch, a seed or a variant to select from.
 
     Args:
         value: the selection metric on val.
@@ -57,7 +57,11 @@ def best_index(candidates: Sequence[Candidate], higher_is_better: bool) -> int:
     0
     """
     keys = [
-        (-c.value if higher_is_better else c.value, _or_infinity(c.val_loss), index)
+        (
+            -c.value if higher_is_better else c.value,
+            math.inf if math.isnan(c.val_loss) else c.val_loss,
+            index,
+        )
         for index, c in enumerate(candidates)
         if not math.isnan(c.value)
     ]
@@ -76,10 +80,6 @@ def improvement(value: float, reference: float, higher_is_better: bool) -> float
     0.25
     """
     return value - reference if higher_is_better else reference - value
-
-
-def _or_infinity(loss: float) -> float:
-    return math.inf if math.isnan(loss) else loss
 
 
 def val_losses(runs: Iterable[Mapping[str, Any]]) -> dict[tuple[Place, int], float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
-from ferbench.evaluation.scoring import higher_is_better
+from ferbench.evaluation.scoring import higher_is_better, metric_info
 from ferbench.files import read_json
 from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
@@ -42,7 +41,6 @@ __all__ = [
     "summarise",
 ]
 
-_METRICS = "ferbench.evaluation.metrics"
 # Naive baselines in the order of the tables, by their key in `<key>.baselines.json`.
 _BASELINES = {
     "majority_class": "majority class",
@@ -276,7 +274,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
     tables = ("classes", "reliability", "omnibus", "ranks", "power")
     return StudyFiles(
         params=params,
-        results=_with_conditions(read_results(study.results), [*params.robustness]),
+        results=read_results(study.results),
         comparisons=[Comparison(*row) for row in comparisons.itertuples(index=False)],
         confusion=_read(folder / "confusion.csv", lambda p: pd.read_csv(p, keep_default_na=False)),
         history=_read(folder / "plots" / "history.csv", pd.read_csv),
@@ -297,21 +295,6 @@ def _read(path: Path, read: Callable[[Path], Any]) -> Any:
     if not path.is_file():
         raise InputError("no such file", where=path, remedy="make it: `dvc repro`")
     return read(path)
-
-
-def _with_conditions(results: pd.DataFrame, tests: Sequence[str]) -> pd.DataFrame:
-    """Results with the columns `robustness` and `condition`, which older files lack."""
-    if "condition" in results:
-        return results
-    named = {}
-    for subset in results["subset"].unique():
-        owners = [test for test in tests if subset.startswith(f"{test}_")]
-        owner = max(owners, key=len, default="")
-        named[subset] = (owner, subset.removeprefix(f"{owner}_") if owner else "")
-    pairs = [named[subset] for subset in results["subset"]]
-    return results.assign(
-        robustness=[test for test, _ in pairs], condition=[condition for _, condition in pairs]
-    )
 
 
 def _latency(params: Params, folder: Path) -> dict[str, dict[str, Any]]:
@@ -375,10 +358,7 @@ def is_share(metric: str) -> bool:
     >>> is_share("accuracy"), is_share("kappa")
     (True, False)
     """
-    if metric not in plugins.names(_METRICS):
-        return True
-    bounds = importlib.import_module(f"{_METRICS}.{metric}").BOUNDS
-    return tuple(bounds) == (0.0, 1.0)
+    return metric_info(metric).bounds == (0.0, 1.0)
 
 
 def lower_is_better(metric: str) -> bool:

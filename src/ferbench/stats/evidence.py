@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ferbench.artifacts.predictions import FACE_KEY
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.errors import InputError
@@ -19,8 +20,6 @@ __all__ = ["Evidence", "EvidencePart", "Samples", "by_seed", "read_evidence", "s
 
 _PLACE = ["study", "dataset", "protocol"]
 _FACES = "accuracy"  # the one metric that is a mean over faces
-# A face's id is its image's, and `#` and a number where an image has several.
-_FACE_NUMBER = r"#\d+$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class EvidencePart:
     Args:
         place: study, dataset, protocol.
         results: rows of `results.csv`.
-        faces: rows of `answers.parquet`; None where there is no such file.
+        faces: rows of `faces.parquet`; None where there is no such file.
         test_share: test images divided by training images; None where that is not known.
     """
 
@@ -46,8 +45,8 @@ class Evidence:
 
     Args:
         results: rows of `results.csv`.
-        faces: dataset, protocol, variant, seed, image_id, person, correct and best of
-            `answers.parquet`; None without it.
+        faces: dataset, protocol, variant, seed, image_id, face, person, correct and best
+            of `faces.parquet`; None without it.
         test_shares: test images divided by training images, by data set and protocol.
     """
 
@@ -83,8 +82,8 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
         if path.is_file():
             images = read_json(path)["images"]
             shares[row.name, row.protocol] = images["test"] / images["train"]
-    path = folder / "answers.parquet"
-    columns = ["dataset", "protocol", "variant", "seed", "image_id", "person", "correct", "best"]
+    path = folder / "faces.parquet"
+    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person", "correct", "best"]
     return Evidence(
         results=results,
         faces=pd.read_parquet(path, columns=columns) if path.is_file() else None,
@@ -158,7 +157,7 @@ def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
     rows = part.faces[part.faces["best"]] if best else part.faces
     values = (
         rows.assign(correct=rows["correct"].astype(float))
-        .groupby(["image_id", "variant"], sort=False)["correct"]
+        .groupby([*FACE_KEY, "variant"], sort=False)["correct"]
         .mean()
         .unstack("variant")
     )
@@ -167,8 +166,8 @@ def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
 
 def _groups(rows: pd.DataFrame) -> pd.Series:
     """By face, its person, or its image where the person is unknown."""
-    faces = rows.drop_duplicates("image_id").set_index("image_id")["person"]
-    image = "image " + faces.index.to_series().str.replace(_FACE_NUMBER, "", regex=True)
+    faces = rows.drop_duplicates(FACE_KEY).set_index(FACE_KEY)["person"]
+    image = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
     return ("person " + faces.astype("object")).where(faces.notna(), image)
 
 

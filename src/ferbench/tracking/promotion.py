@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from ferbench.artifacts.predictions import read_boxes, read_predictions
+from ferbench.artifacts.predictions import predicted, read_boxes, read_predictions
 from ferbench.artifacts.results import exact_share, exceeds
 from ferbench.config.params import Params, Promote
 from ferbench.errors import InputError
-from ferbench.evaluation.scoring import Predictions, class_recall, higher_is_better, predicted
+from ferbench.evaluation.scoring import Predictions, class_recall, higher_is_better
 from ferbench.evaluation.selection import improvement
 from ferbench.files import read_json
 from ferbench.models.build import task_of
@@ -219,8 +219,8 @@ def _candidate(
     return PromotionCandidate(
         value=standing.val[metric],
         higher_is_better=higher_is_better(metric),
-        class_recall=class_recall(answers.predictions, answers.boxes, answers.threshold),
-        correct=int((predicted(answers.sure) == answers.target).sum()),
+        class_recall=class_recall(answers),
+        correct=int((predicted(answers.thresholded) == answers.target).sum()),
         faces=len(answers.target),
         baseline=baseline,
         baseline_accuracy=accuracy,

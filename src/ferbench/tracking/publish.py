@@ -13,7 +13,7 @@ so names are chosen to be read down the page:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay
 
+from ferbench.artifacts.predictions import classes_of
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.files import read_json
@@ -64,7 +65,7 @@ class Point:
 
 
 def run_points(
-    results: pd.DataFrame, classes: pd.DataFrame, compared: Sequence[str], probes: Iterable[str]
+    results: pd.DataFrame, classes: pd.DataFrame, compared: Sequence[str]
 ) -> list[Point]:
     """A cell's numbers, in rising order of their steps.
 
@@ -74,36 +75,28 @@ def run_points(
         results: the cell's rows of `results.csv`.
         classes: the cell's rows of `classes.csv`.
         compared: the metrics that the study compares.
-        probes: names of its probes.
     """
     of_class = classes[classes["subset"].isin(_WHOLE[:1]) & classes["metric"].isin(_OF_CLASSES)]
     whole = results["subset"].isin(_WHOLE)
     part = ~whole & results["metric"].isin([*compared, *_OF_BOXES])
-    rows = [
-        *_rows(of_class["subset"] + "/" + of_class["metric"], of_class["emotion"], of_class),
-        *_rows(results["subset"], results["metric"], results[whole | part]),
+    columns = ["subset", "metric", "emotion", "value"]
+    points = [
+        Point(f"{subset}/{metric}/{emotion}", float(value))
+        for subset, metric, emotion, value in of_class[columns].dropna().to_numpy()
     ]
-    points = [_point(section, name, float(value), list(probes)) for section, name, value in rows]
+    known = results[(whole | part) & results["value"].notna()]
+    points += [_point(row) for row in known.itertuples()]
     return sorted(points, key=lambda point: point.step)
 
 
-def _rows(
-    sections: pd.Series, names: pd.Series, table: pd.DataFrame
-) -> Iterable[tuple[str, str, float]]:
-    """Section, name and value of the rows of a table that have a value."""
-    known = table[table["value"].notna()]
-    return zip(sections[known.index], names[known.index], known["value"], strict=True)
-
-
-def _point(section: str, name: str, value: float, probes: Sequence[str]) -> Point:
-    for probe in sorted(probes, key=len, reverse=True):
-        condition = section.removeprefix(f"{probe}_")
-        if condition == section:
-            continue
-        if condition.isdecimal():
-            return Point(f"test_{probe}/{name}", value, int(condition))
-        return Point(f"test_{section}/{name}", value)
-    return Point(f"{section}/{name}", value)
+def _point(row: Any) -> Point:
+    """A row of `results.csv` as a point."""
+    value = float(row.value)
+    if not row.robustness:
+        return Point(f"{row.subset}/{row.metric}", value)
+    if row.condition.isdecimal():
+        return Point(f"test_{row.robustness}/{row.metric}", value, int(row.condition))
+    return Point(f"test_{row.robustness}_{row.condition}/{row.metric}", value)
 
 
 # MERGED from ferbench.tracking.publish:
@@ -119,7 +112,7 @@ def confusion_figure(predictions: pd.DataFrame) -> Figure:
     Args:
         predictions: rows of `predictions.parquet`.
     """
-    prob = predictions.drop(columns=["image_id", "target"])
+    prob = predictions[classes_of(predictions)]
     said = prob.idxmax(axis=1).where(prob.sum(axis=1) > 0, "none")
     labels = [*prob.columns, *(["none"] if (said == "none").any() else [])]
     figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
@@ -147,7 +140,7 @@ def precision_recall_figure(predictions: pd.DataFrame) -> Figure:
         predictions: rows of `predictions.parquet`.
     """
     figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
-    for emotion in predictions.columns.drop(["image_id", "target"]):
+    for emotion in classes_of(predictions):
         own = predictions["target"] == emotion
         if own.any():
             PrecisionRecallDisplay.from_predictions(
@@ -219,7 +212,7 @@ def publish_study(params: Params) -> dict[str, str]:
         for cell in all_runs(params):
             mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
             numbers = _rows_of(params, results, cell), mine["classes"]
-            points = run_points(*numbers, params.compare.metrics, params.robustness)
+            points = run_points(*numbers, params.compare.metrics)
             record = read_json(cell.folder / "run.json")
             run = _run_of(cell, record)
             run.log_points((point.name, point.step, point.value) for point in points)

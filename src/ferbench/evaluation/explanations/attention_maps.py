@@ -1,14 +1,13 @@
-"""What a network's attention gates do to the maps they stand on.
+"""Attention maps: the weights by which attention modules scale their feature maps.
 
-Source: P0 (YOLO-OSAM), P1 (IVSA), P2 (YOLO-FER) and P4 each put gates into a known network and say
-that they find the parts of a face that matter; here the weights themselves are shown.
-Differs: a gate is read as the ratio of what it gives to what it is given, which is the same for
-gates on channels, positions, or both, and for those with a residual.
+Source: P0 (YOLO-OSAM), P1 (IVSA), P2 (YOLO-FER) and P4 each put attention into a known network and
+report that it finds the parts of a face that matter; here the weights themselves are shown.
+Differs: the weights are read as the ratio of a module's output to its input, which is the same for
+attention over channels, positions, or both, and for modules with a residual.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -17,71 +16,64 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ferbench.evaluation.gallery import Gallery, scaled
-from ferbench.evaluation.views import Face, View
+from ferbench.evaluation.explain import View
+from ferbench.evaluation.gallery import Face, Gallery, scaled
 from ferbench.plugins import load
 
-__all__ = ["gates"]
+__all__ = ["attention_maps"]
 
 _Weights = NDArray[np.float32]
 
-_CELLS = 60  # a figure with more becomes too large for a page
+_PICTURES = 60  # a figure with more becomes too large for a page
 _SAME = 1e-6  # a difference below the accuracy of float32
 
 
-@dataclass(frozen=True)
-class _Gate:
-    name: str
-    module: nn.Module
-
-
-def gates(view: View) -> Gallery | str:
-    """The mean weight over channels of every gate of the row's attention, (H, W) each."""
+def attention_maps(view: View) -> Gallery | str:
+    """The mean weight over channels of every attention module of the row, (H, W) each."""
     part = load("ferbench.models.attention", view.trained.variant.attention)
-    network = view.trained.network
-    found = [_Gate(name, m) for name, m in network.named_modules() if isinstance(m, part)]
+    found = [m for m in view.trained.network.modules() if isinstance(m, part)]
     if issubclass(part, nn.Identity) or not found:
-        return "the variant has no attention gate"
-    faces = view.chosen(max(1, _CELLS // (1 + len(found))))
+        return "the variant has no attention"
+    faces = view.chosen(max(1, _PICTURES // (1 + len(found))))
     weights = [_weights(view, face, found) for face in faces]
-    said = [_say(i + 1, g, [w[i] for w in weights]) for i, g in enumerate(found)]
+    described = [_describe(i + 1, m, [w[i] for w in weights]) for i, m in enumerate(found)]
     return Gallery(
-        title="What the attention gates weigh",
-        caption="Bright places are those that a gate weighs most: what it gives divided by what it "
-        "is given, mean over channels, enlarged to the input and scaled to [0, 1] for each gate "
-        f"and picture by itself; a gate that treats all places alike leaves a plain picture. "
-        f"Weights over all of these faces: {'; '.join(said)}.",
+        title="Attention maps",
+        caption="Bright places are those that an attention module weighs most: its output divided "
+        "by its input, mean over channels, enlarged to the input and scaled to [0, 1] for each "
+        "module and picture by itself; a module that treats all places alike leaves a plain "
+        f"picture. Weights over all of these faces: {'; '.join(described)}.",
         faces=tuple(faces),
         maps=tuple(
             tuple(_enlarged(one, face) for one in own)
             for own, face in zip(weights, faces, strict=True)
         ),
-        heads=tuple(f"gate {number + 1}" for number in range(len(found))),
+        heads=tuple(f"module {number + 1}" for number in range(len(found))),
     )
 
 
-def _weights(view: View, face: Face, found: list[_Gate]) -> list[_Weights]:
-    """The weights (C, H, W) of every gate for one face."""
+def _weights(view: View, face: Face, found: list[nn.Module]) -> list[_Weights]:
+    """The weights (C, H, W) of every module for one face."""
     read: dict[int, Tensor] = {}
 
     def note(module: nn.Module, args: tuple[Any, ...]) -> None:
         read[id(module)] = args[0].detach().clone()
 
-    handles = [gate.module.register_forward_pre_hook(note) for gate in found]
+    handles = [module.register_forward_pre_hook(note) for module in found]
     try:
         with torch.no_grad():
             view.trained.network(view.input(face))
     finally:
         for handle in handles:
             handle.remove()
-    return [_ratio(gate.module, read[id(gate.module)]) for gate in found]
+    return [_ratio(module, read[id(module)]) for module in found]
 
 
 def _ratio(module: nn.Module, x: Tensor) -> _Weights:
-    """What a gate multiplies its map with, (C, H, W).
+    """Output of a module divided by its input, (C, H, W).
 
-    Zeros, which no ratio can be taken of, are lifted to a millionth of the largest value: gates
-    are continuous, so their weights stay.
+    Zeros, which no ratio can be taken of, are lifted to a millionth of the largest value: attention
+    is continuous, so its weights stay.
     """
     tiny = float(x.abs().max()) * 1e-6 or 1e-6
     x = torch.where(x.abs() < tiny, torch.full_like(x, tiny), x)
@@ -90,13 +82,13 @@ def _ratio(module: nn.Module, x: Tensor) -> _Weights:
     return ratio
 
 
-def _say(number: int, gate: _Gate, weights: list[_Weights]) -> str:
-    """What a gate does, in words."""
+def _describe(number: int, module: nn.Module, weights: list[_Weights]) -> str:
+    """Range and mean of a module's weights, in words."""
     height, width = weights[0].shape[1:]
-    name = f"gate {number} ({type(gate.module).__name__}, {width}×{height})"
+    name = f"module {number} ({type(module).__name__}, {width}×{height})"
     low, high = min(float(w.min()) for w in weights), max(float(w.max()) for w in weights)
     if max(1 - low, high - 1) <= _SAME:
-        return f"{name} is 1 everywhere, to a millionth: it has no say"
+        return f"{name} is 1 everywhere, to a millionth: it changes nothing"
     mean = np.mean([w.mean(dtype=np.float64) for w in weights])
     return f"{name} {low:.3g} to {high:.3g}, mean {mean:.3g}"
 

@@ -1,28 +1,29 @@
-"""The worst errors: faces that the network is surest of and wrong about.
+"""The worst errors: wrong predictions with the highest probability.
 
-Source: none; a plain ranking of stored answers, in which wrong labels show up as well as wrong
-answers.
+Source: none; a plain ranking of stored predictions, in which wrong labels show up as well as wrong
+predictions.
 Differs: nothing.
 """
 
 from __future__ import annotations
 
+from ferbench.evaluation.explain import View
 from ferbench.evaluation.gallery import Gallery
-from ferbench.evaluation.views import View
 
 __all__ = ["errors"]
 
 
 def errors(view: View) -> Gallery | str:
-    """The wrongly answered test faces with the highest probability, worst first; no network."""
-    table = view.answers
-    wrong = table[table["true"] != table["said"]]
+    """The wrongly predicted test faces with the highest probability, worst first; no network."""
+    table = view.table
+    wrong = table[table["true"] != table["predicted"]]
     if wrong.empty:
-        return "no test face was answered wrongly"
-    worst = wrong.sort_values(["prob", "image_id"], ascending=[False, True]).head(view.images)
+        return "no test face was predicted wrongly"
+    order = ["prob", "image_id", "face"]
+    worst = wrong.sort_values(order, ascending=[False, True, True]).head(view.images)
     return Gallery(
         title="Worst errors",
-        caption=f"Of {len(wrong)} wrong answers to {len(table)} test faces, those that the network "
-        "was surest of, worst first. A label may be the one that is wrong.",
-        faces=tuple(view.faces(worst["image_id"].tolist())),
+        caption=f"Of {len(wrong)} wrong predictions on {len(table)} test faces, those with the "
+        "highest probability, worst first. A label may be the one that is wrong.",
+        faces=tuple(view.shown(worst)),
     )

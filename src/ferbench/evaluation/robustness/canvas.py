@@ -4,21 +4,22 @@ Source: the paper on YOLOv6 with weighted classes, its multi-scale test on FER20
 192, 384 and 640 pixels on 640 x 640).
 Differs: the paper does not say where the face stands; ours is in the middle, or anywhere by seed.
 Bilinear both ways, so a face that is made smaller is not averaged before.
-Shape: faces (H, W, C) of any size become pictures (canvas, canvas, C) with one face each, of which
-a grey one is given to a network for colour as three equal channels.
+Shape: faces (H, W, C) of any size become pictures (canvas, canvas, C) with one face each; a network
+for colour is given a grey one as three equal channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench.artifacts.pack import Pack
+from ferbench.artifacts.predictions import FACE_KEY
 from ferbench.data.dataset import FaceTable, PackedDataset
 from ferbench.data.transforms import face_of
 from ferbench.errors import InputError
@@ -40,8 +41,6 @@ __all__ = ["Canvas"]
 _BATCH = 8
 
 Pixels = NDArray[np.uint8]
-# (left, top) as shares of the room that a face leaves, by unit
-Places = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Canvas:
         sizes: sides of the pasted squares in pixels.
         canvas: side of the canvas in pixels.
         position: `centred`, or `random`: one draw a face, as shares of the room that is left, so
-            that it stands alike in all sizes.
+            that its place is alike in all sizes.
         input_px: side that the network sees the canvas at; None for the canvas as it is.
         seed: of positions and of the draw of faces.
         limit: at most so many faces, drawn evenly over classes; None for all.
@@ -68,9 +67,8 @@ class Canvas:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("canvas", self.canvas), ("input_px", self.input_px)):
-            check_least(name, 1 if value is None else value, 1)
-        check_least("limit", 1 if self.limit is None else self.limit, 1)
+        for name in ("canvas", "input_px", "limit"):
+            check_least(name, getattr(self, name), 1)
         check_least("seed", self.seed, 0)
         fits = all(1 <= size <= self.canvas for size in self.sizes)
         if not fits or not self.sizes or len(set(self.sizes)) < len(self.sizes):
@@ -81,58 +79,66 @@ class Canvas:
             )
 
     def run(self, trained: Trained, data: PackedDataset, device: str) -> RobustnessResult:
-        """The answers of a detector, a condition a size; a classifier is skipped."""
+        """A detector's predictions, a condition a size; a classifier is skipped."""
         if task_of(trained.variant) != "detect":
             return RobustnessResult(
                 skipped="a classifier is shown the face alone, whatever surrounds it"
             )
-        faces = draw_faces(data.faces("test"), "unit_id", self.limit, self.seed)
-        places = {unit: self._place(unit) for unit in faces.frame["unit_id"]}
+        test = data.faces("test")
+        names = _picture_names(test.frame)
+        named = FaceTable(test.frame.assign(name=names), test.classes)
+        # By name of the picture: the face it shows, and where, as shares of the room beside it.
+        faces = draw_faces(named, names, self.limit, self.seed).frame.set_index("name")
+        faces[["left", "top"]] = [self._place(str(name)) for name in faces.index]
         conditions = {
-            str(size): self._answers(size, places, trained, (data, faces), device)
-            for size in self.sizes
+            str(size): self._predict(size, faces, trained, data, device) for size in self.sizes
         }
         draws: tuple[Draw, ...] = ()
         if self.position == "random":
-            draws = tuple((u, 0, "place", {"left": x, "top": y}) for u, (x, y) in places.items())
+            columns = (faces[name] for name in (*FACE_KEY, "left", "top"))
+            draws = tuple(
+                Draw(image, face, 0, "place", {"left": left, "top": top})
+                for image, face, left, top in zip(*columns, strict=True)
+            )
         return RobustnessResult(conditions, draws)
 
-    def _place(self, unit: str) -> tuple[float, float]:
+    def _place(self, name: str) -> tuple[float, float]:
         if self.position == "centred":
             return 0.5, 0.5
-        x, y = generator_of(self.seed, unit).uniform(size=2).round(4)
+        x, y = generator_of(self.seed, name).uniform(size=2).round(4)
         return float(x), float(y)
 
-    def _answers(
-        self,
-        size: int,
-        places: Places,
-        trained: Trained,
-        of: tuple[PackedDataset, FaceTable],
-        device: str,
+    def _predict(
+        self, size: int, faces: pd.DataFrame, trained: Trained, data: PackedDataset, device: str
     ) -> Predicted:
-        data, faces = of
-        source, rows = Pack(data.pack), faces.frame.set_index("unit_id")
-        boxes = rows[["cx", "cy", "w", "h"]]
-        corner = {unit: self._corner(size, place) for unit, place in places.items()}
+        """Predictions on one picture a face, under the names of the faces they show."""
+        source, room = Pack(data.pack), self.canvas - size
+        corners = (faces[["left", "top"]] * room).astype(int)  # whole pixels beside the square
 
-        def picture(unit: str) -> Pixels:
-            image = source.image(str(rows.at[unit, "image_id"]))
-            face = face_of(image, boxes.loc[unit].to_numpy(float))
-            return _pasted(face, size, self.canvas, corner[unit])
+        def picture(name: str) -> Pixels:
+            face = faces.loc[name]
+            pixels = face_of(
+                source.image(str(face["image_id"])), face[["cx", "cy", "w", "h"]].to_numpy(float)
+            )
+            return _pasted(pixels, size, self.canvas, corners.loc[name].to_numpy())
 
         px = self.input_px or self.canvas
         seen = replace(trained, recipe=replace(trained.recipe, input_px=px, resize_px=px))
-        squares = _squares(faces, size, self.canvas, corner)
-        return predict_faces(seen, Altered(data.pack, picture), squares, device, _BATCH)
+        squares = _squares(faces, size, self.canvas, corners)
+        pictures = Altered(data.pack, picture)
+        found = predict_faces(
+            seen, pictures, FaceTable(squares, data.classes), device, batch=_BATCH
+        )
+        return Predicted(_renamed(found.predictions, faces), _renamed(found.boxes, faces))
 
-    def _corner(self, size: int, place: tuple[float, float]) -> tuple[int, int]:
-        """Whole pixels left of and above the square."""
-        room = self.canvas - size
-        return int(place[0] * room), int(place[1] * room)
+
+def _picture_names(faces: pd.DataFrame) -> pd.Series:
+    """A name for each face's picture: the image's, with the face's number if it has several."""
+    several = faces.groupby("image_id")["face"].transform("size") > 1
+    return faces["image_id"] + np.where(several, "#" + faces["face"].astype(str), "")
 
 
-def _pasted(face: Pixels, size: int, canvas: int, corner: tuple[int, int]) -> Pixels:
+def _pasted(face: Pixels, size: int, canvas: int, corner: NDArray[np.int64]) -> Pixels:
     """A face (H, W, C) as a square on black, (canvas, canvas, C)."""
     square = cv2.resize(face, (size, size), interpolation=cv2.INTER_LINEAR)
     picture = np.zeros((canvas, canvas, face.shape[2]), np.uint8)
@@ -141,19 +147,22 @@ def _pasted(face: Pixels, size: int, canvas: int, corner: tuple[int, int]) -> Pi
     return picture
 
 
-def _squares(
-    faces: FaceTable, size: int, canvas: int, corner: Mapping[str, tuple[int, int]]
-) -> FaceTable:
-    """Every face as the only one of its canvas, which is called as the unit is."""
-    frame = faces.frame
-    left, top = np.array([corner[unit] for unit in frame["unit_id"]]).T
+def _squares(faces: pd.DataFrame, size: int, canvas: int, corners: pd.DataFrame) -> pd.DataFrame:
+    """Every face as the only one of its picture, in the order of the pictures' names."""
     moved: dict[str, Any] = {
-        "image_id": frame["unit_id"],
+        "image_id": faces.index,
         "face": 0,
-        "cx": (left + size / 2) / canvas,
-        "cy": (top + size / 2) / canvas,
+        "cx": (corners["left"] + size / 2) / canvas,
+        "cy": (corners["top"] + size / 2) / canvas,
         "w": size / canvas,
         "h": size / canvas,
     }
-    alone = frame.assign(**moved).sort_values("image_id").reset_index(drop=True)
-    return FaceTable(alone, faces.classes)
+    return faces.assign(**moved).sort_index().reset_index(drop=True)
+
+
+def _renamed(table: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    """A table of pictures, each with one face 0, as one of the images and faces they show."""
+    shown = faces.loc[table["image_id"], FACE_KEY].reset_index(drop=True)
+    number = shown["face"].where(table["face"] == 0, table["face"])  # -1 stays: no face
+    named = table.assign(image_id=shown["image_id"], face=number)
+    return named.assign(picture=shown["face"]) if "picture" in table else named

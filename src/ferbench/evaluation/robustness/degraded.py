@@ -1,10 +1,10 @@
-"""Test images made worse at random: how much of a network's answers survives a bad camera.
+"""Test images degraded at random: how far predictions survive a bad camera.
 
 Source: the idea from a paper's table of RAF-DB before and after "random degradation" (P2-T13).
 Differs: the paper names neither operations nor strengths; those below are ours. Each image gets one
-to three different ones of six, in a drawn order, all numbers uniform in their ranges:
+to three of six operations, all different, in a random order, parameters uniform in their ranges:
 
-- `low_resolution`: made smaller by `factor`, areas averaged, and larger again, bilinear;
+- `low_resolution`: downscaled by `factor`, areas averaged, and upscaled again, bilinear;
 - `low_light`: fractions v become gain * v ** gamma;
 - `blur`: Gaussian, of `sigma` pixels in an image whose longer side has 100, scaled with that side;
 - `noise`: Gaussian, `sigma` in grey values of 255, each channel for itself;
@@ -50,7 +50,7 @@ _RANGES: dict[str, dict[str, dict[str, tuple[float, float]]]] = {
         "low_resolution": {"factor": (2.0, 4.0)},
         "low_light": {"gamma": (1.5, 3.0), "gain": (0.5, 0.9)},
         "blur": {"sigma": (0.5, 2.0)},
-        # The pixels' own draws follow from a seed, so that the table of draws tells all.
+        # The noise of the pixels follows from a seed, so that the table of draws is complete.
         "noise": {"sigma": (5.0, 25.0), "seed": (0, 2**31 - 1)},
         # left and top are shares of the room beside the rectangle
         "occlusion": {
@@ -81,21 +81,22 @@ class Degraded:
 
     def __post_init__(self) -> None:
         check_least("seed", self.seed, 0)
-        check_least("limit", 1 if self.limit is None else self.limit, 1)
+        check_least("limit", self.limit, 1)
 
     def run(self, trained: Trained, data: PackedDataset, device: str) -> RobustnessResult:
-        """The answers of any network, under one condition."""
-        faces = draw_faces(data.faces("test"), "image_id", self.limit, self.seed)
+        """Predictions of any network, under one condition."""
+        test = data.faces("test")
+        faces = draw_faces(test, test.frame["image_id"], self.limit, self.seed)
         plans = {i: _plan(self.severity, self.seed, i) for i in faces.frame["image_id"].unique()}
         source = Pack(data.pack)
         pictures = Altered(data.pack, lambda i: _degrade(source.image(i), plans[i]))
-        draws: list[Draw] = [
-            (image, order, name, numbers)
+        draws = tuple(
+            Draw(image, None, order, name, numbers)
             for image, plan in plans.items()
             for order, (name, numbers) in enumerate(plan)
-        ]
-        said = predict_faces(trained, pictures, faces, device)
-        return RobustnessResult({self.severity: said}, tuple(draws))
+        )
+        predicted = predict_faces(trained, pictures, faces, device)
+        return RobustnessResult({self.severity: predicted}, draws)
 
 
 def _plan(severity: str, seed: int, image_id: str) -> Plan:
@@ -114,7 +115,7 @@ def _draw(rng: np.random.Generator, low: float, high: float) -> float:
 
 def _degrade(image: Pixels, plan: Plan) -> Pixels:
     for name, numbers in plan:
-        # OpenCV drops an only channel.
+        # OpenCV drops a single channel.
         image = _OPERATIONS[name](image, **numbers).reshape(image.shape)
     return image
 

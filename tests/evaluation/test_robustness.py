@@ -1,4 +1,4 @@
-"""Altered test images: where the face is, what chance drew, and that answers are read as always."""
+"""Altered test images: where the face is, what was drawn, and what the network then predicts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.tiny_study import CLASSES
 
 from ferbench import plugins
 from ferbench.artifacts.pack import Pack
-from ferbench.artifacts.predictions import read_boxes, read_predictions
+from ferbench.artifacts.predictions import FACE_KEY, read_boxes, read_predictions
 from ferbench.config.params import Params, RobustnessTest
 from ferbench.data.dataset import PackedDataset
 from ferbench.errors import InputError
-from ferbench.evaluation.predict import predict_faces, predict_side
+from ferbench.evaluation.predict import predict_faces, predict_split
 from ferbench.evaluation.robustness import canvas, degraded
 from ferbench.evaluation.robustness.canvas import Canvas
 from ferbench.evaluation.robustness.degraded import Degraded
@@ -48,26 +48,27 @@ def untrained(params: Params, variant: str) -> Trained:
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[tuple[Any, ...]]:
-    """What a probe hands to `predict_faces`, call by call; the answers are the usual ones."""
+    """Arguments of `predict_faces`, call by call; the predictions are the usual ones."""
     calls: list[tuple[Any, ...]] = []
 
-    def watched(*args: Any) -> Any:
-        calls.append(args)
-        return predict_faces(*args)
+    def watched(*args: Any, **more: Any) -> Any:
+        calls.append((*args, *more.values()))
+        return predict_faces(*args, **more)
 
     monkeypatch.setattr(module, "predict_faces", watched)
     return calls
+
+
+def faces_of(table: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(table[FACE_KEY].itertuples(index=False, name=None))
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
 
 
-# --- what holds for every probe
-
-
 @pytest.mark.parametrize("kind", PARTS)
-def test_every_option_has_a_default_and_a_strange_one_is_told_the_known(kind: str) -> None:
+def test_options_have_defaults_and_an_unknown_one_is_answered_with_the_known(kind: str) -> None:
     assert asdict(build_robustness_test(RobustnessTest(kind, {})))["seed"] == 0
     with pytest.raises(InputError, match=r"unknown key 'sead'[\s\S]*did you mean 'seed'"):
         build_robustness_test(RobustnessTest(kind, {"sead": 1}))
@@ -78,60 +79,58 @@ def test_every_option_has_a_default_and_a_strange_one_is_told_the_known(kind: st
 
 
 @pytest.mark.parametrize("kind", PARTS)
-def test_a_probe_answers_for_every_test_face_and_leaves_whole_files(
+def test_robustness_test_predicts_every_test_face_and_writes_whole_files(
     params: Params, scenes: PackedDataset, tmp_path: Path, kind: str
 ) -> None:
     row = RobustnessTest(kind, SMALL if kind == "canvas" else {})
-    probed = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
-    write_robustness(tmp_path / "probe", row, probed, {"variant": "yolov5s"})
-    about = read_json(tmp_path / "probe" / "robustness.json")
-    units = scenes.faces("test").frame["unit_id"].tolist()
+    result = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
+    write_robustness(tmp_path / "test", row, result, {"variant": "yolov5s"})
+    about = read_json(tmp_path / "test" / "robustness.json")
+    test_faces = faces_of(scenes.faces("test").frame)
     assert about["kind"] == kind and about["variant"] == "yolov5s"
-    assert about["conditions"] and about["faces"] == len(units) and "skipped" not in about
+    assert about["conditions"] and about["faces"] == len(test_faces) and "skipped" not in about
     for condition in about["conditions"]:
-        folder = tmp_path / "probe" / condition
-        assert read_predictions(folder / "predictions.parquet")["image_id"].tolist() == units
-        assert read_boxes(folder / "boxes.parquet")["truth"].sum() == len(units)
+        folder = tmp_path / "test" / condition
+        assert faces_of(read_predictions(folder / "predictions.parquet")) == test_faces
+        boxes = read_boxes(folder / "boxes.parquet")
+        assert faces_of(boxes[boxes["truth"]]) == test_faces
+        assert (boxes["picture"] == boxes["face"])[boxes["truth"]].all() == (kind == "canvas")
 
 
-@pytest.mark.parametrize("by", ["image_id", "unit_id"])
-def test_a_limit_draws_evenly_over_classes_and_alike_each_time(
-    scenes: PackedDataset, by: str
+@pytest.mark.parametrize("alone", [False, True])
+def test_limit_draws_evenly_over_classes_and_reproducibly(
+    scenes: PackedDataset, alone: bool
 ) -> None:
     faces = scenes.faces("test")
-    drawn = draw_faces(faces, by, 2, seed=3)
-    again = draw_faces(faces, by, 2, seed=3)
-    pd.testing.assert_frame_equal(drawn.frame, again.frame)
-    assert drawn.frame[by].nunique() == 2
-    first = drawn.frame.drop_duplicates(by)["cls"]
-    assert first.nunique() == 2
-    # An image stays with all its faces.
-    whole = faces.frame[faces.frame[by].isin(drawn.frame[by])]
-    assert drawn.frame["unit_id"].tolist() == whole["unit_id"].tolist()
-    assert draw_faces(faces, by, None, seed=3) is faces
+    names = canvas._picture_names(faces.frame) if alone else faces.frame["image_id"]
+    drawn = draw_faces(faces, names, 2, seed=3).frame
+    pd.testing.assert_frame_equal(drawn, draw_faces(faces, names, 2, seed=3).frame)
+    by = FACE_KEY if alone else ["image_id"]
+    first = drawn.drop_duplicates(by)["cls"]
+    assert len(first) == first.nunique() == 2
+    # An image keeps all its faces.
+    assert alone or len(drawn) == faces.frame["image_id"].isin(drawn["image_id"]).sum()
+    assert draw_faces(faces, names, None, seed=3) is faces
 
 
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
-def test_unaltered_pictures_are_answered_as_in_stage_evaluate(
+def test_predictions_on_unaltered_images_are_those_of_stage_evaluate(
     params: Params, scenes: PackedDataset, variant: str
 ) -> None:
     trained, source = untrained(params, variant), Pack(scenes.pack)
     same = Altered(scenes.pack, lambda i: degraded._degrade(source.image(i), []))
-    said = predict_faces(trained, same, scenes.faces("test"), "cpu")
-    plain = predict_side(trained, scenes, "test", "cpu")
-    pd.testing.assert_frame_equal(said.predictions, plain.predictions)
-    pd.testing.assert_frame_equal(said.boxes, plain.boxes)
+    predicted = predict_faces(trained, same, scenes.faces("test"), "cpu")
+    plain = predict_split(trained, scenes, "test", "cpu")
+    pd.testing.assert_frame_equal(predicted.predictions, plain.predictions)
+    pd.testing.assert_frame_equal(predicted.boxes, plain.boxes)
 
 
-# --- canvas
-
-
-def test_the_papers_sizes_are_the_default() -> None:
+def test_sizes_of_the_paper_are_the_default() -> None:
     assert Canvas().sizes == (48, 96, 192, 384, 640) and Canvas().canvas == 640
 
 
 @pytest.mark.parametrize("options", [{}, {"position": "random", "seed": 4}])
-def test_a_face_is_the_resized_crop_on_black_and_its_box_is_the_square(
+def test_canvas_shows_the_resized_crop_on_black_and_its_box_is_the_square(
     params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     calls = shown(monkeypatch, canvas)
@@ -157,16 +156,17 @@ def test_a_face_is_the_resized_crop_on_black_and_its_box_is_the_square(
 def crops_of(scenes: PackedDataset) -> dict[str, NDArray[np.uint8]]:
     """Every labelled test face, cut out by arithmetic on its box."""
     pack, crops = Pack(scenes.pack), {}
-    for row in scenes.faces("test").frame.itertuples():
+    frame = scenes.faces("test").frame
+    for name, row in zip(canvas._picture_names(frame), frame.itertuples(), strict=True):
         image = pack.image(row.image_id)
         height, width = image.shape[:2]
         x = [round(width * (row.cx + half * row.w)) for half in (-0.5, 0.5)]
         y = [round(height * (row.cy + half * row.h)) for half in (-0.5, 0.5)]
-        crops[row.unit_id] = image[y[0] : y[1], x[0] : x[1]]
+        crops[name] = image[y[0] : y[1], x[0] : x[1]]
     return crops
 
 
-def test_random_places_are_told_and_do_not_depend_on_other_faces(
+def test_random_places_are_reported_and_do_not_depend_on_other_faces(
     params: Params, scenes: PackedDataset
 ) -> None:
     trained = untrained(params, "yolov5s")
@@ -181,28 +181,29 @@ def test_random_places_are_told_and_do_not_depend_on_other_faces(
     assert len(every.draws) == 6 and len(some.draws) == 2
     assert set(map(str, some.draws)) < set(map(str, every.draws))
     assert set(map(str, other.draws)).isdisjoint(map(str, every.draws))
-    places = every.conditions["8"].boxes.query("truth").set_index("image_id")
-    for unit, _, _, place in every.draws:
-        assert places.at[unit, "left"] * 33 == pytest.approx(int(place["left"] * 25))
-        assert places.at[unit, "top"] * 33 == pytest.approx(int(place["top"] * 25))
+    places = every.conditions["8"].boxes.query("truth").set_index(FACE_KEY)
+    for draw in every.draws:
+        corner = places.loc[(draw.image_id, draw.face), ["left", "top"]] * 33
+        expected = [int(draw.parameters[name] * 25) for name in ("left", "top")]
+        assert corner.tolist() == pytest.approx(expected)
 
 
-def test_a_centred_canvas_has_no_draws_and_may_be_seen_smaller(
+def test_centred_canvas_has_no_draws_and_may_be_resized(
     params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = shown(monkeypatch, canvas)
-    probe = Canvas(sizes=(16,), canvas=64, input_px=32, limit=3)
-    probed = probe.run(untrained(params, "yolov5s"), stored, "cpu")
-    assert probed.draws == ()
+    test = Canvas(sizes=(16,), canvas=64, input_px=32, limit=3)
+    result = test.run(untrained(params, "yolov5s"), stored, "cpu")
+    assert result.draws == ()
     assert calls[0][0].recipe.input_px == 32
     # A quarter of the canvas, wherever the network saw it from.
-    own = probed.conditions["16"].boxes.query("truth")
+    own = result.conditions["16"].boxes.query("truth")
     assert own[["left", "top", "right", "bottom"]].to_numpy().tolist() == [
         [0.375, 0.375, 0.625, 0.625]
     ] * len(own)
 
 
-def test_the_network_sees_the_whole_canvas(
+def test_network_sees_the_whole_canvas(
     params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, seen = untrained(params, "yolov5s"), []
@@ -216,14 +217,16 @@ def test_the_network_sees_the_whole_canvas(
     assert batch[..., 24:72, 24:72].min() >= 0 and batch[..., 24:72, 24:72].max() > 0.9
 
 
-def test_a_classifier_is_not_asked(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+def test_classifier_is_skipped_with_the_reason(
+    params: Params, stored: PackedDataset, tmp_path: Path
+) -> None:
     row = RobustnessTest("canvas", {})
-    probed = build_robustness_test(row).run(untrained(params, "vgg_improved"), stored, "cpu")
-    write_robustness(tmp_path / "probe", row, probed, {})
-    about = read_json(tmp_path / "probe" / "robustness.json")
+    result = build_robustness_test(row).run(untrained(params, "vgg_improved"), stored, "cpu")
+    write_robustness(tmp_path / "test", row, result, {})
+    about = read_json(tmp_path / "test" / "robustness.json")
     assert about["conditions"] == [] and about["faces"] == 0
     assert "classifier" in about["skipped"]
-    assert [path.name for path in (tmp_path / "probe").iterdir()] == ["robustness.json"]
+    assert [path.name for path in (tmp_path / "test").iterdir()] == ["robustness.json"]
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [48, 48], [48, 641]])
@@ -232,14 +235,11 @@ def test_sizes_that_do_not_fit_are_refused(sizes: list[int]) -> None:
         build_robustness_test(RobustnessTest("canvas", {"sizes": sizes}))
 
 
-# --- degraded
-
-
 def plans(seed: int, images: int = 400) -> list[degraded.Plan]:
     return [degraded._plan("medium", seed, f"image_{i}") for i in range(images)]
 
 
-def test_one_to_three_different_operations_are_drawn_with_numbers_in_range() -> None:
+def test_one_to_three_different_operations_are_drawn_with_parameters_in_range() -> None:
     drawn = plans(0)
     counts = np.bincount([len(plan) for plan in drawn])
     assert counts[0] == 0 and len(counts) == 4 and counts[1:].min() > 100
@@ -275,16 +275,16 @@ def test_draws_depend_on_seed_and_image_alone(params: Params, scenes: PackedData
     trained = untrained(params, "vgg_improved")
     every = Degraded().run(trained, scenes, "cpu")
     some = Degraded(limit=2).run(trained, scenes, "cpu")
-    kept = {image for image, *_ in some.draws}
+    kept = {draw.image_id for draw in some.draws}
     assert len(kept) == 2
-    assert [d for d in every.draws if d[0] in kept] == list(some.draws)
-    rows = every.conditions["medium"].predictions.set_index("image_id")
-    few = some.conditions["medium"].predictions.set_index("image_id")
+    assert [draw for draw in every.draws if draw.image_id in kept] == list(some.draws)
+    rows = every.conditions["medium"].predictions.set_index(FACE_KEY)
+    few = some.conditions["medium"].predictions.set_index(FACE_KEY)
     np.testing.assert_allclose(rows.loc[few.index, list(CLASSES)], few[list(CLASSES)], atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_image_really_changes_and_keeps_its_shape(channels: int) -> None:
+def test_every_degraded_image_differs_and_keeps_its_shape(channels: int) -> None:
     image = noise(60, 100, channels)
     before = image.copy()
     for plan in plans(2, images=60):
@@ -295,14 +295,15 @@ def test_every_image_really_changes_and_keeps_its_shape(channels: int) -> None:
     assert np.array_equal(image, before)
 
 
-def test_what_was_drawn_is_what_the_network_sees(
+def test_network_sees_the_images_that_the_draws_describe(
     params: Params, scenes: PackedDataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls = shown(monkeypatch, degraded)
     row = RobustnessTest("degraded", {"seed": 7})
-    probed = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
-    write_robustness(tmp_path / "probe", row, probed, {})
-    draws = pd.read_csv(tmp_path / "probe" / "draws.csv")
+    result = build_robustness_test(row).run(untrained(params, "yolov5s"), scenes, "cpu")
+    write_robustness(tmp_path / "test", row, result, {})
+    draws = pd.read_csv(tmp_path / "test" / "draws.csv")
+    assert draws["face"].isna().all()
     assert draws["image_id"].unique().tolist() == ["scene_6", "scene_7", "scene_8"]
     source = Pack(scenes.pack)
     for image_id, rows in draws.groupby("image_id"):
@@ -313,7 +314,7 @@ def test_what_was_drawn_is_what_the_network_sees(
         assert np.array_equal(calls[0][1].image(image_id), image)
 
 
-def test_an_unknown_severity_is_refused() -> None:
+def test_unknown_severity_is_refused() -> None:
     with pytest.raises(InputError, match=r"unknown value 'mild'[\s\S]*medium"):
         build_robustness_test(RobustnessTest("degraded", {"severity": "mild"}))
 
@@ -371,12 +372,12 @@ def test_jpeg_is_as_pillow_writes_and_reads_it(tmp_path: Path, channels: int) ->
     assert np.abs(ours.astype(int) - image.astype(int)).max() > 4
 
 
-def test_nothing_drawn_leaves_no_table(tmp_path: Path) -> None:
+def test_result_without_draws_writes_no_table(tmp_path: Path) -> None:
     write_robustness(
-        tmp_path / "probe",
+        tmp_path / "test",
         RobustnessTest("canvas", {}),
         RobustnessResult(skipped="no"),
         {"seed": 3},
     )
-    assert read_json(tmp_path / "probe" / "robustness.json")["seed"] == 3
-    assert not (tmp_path / "probe" / "draws.csv").exists()
+    assert read_json(tmp_path / "test" / "robustness.json")["seed"] == 3
+    assert not (tmp_path / "test" / "draws.csv").exists()

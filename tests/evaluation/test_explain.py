@@ -1,4 +1,4 @@
-"""Maps and galleries of stage `explain`, on networks whose answers can be worked out by hand."""
+"""Maps and galleries of stage `explain`, on networks whose maps can be computed by hand."""
 
 from __future__ import annotations
 
@@ -17,26 +17,33 @@ from numpy.typing import NDArray
 from tests.tiny_study import CLASSES, PROJECT
 from torch import Tensor, nn
 
-from ferbench.artifacts.predictions import write_predictions
+from ferbench.artifacts.predictions import FACE_KEY, write_predictions
 from ferbench.config.params import Explain, Params
 from ferbench.config.runs import Run
 from ferbench.data.dataset import PackedDataset
 from ferbench.errors import InputError
-from ferbench.evaluation.explain import explain, explain_folder, explain_from_words
-from ferbench.evaluation.explanations.attention_maps import gates
+from ferbench.evaluation.explain import (
+    View,
+    explain,
+    explain_folder,
+    explain_from_words,
+    open_view,
+    predicted_faces,
+    score_of,
+    spread,
+)
+from ferbench.evaluation.explanations.attention_maps import attention_maps
 from ferbench.evaluation.explanations.errors import errors
-from ferbench.evaluation.explanations.grad_cam import grad_cam
-from ferbench.evaluation.explanations.saliency import saliency
+from ferbench.evaluation.explanations.gradients import grad_cam, saliency
 from ferbench.evaluation.gallery import Gallery, overlay, scaled
-from ferbench.evaluation.predict import predict_side
-from ferbench.evaluation.views import View, answered, open_view, score_of, spread
+from ferbench.evaluation.predict import predict_split
 from ferbench.files import read_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained, save_trained
 from ferbench.plugins import load, names
 
 METHODS = names("ferbench.evaluation.explanations")
-CELL = Run("demo", "some_variant", "tiny", 0)
+RUN = Run("demo", "some_variant", "tiny", 0)
 PX = 16  # the classifiers' input
 TABLE = pd.DataFrame(
     [
@@ -44,15 +51,15 @@ TABLE = pd.DataFrame(
         *(("b1", "happiness", "neutral"), ("b2", "happiness", "happiness")),
         *(("b3", "happiness", "surprise"), ("c1", "surprise", "neutral")),
     ],
-    columns=["image_id", "true", "said"],
+    columns=["image_id", "true", "predicted"],
 ).sort_values("image_id")
 
 
-def said_of(data: PackedDataset, prob: NDArray[np.float64]) -> pd.DataFrame:
+def predictions_of(data: PackedDataset, prob: NDArray[np.float64]) -> pd.DataFrame:
     """A predictions table of the test faces in their order."""
     frame = data.faces("test").frame
-    head = {"image_id": frame["unit_id"], "target": [CLASSES[c] for c in frame["cls"]]}
-    return pd.concat([pd.DataFrame(head), pd.DataFrame(prob, columns=list(CLASSES))], axis=1)
+    head = frame[FACE_KEY].assign(target=[CLASSES[c] for c in frame["cls"]])
+    return pd.concat([head, pd.DataFrame(prob, columns=list(CLASSES))], axis=1)
 
 
 def random_prob(faces: int) -> NDArray[np.float64]:
@@ -70,8 +77,8 @@ def trained_as(params: Params, variant: str, network: nn.Module | None = None) -
 def view_of(
     params: Params, data: PackedDataset, variant: str, network: nn.Module | None = None
 ) -> View:
-    said = said_of(data, random_prob(len(data.faces("test").frame)))
-    return open_view(trained_as(params, variant, network), data, said, 4, "cpu")
+    predictions = predictions_of(data, random_prob(len(data.faces("test").frame)))
+    return open_view(trained_as(params, variant, network), data, predictions, 4, "cpu")
 
 
 def with_attention(params: Params, variant: str, attention: str, **options: Any) -> Params:
@@ -175,7 +182,7 @@ def test_grad_cam_highlights_the_quadrant_that_decides(
         assert values[:, : half - 1].max() < 0.1
 
 
-@pytest.mark.parametrize("variant", ["vgg_improved", "ivsa", "yolov5s", "yolov5s_osam"])
+@pytest.mark.parametrize("variant", ["ivsa", "yolov5s_osam"])
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_are_finite_of_the_inputs_size_and_between_0_and_1(
     params: Params, stored: PackedDataset, variant: str, method: str
@@ -195,13 +202,12 @@ def test_maps_are_finite_of_the_inputs_size_and_between_0_and_1(
             assert values.max() <= 1
 
 
-CATALOGUE = ["yolov8n", "yolov6s", "yolo_fer", "yolov10n", "resnet50_cbam_light", "inception"]
+# A head of the library, one of our own, and a classifier; contracts cover every backbone.
+CATALOGUE = ["yolov10n", "yolov6s", "inception"]
 
 
 @pytest.mark.parametrize("variant", CATALOGUE)
-def test_the_maps_that_decide_are_found_in_networks_of_every_kind(
-    stored: PackedDataset, variant: str
-) -> None:
+def test_maps_are_found_in_networks_of_every_kind(stored: PackedDataset, variant: str) -> None:
     from ferbench.config.params import load_params
 
     params = load_params(PROJECT / "studies" / "all_rows.yaml")
@@ -213,18 +219,18 @@ def test_the_maps_that_decide_are_found_in_networks_of_every_kind(
         assert np.isfinite(values).all()
 
 
-def test_a_released_orderly_gate_is_told_to_be_1_everywhere(
+def test_released_orderly_attention_is_reported_as_1_everywhere(
     params: Params, stored: PackedDataset
 ) -> None:
     released = with_attention(params, "yolov5s_osam", "osam", norm="channel", form="released")
-    found = shown(gates(view_of(released, stored, "yolov5s_osam")))
+    found = shown(attention_maps(view_of(released, stored, "yolov5s_osam")))
     assert found.caption.count("is 1 everywhere") == len(found.heads) == 3
     assert not any(values.any() for maps in found.maps for values in maps)
 
 
-def test_a_gate_is_told_by_its_own_weights(params: Params, stored: PackedDataset) -> None:
+def test_attention_is_described_by_its_own_weights(params: Params, stored: PackedDataset) -> None:
     view = view_of(params, stored, "ivsa")
-    found = shown(gates(view))
+    found = shown(attention_maps(view))
     assert "everywhere" not in found.caption.split("Weights")[1]
     body: Any = view.trained.network
     first = next(m for m in body.modules() if type(m).__name__ == "SAB")
@@ -240,62 +246,75 @@ def test_a_gate_is_told_by_its_own_weights(params: Params, stored: PackedDataset
             maps = torch.stack((y.mean(dim=1), y.amax(dim=1)), dim=1)
             weights.append(channel[:, :, None, None] * first.spatial(maps))
     every = torch.cat(weights)
-    said = f"{float(every.min()):.3g} to {float(every.max()):.3g}, mean {float(every.mean()):.3g}"
-    assert said in found.caption
+    predictions = (
+        f"{float(every.min()):.3g} to {float(every.max()):.3g}, mean {float(every.mean()):.3g}"
+    )
+    assert predictions in found.caption
 
 
-def test_a_variant_without_attention_has_no_gates(params: Params, stored: PackedDataset) -> None:
-    assert gates(view_of(params, stored, "vgg_improved")) == "the variant has no attention gate"
+def test_variant_without_attention_has_no_attention_maps(
+    params: Params, stored: PackedDataset
+) -> None:
+    assert attention_maps(view_of(params, stored, "vgg_improved")) == "the variant has no attention"
 
 
-def test_errors_are_the_most_confident_wrong_answers_worst_first(
+def test_errors_are_the_most_confident_wrong_predictions_worst_first(
     params: Params, stored: PackedDataset
 ) -> None:
     view = view_of(params, stored, "vgg_improved")
     frame = stored.faces("test").frame
     prob = random_prob(len(frame))
     wrong = [
-        (max(p), unit)
-        for p, unit, cls in zip(prob, frame["unit_id"], frame["cls"], strict=True)
+        (max(p), image)
+        for p, image, cls in zip(prob, frame["image_id"], frame["cls"], strict=True)
         if np.argmax(p) != cls
     ]
-    expected = [unit for _, unit in sorted(wrong, reverse=True)]
+    expected = [image for _, image in sorted(wrong, reverse=True)]
     assert 1 < len(expected) < 5
     found = shown(errors(dataclasses.replace(view, images=len(expected) - 1)))
-    assert [face.unit_id for face in found.faces] == expected[:-1]
+    assert [face.image_id for face in found.faces] == expected[:-1]
     assert [face.prob for face in found.faces] == [p for p, _ in sorted(wrong, reverse=True)][:-1]
 
 
-def test_without_a_wrong_answer_there_is_no_gallery_of_errors(
+def test_errors_are_skipped_where_all_predictions_are_correct(
     params: Params, stored: PackedDataset
 ) -> None:
-    perfect = said_of(stored, np.eye(len(CLASSES))[stored.faces("test").frame["cls"]])
+    perfect = predictions_of(stored, np.eye(len(CLASSES))[stored.faces("test").frame["cls"]])
     view = open_view(trained_as(params, "vgg_improved"), stored, perfect, 4, "cpu")
-    assert errors(view) == "no test face was answered wrongly"
+    assert errors(view) == "no test face was predicted wrongly"
 
 
-def test_faces_are_spread_over_classes_and_over_right_and_wrong() -> None:
+def test_faces_are_spread_over_classes_and_over_correct_and_wrong() -> None:
     words = ("neutral", "happiness", "surprise")
-    assert spread(TABLE, words, 5) == ["a1", "a2", "b2", "b1", "c1"]
-    assert spread(TABLE, words, 6) == ["a1", "a2", "a3", "b2", "b1", "c1"]
-    assert spread(TABLE, words, 99) == ["a1", "a2", "a3", "b2", "b1", "b3", "c1"]
+    assert spread(TABLE, words, 5)["image_id"].tolist() == ["a1", "a2", "b2", "b1", "c1"]
+    assert spread(TABLE, words, 6)["image_id"].tolist() == ["a1", "a2", "a3", "b2", "b1", "c1"]
+    assert spread(TABLE, words, 99)["image_id"].tolist() == [
+        "a1",
+        "a2",
+        "a3",
+        "b2",
+        "b1",
+        "b3",
+        "c1",
+    ]
 
 
-def test_a_miss_is_not_explained(stored: PackedDataset) -> None:
+def test_missed_face_is_not_explained(stored: PackedDataset) -> None:
     prob = random_prob(len(stored.faces("test").frame))
     prob[0] = 0
-    table = answered(said_of(stored, prob))
-    assert len(table) == len(prob) - 1
-    assert stored.faces("test").frame["unit_id"][0] not in set(table["image_id"])
+    faces = stored.faces("test")
+    table = predicted_faces(predictions_of(stored, prob), faces)
+    assert table["image_id"].tolist() == faces.frame["image_id"].tolist()[1:]
+    assert table["row"].tolist() == list(range(1, len(prob)))
 
 
-def test_a_detectors_score_is_that_of_the_box_that_answers_for_the_face(
+def test_score_of_a_detector_is_that_of_the_faces_box(
     params: Params, scenes: PackedDataset
 ) -> None:
     trained = trained_as(params, "yolov5s")
-    said = predict_side(trained, scenes, "test", "cpu").predictions
-    view = open_view(trained_as(params, "yolov5s"), scenes, said, 6, "cpu")
-    assert len(view.answers)
+    predictions = predict_split(trained, scenes, "test", "cpu").predictions
+    view = open_view(trained_as(params, "yolov5s"), scenes, predictions, 6, "cpu")
+    assert len(view.table)
     for face in view.chosen():
         scored = score_of(view, face)
         with torch.no_grad():
@@ -306,37 +325,38 @@ def test_a_detectors_score_is_that_of_the_box_that_answers_for_the_face(
         assert float(scored(view.input(face)).detach()) == pytest.approx(logit, abs=1e-4)
 
 
-def test_the_face_that_is_meant_is_outlined_among_several(
-    params: Params, scenes: PackedDataset
-) -> None:
+def test_explained_face_is_outlined_among_several(params: Params, scenes: PackedDataset) -> None:
     view = view_of(params, scenes, "yolov5s")
-    (one, two) = view.faces(["scene_6", "scene_7#1"])
+    rows = view.table.set_index(FACE_KEY, drop=False).loc[[("scene_6", 0), ("scene_7", 1)]]
+    (one, two) = view.shown(rows)
+    assert (two.image_id, two.face) == ("scene_7", 1)
     assert one.outline is None
     # 48 x 48 pixels become 32 x 32 without padding; the box is (0.75, 0.4, 0.2, 0.5).
     assert two.outline == pytest.approx((0.65 * 32, 0.15 * 32, 0.85 * 32, 0.65 * 32), abs=1e-3)
 
 
 def test_predictions_of_other_faces_are_refused(params: Params, stored: PackedDataset) -> None:
-    said = said_of(stored, random_prob(len(stored.faces("test").frame))).iloc[1:]
+    predictions = predictions_of(stored, random_prob(len(stored.faces("test").frame))).iloc[1:]
     with pytest.raises(InputError, match="not of this network"):
-        open_view(trained_as(params, "vgg_improved"), stored, said, 4, "cpu")
+        open_view(trained_as(params, "vgg_improved"), stored, predictions, 4, "cpu")
 
 
-def test_an_unknown_method_is_refused_before_anything_is_drawn(
+def test_unknown_method_is_refused_before_anything_is_drawn(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="unknown part"):
-        explain(view_of(params, stored, "ivsa"), ["errors", "tea_leaves"], CELL, tmp_path)
+        explain(view_of(params, stored, "ivsa"), ["errors", "tea_leaves"], RUN, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s"])
-def test_figures_and_index_are_complete_and_the_same_bytes_twice(
+def test_figures_and_index_are_complete_and_reproducible_to_the_byte(
     params: Params, stored: PackedDataset, tmp_path: Path, variant: str
 ) -> None:
     for name in ("first", "again"):
         (tmp_path / name).mkdir()
-        explain(view_of(params, stored, variant), METHODS, CELL, tmp_path / name)
+        view = dataclasses.replace(view_of(params, stored, variant), images=2)
+        explain(view, METHODS, RUN, tmp_path / name)
     index = read_json(tmp_path / "first" / "index.json")
     files = [figure["file"] for figure in index["figures"]]
     assert {path.name for path in (tmp_path / "first").iterdir()} == {"index.json", *files}
@@ -350,64 +370,66 @@ def test_figures_and_index_are_complete_and_the_same_bytes_twice(
     }
     done = [figure["method"] for figure in index["figures"]]
     assert sorted([*done, *index["skipped"]]) == METHODS
-    units = set(stored.faces("test").frame["unit_id"])
+    images = set(stored.faces("test").frame["image_id"])
     for figure in index["figures"]:
-        assert set(figure) == {"method", "title", "file", "caption", "images"}
-        assert set(figure["images"]) <= units
-        wanted = f"n = {len(figure['images'])} test face"
+        assert set(figure) == {"method", "title", "file", "caption", "faces"}
+        assert {face["image_id"] for face in figure["faces"]} <= images
+        wanted = f"n = {len(figure['faces'])} test face"
         assert all(word in figure["caption"] for word in (wanted, "some_variant", "seed 0"))
         path = tmp_path / "first" / figure["file"]
         assert path.stat().st_size < 300_000
         assert matplotlib.image.imread(path)[:, :, :3].std() > 0.01
 
 
-def test_the_stage_writes_what_its_words_name(
+def test_stage_writes_the_figures_of_its_row_variant_and_data_set(
     params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import runpy
 
-    how = {"looks": Explain(("saliency", "gates"), 3)}
+    how = {"maps": Explain(("saliency", "attention_maps"), 3)}
     datasets = {"tiny": params.datasets["synthetic"]}
     study = dataclasses.replace(params, explain=how, datasets=datasets)
     trained = trained_as(study, "vgg_improved")
-    said = predict_side(trained, stored, "test", "cpu").predictions
-    name, cell = explain_from_words(study, ["looks", "vgg_improved", "tiny"])
-    assert (name, cell.seed) == ("looks", study.seeds[0])
+    predictions = predict_split(trained, stored, "test", "cpu").predictions
+    name, run = explain_from_words(study, ["maps", "vgg_improved", "tiny"])
+    assert (name, run.seed) == ("maps", study.seeds[0])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(stored.pack.parents[1])
     state = trained.network.state_dict()
-    save_trained(cell.folder / "model.pt", state, trained.variant, trained.recipe, CLASSES)
-    write_predictions(cell.folder / "predictions.parquet", said)
+    save_trained(run.folder / "model.pt", state, trained.variant, trained.recipe, CLASSES)
+    write_predictions(run.folder / "predictions.parquet", predictions)
     monkeypatch.setattr("ferbench.config.params.load_params", lambda: study)
-    monkeypatch.setattr(sys, "argv", ["explain.py", "looks", "vgg_improved", "tiny"])
+    monkeypatch.setattr(sys, "argv", ["explain.py", "maps", "vgg_improved", "tiny"])
     script: Any = runpy.run_path(str(PROJECT / "pipeline" / "explain.py"))
     script["main"]()
-    index = read_json(explain_folder(name, cell) / "index.json")
+    index = read_json(explain_folder(name, run) / "index.json")
     assert [figure["method"] for figure in index["figures"]] == ["saliency"]
-    assert index["skipped"] == {"gates": "the variant has no attention gate"}
+    assert index["skipped"] == {"attention_maps": "the variant has no attention"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["looks", "vgg_improved"], "expected an explanation"),
+        (["maps", "vgg_improved"], "expected an explanation"),
         (["guesses", "vgg_improved", "synthetic"], "unknown explanation"),
-        (["looks", "nothing", "synthetic"], "unknown variant"),
+        (["maps", "nothing", "synthetic"], "unknown variant"),
     ],
 )
-def test_wrong_words_are_refused(params: Params, words: list[str], message: str) -> None:
-    study = dataclasses.replace(params, explain={"looks": Explain(("errors",), 3)})
+def test_wrong_command_line_words_are_refused(
+    params: Params, words: list[str], message: str
+) -> None:
+    study = dataclasses.replace(params, explain={"maps": Explain(("errors",), 3)})
     with pytest.raises(InputError, match=message):
         explain_from_words(study, words)
 
 
-def test_equal_values_are_no_pattern() -> None:
+def test_nearly_equal_values_are_scaled_to_zeros() -> None:
     noise = 1 + 1e-7 * np.random.default_rng(0).random((4, 4))
     assert not scaled(noise).any()
     assert scaled(np.array([[-1.0, 0.0, 3.0]])).tolist() == [[0.0, 0.25, 1.0]]
 
 
-def test_a_map_of_zeros_leaves_the_picture_in_grey() -> None:
+def test_map_of_zeros_leaves_the_picture_in_grey() -> None:
     image = np.random.default_rng(0).random((4, 4, 3))
     grey = overlay(image, np.zeros((4, 4)))
     assert np.allclose(grey, image.mean(axis=2)[:, :, None])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.archives import Limits, extract, is_archive
+from ferbench.data.ingest.archives import Limits, extract, is_archive
 from ferbench.errors import InputError
 from ferbench.files import fresh_folder
 
@@ -162,7 +162,7 @@ def test_changed_byte_in_a_zip_is_found(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("<html>Please log in</html>")
     assert is_archive(tmp_path / name)
-    assert "no zip or tar archive" in _refused(tmp_path / name, tmp_path)
+    assert "not a zip or tar archive" in _refused(tmp_path / name, tmp_path)
 
 
 def test_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("a/" + "n" * 256 + ".png", "a name of 260 bytes; file systems take 255"),
+        ("a/" + "n" * 256 + ".png", "a name of 260 bytes; file systems accept 255"),
         ("a/" + "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 130 + ".png", "a name of 264 bytes"),
         ("a/1.png.", "ends with a dot"),
         ("a./1.png", "ends with a dot"),
@@ -202,7 +202,7 @@ def test_zip_name_with_a_zero_byte_is_refused_and_not_cut_there(tmp_path: Path) 
 def test_name_that_is_no_utf8_is_refused_and_printable(tmp_path: Path) -> None:
     _tar(tmp_path / "a.tar", {"fine.txt": b"x", "a/caf\udce9.png": b"x"}, "w:")
     message = _refused(tmp_path / "a.tar", tmp_path)
-    assert "no UTF-8" in message
+    assert "not UTF-8" in message
     assert message.encode()
 
 

@@ -21,7 +21,7 @@ import ferbench
 from ferbench.data import images
 from ferbench.data.decoding import FORMATS
 from ferbench.data.images import Checked, check_image, check_images, decode, read_header
-from ferbench.data.layout import SUFFIXES
+from ferbench.data.ingest.layout import SUFFIXES
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -75,8 +75,8 @@ def test_truncated_image_is_told(
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"<html>not found</html>", "no image"),
-        (b"\x00" * 500, "no image"),
+        (b"<html>not found</html>", "not an image"),
+        (b"\x00" * 500, "not an image"),
         (_png_header(1, 1), "below 16 px"),
         (_png_header(8000, 8000), "more than 50000000"),
         (_png_header(12000, 12000), "more than 50000000"),
@@ -110,7 +110,7 @@ def test_ultralytics_plug_in_changes_no_reason(tmp_path: Path) -> None:
     import ultralytics.utils.patches  # noqa: F401  # puts its own opener in the place of Pillow's
 
     (tmp_path / "a.png").write_bytes(b"<html>not found</html>")
-    assert check_image(tmp_path / "a.png", 16) == "no image of a known format"
+    assert check_image(tmp_path / "a.png", 16) == "not an image of a known format"
 
 
 POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
@@ -131,10 +131,10 @@ def test_postscript_named_as_an_image_is_not_run(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "a.jpg").write_bytes(POSTSCRIPT)
-    assert check_image(tmp_path / "a.jpg", 16) == "no image of a known format"
-    with pytest.raises(ValueError, match="no image of a known format"):
+    assert check_image(tmp_path / "a.jpg", 16) == "not an image of a known format"
+    with pytest.raises(ValueError, match="not an image of a known format"):
         decode(tmp_path / "a.jpg")
-    with pytest.raises(ValueError, match="no image of a known format"):
+    with pytest.raises(ValueError, match="not an image of a known format"):
         read_header(tmp_path / "a.jpg")
     assert not (tmp_path / "ran").exists()
 
@@ -147,7 +147,7 @@ def test_formats_are_those_of_the_suffixes_that_are_listed() -> None:
 @pytest.mark.parametrize("kind", ["EPS", "TGA", "PCX", "SGI", "ICO", "DDS", "JPEG2000"])
 def test_other_formats_are_no_images_whatever_their_name(tmp_path: Path, kind: str) -> None:
     Image.new("RGB", (32, 32), "red").save(tmp_path / "a.jpg", format=kind)
-    assert check_image(tmp_path / "a.jpg", 16) == "no image of a known format"
+    assert check_image(tmp_path / "a.jpg", 16) == "not an image of a known format"
 
 
 def test_only_the_decoding_process_opens_images_of_data_sets() -> None:
@@ -246,7 +246,7 @@ def test_decoder_that_does_not_start_is_an_error_and_no_bad_image(
 
 def test_special_file_is_told_and_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    assert check_image(tmp_path / "a.png", 16) == "no regular file"
+    assert check_image(tmp_path / "a.png", 16) == "not a regular file"
     assert check_image(tmp_path / ("a" * 300 + ".png"), 16) != "absent"
 
 

@@ -20,7 +20,7 @@ from types import FrameType
 
 import pytest
 
-from ferbench.data.archives import extract
+from ferbench.data.ingest.archives import extract
 from ferbench.errors import InputError
 from ferbench.files import fresh_folder
 

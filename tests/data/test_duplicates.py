@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from ferbench.data.dedup import Policy, Resolved, resolve
+from ferbench.data.dedup import Policy, resolve
 
 
 def _row(name: str, md5: str, *emotions: str, split: str | None = None) -> dict[str, Any]:
@@ -20,11 +20,16 @@ def _row(name: str, md5: str, *emotions: str, split: str | None = None) -> dict[
     }
 
 
-def _kept(resolved: Resolved) -> list[str]:
-    return sorted(row["image_id"] for row in resolved.kept)
+def _kept(rows: list[dict[str, Any]], policy: Policy = "drop_all") -> list[str]:
+    resolved, _ = resolve(rows, policy)
+    return sorted(row["image_id"] for row in resolved if row["dropped_reason"] is None)
 
 
-def test_test_keeps_its_copy_then_val_then_train_then_the_first_path() -> None:
+def _counts(*rows: dict[str, Any], policy: Policy = "drop_all") -> dict[str, int]:
+    return resolve(rows, policy)[1]
+
+
+def test_copy_in_test_is_preferred_then_val_then_train_then_the_first_path() -> None:
     rows = [
         _row("a", "1", "fear"),
         _row("b", "1", "fear", split="train"),
@@ -33,51 +38,51 @@ def test_test_keeps_its_copy_then_val_then_train_then_the_first_path() -> None:
     ]
     for kept in ("d", "c", "b", "a"):
         for order in itertools.permutations(rows):
-            assert _kept(resolve(order, "drop_all")) == [kept]
+            assert _kept(list(order)) == [kept]
         rows.pop()
-    assert _kept(resolve([_row("b", "1", "fear"), _row("a", "1", "fear")], "drop_all")) == ["a"]
+    assert _kept([_row("b", "1", "fear"), _row("a", "1", "fear")]) == ["a"]
 
 
-def test_reason_names_the_kept_image() -> None:
-    resolved = resolve([_row("a", "1", "fear"), _row("b", "1", "fear")], "drop_all")
-    assert resolved.dropped == [
-        {
-            "image_id": "b",
-            "path": "b.png",
-            "md5": "1",
-            "emotion": "fear",
-            "reason": "copy",
-            "kept": "a",
-        }
+def test_duplicate_names_the_kept_image() -> None:
+    resolved, _ = resolve([_row("a", "1", "fear"), _row("b", "1", "fear")], "drop_all")
+    columns = ("image_id", "dropped_reason", "detail", "duplicate_of")
+    assert [tuple(row[column] for column in columns) for row in resolved] == [
+        ("a", None, None, None),
+        ("b", "duplicate", None, "a"),
     ]
 
 
-def _conflict(policy: Policy, *emotions: str) -> Resolved:
-    return resolve([_row(f"{i}", "1", word) for i, word in enumerate(emotions)], policy)
+def _conflict(*emotions: str) -> list[dict[str, Any]]:
+    return [_row(f"{i}", "1", word) for i, word in enumerate(emotions)]
 
 
 def test_conflicts_follow_the_policy() -> None:
-    assert _kept(_conflict("drop_all", "fear", "anger", "anger")) == []
-    assert _kept(_conflict("majority", "fear", "anger", "anger")) == ["1"]
-    assert _kept(_conflict("majority", "fear", "anger")) == []
-    assert _kept(_conflict("keep_first", "fear", "anger", "anger")) == ["0"]
+    rows = _conflict("fear", "anger", "anger")
+    assert _kept(rows, "drop_all") == []
+    assert _kept(rows, "majority") == ["1"]
+    assert _kept(_conflict("fear", "anger"), "majority") == []
+    assert _kept(rows, "keep_first") == ["0"]
 
 
 def test_every_image_is_kept_or_dropped_with_a_reason() -> None:
     for policy in ("drop_all", "majority", "keep_first"):
-        resolved = _conflict(policy, "fear", "anger", "anger")
-        assert len(resolved.kept) + len(resolved.dropped) == 3
-        assert all("label conflict (anger | fear)" in row["reason"] for row in resolved.dropped)
+        resolved, _ = resolve(_conflict("fear", "anger", "anger"), policy)
+        assert len(resolved) == 3
+        dropped = [row for row in resolved if row["dropped_reason"]]
+        assert all(
+            row["dropped_reason"] == "conflict" and "labels anger | fear" in row["detail"]
+            for row in dropped
+        )
 
 
-def test_counts_are_taken_before_the_policy() -> None:
+def test_counts_do_not_depend_on_the_policy() -> None:
     rows = [
         *(_row(f"a{i}", "1", "fear") for i in range(3)),
         *(_row(f"b{i}", "2", word) for i, word in enumerate(("fear", "anger"))),
         _row("c", "3", "fear"),
     ]
     for policy in ("drop_all", "majority", "keep_first"):
-        assert dict(resolve(rows, policy).counts) == {
+        assert _counts(*rows, policy=policy) == {
             "duplicate_groups": 2,
             "redundant_copies": 3,
             "conflict_groups": 1,
@@ -85,15 +90,14 @@ def test_counts_are_taken_before_the_policy() -> None:
         }
 
 
-def test_label_is_that_of_all_faces_from_left_to_right() -> None:
+def test_label_lists_emotions_of_all_faces_from_left_to_right() -> None:
     swapped = [_row("a", "1", "fear", "anger"), _row("b", "1", "anger", "fear")]
-    assert resolve(swapped, "drop_all").counts["conflict_groups"] == 1
+    assert _counts(*swapped)["conflict_groups"] == 1
     listed_backwards = _row("b", "1", "fear", "anger")
     listed_backwards["faces"].reverse()
-    same = [_row("a", "1", "fear", "anger"), listed_backwards]
-    assert resolve(same, "drop_all").counts["conflict_groups"] == 0
+    assert _counts(_row("a", "1", "fear", "anger"), listed_backwards)["conflict_groups"] == 0
 
 
 def test_face_outlined_twice_is_no_conflict() -> None:
     rows = [_row("a", "1", "fear"), _row("b", "1", "fear", "fear")]
-    assert resolve(rows, "drop_all").counts["conflict_groups"] == 0
+    assert _counts(*rows)["conflict_groups"] == 0

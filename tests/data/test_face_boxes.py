@@ -7,7 +7,7 @@ import math
 import pytest
 
 from ferbench.data.dedup import place_faces
-from ferbench.data.source import Box, Record
+from ferbench.data.ingest.source import Box, Record
 
 
 def _record(*boxes: tuple[float, float, float, float], normalised: bool = False) -> Record:

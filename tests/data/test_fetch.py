@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from ferbench.data import fetch as fetching
-from ferbench.data import fetch as origins
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Metadata, Reading, Source
+from ferbench.data.ingest import fetch as fetching
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Metadata, Reading, Source
 from ferbench.errors import InputError
 from ferbench.files import sha256_file
 
@@ -59,7 +58,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "home"))
-    monkeypatch.setattr(origins, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(fetching, "CACHE", tmp_path / "cache")
 
 
 @pytest.fixture
@@ -192,7 +191,7 @@ def test_failure_leaves_the_old_folder_and_nothing_else(
         target.write_text("half")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ferbench.data.archives._write", stop)
+        patch.setattr("ferbench.data.ingest.archives._write", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     assert written
@@ -200,7 +199,7 @@ def test_failure_leaves_the_old_folder_and_nothing_else(
     fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     whole = _tree(tmp_path / "data/raw")
     with monkeypatch.context() as patch:
-        patch.setattr("ferbench.data.archives._write", stop)
+        patch.setattr("ferbench.data.ingest.archives._write", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     assert _tree(tmp_path / "data/raw") == whole

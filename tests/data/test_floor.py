@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from ferbench.data import baselines as floor
 from ferbench.data.baselines import Faces, look, measure_baselines, right
 from ferbench.data.dedup import deduplicate, list_images
-from ferbench.data.fetch import fetch
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.pack import Pack, pack_images
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.data.split import draw_split
@@ -192,7 +192,7 @@ def test_ckplus_by_image_is_nearly_solved_by_raw_pixels_and_by_person_is_not(
     raw = tmp_path / "raw"
     fetch(CKPlus(), "ckplus", None, raw)
     index = pd.DataFrame(
-        deduplicate(list_images(CKPlus(), raw), raw, "ckplus", "drop_all", 16).rows
+        deduplicate(list_images(CKPlus(), raw), raw, "ckplus", "drop_all", 16).kept
     )
     pack_images(index, raw, tmp_path / "pack")
     pack = Pack(tmp_path / "pack")

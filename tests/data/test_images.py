@@ -79,7 +79,7 @@ def test_truncated_file_is_an_error(tmp_path: Path, suffix: str) -> None:
 def test_no_image_and_nothing_at_all_are_errors(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("<html>not found</html>")
     (tmp_path / "b.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="not an image"):
         decode(tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="empty file"):
         decode(tmp_path / "b.jpg")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data import layout as walk
-from ferbench.data.fetch import fetch
-from ferbench.data.layout import files_below, find_folder, folders, image_ids, images
+from ferbench.data.ingest import layout as walk
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.layout import files_below, find_folder, folders, image_ids, images
 from ferbench.data.sources.folder import Folder
 from ferbench.errors import InputError
 
@@ -108,7 +108,7 @@ def test_name_that_is_no_utf8_is_refused(data: Path) -> None:
     with Path(os.fsdecode(bytes(data / "sad") + b"/caf\xe9.png")).open("wb"):
         pass
     message = _refused(data)
-    assert "caf\\udce9.png' is no UTF-8" in message
+    assert "caf\\udce9.png' is not UTF-8" in message
     assert message.encode()
 
 
@@ -149,7 +149,7 @@ def test_file_and_folder_of_one_name_are_refused(data: Path, tmp_path: Path, dra
 
 
 def test_files_are_counted_against_the_limit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ferbench.data.archives import Limits
+    from ferbench.data.ingest.archives import Limits
 
     monkeypatch.setattr(walk, "Limits", lambda: Limits(members=23))
     with pytest.raises(InputError, match="more than 23 files"):

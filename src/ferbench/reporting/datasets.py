@@ -41,7 +41,7 @@ def promise_table(key: str, facts: Mapping[str, Any]) -> Table:
             "kept": word("yes" if p["holds"] else "no"),
             "observed": word(str(p["observed"])),
         }
-        for p in sorted(facts["promises"], key=lambda p: bool(p["holds"]))
+        for p in sorted(facts["expectations"], key=lambda p: bool(p["holds"]))
     ]
     return Table(f"promises_{key}", tuple(rows))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.source import Record
+from ferbench.data.ingest.source import Record
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ferbench.data.dedup import deduplicate
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Record
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Record
 from ferbench.data.sources.cross import Cross
 from ferbench.errors import InputError
 from ferbench.files import read_json
@@ -103,7 +103,7 @@ def test_sources_without_two_common_classes_are_refused(tmp_path: Path, draw: Dr
         ({"train": "cohn", "test": "fer2013"}, "options: train: unknown source 'cohn'"),
         ({"train": "fer2013"}, "options: test: unknown source ''"),
         ({"train": "cross", "test": "fer2013"}, "unknown source 'cross'"),
-        ({"train": "fer2013", "test": "fer2013"}, "fer2013 is learnt and tested"),
+        ({"train": "fer2013", "test": "fer2013"}, "fer2013 is used for both training and testing"),
         ({"train": "ckplus", "test": "fer2013", "tested": "some"}, "unknown choice 'some'"),
     ],
 )

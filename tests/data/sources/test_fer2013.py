@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferbench.data.fetch import fetch
 from ferbench.data.images import decode
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.sources.fer2013 import Fer2013
 from ferbench.errors import InputError
 
@@ -93,7 +93,7 @@ def test_table_becomes_images_bit_by_bit(
     [
         (f"0,{_text(PIXELS[1][:-1])},Training", "2303 pixels"),
         (f"0,{_text(PIXELS[1])} 256,Training", ""),
-        ("0,a b c,Training", "no whole number"),
+        ("0,a b c,Training", "not a whole number"),
         (f"7,{_text(PIXELS[1])},Training", "emotion '7'"),
         (f"0,{_text(PIXELS[1])},Test", "Usage 'Test'"),
         ("0", "Usage ''"),

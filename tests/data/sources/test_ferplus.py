@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Reading
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Reading
 from ferbench.data.sources.ferplus import FerPlus
 from ferbench.errors import InputError
 
@@ -47,8 +47,8 @@ def test_label_is_the_emotion_with_most_votes(tmp_path: Path, draw: Draw) -> Non
     [
         ("5,5,0,0,0,0,0,0,0,0", "a tie between neutral and happiness"),
         ("4,0,0,0,0,0,0,0,4,2", "a tie between neutral and unknown"),
-        ("3,0,0,0,0,0,0,0,7,0", "most raters said unknown"),
-        ("3,0,0,0,0,0,0,0,0,7", "most raters said NF"),
+        ("3,0,0,0,0,0,0,0,7,0", "most raters chose unknown"),
+        ("3,0,0,0,0,0,0,0,0,7", "most raters chose NF"),
         ("0,0,0,0,0,0,0,0,4,6", "no rater named an emotion"),
     ],
 )
@@ -139,4 +139,6 @@ def test_missing_labels_and_columns_are_told(tmp_path: Path, draw: Draw) -> None
 def test_vote_that_no_table_holds_is_a_fault(tmp_path: Path, draw: Draw, vote: str) -> None:
     reading = _read(tmp_path, draw, {"1": f"{vote},0,0,0,0,0,0,0,0,0", "2": "9,0,0,0,1,0,0,0,0,0"})
     assert [record.image_id for record in reading.records] == ["train_angry_Training_2"]
-    assert [fault.reason for fault in reading.faults] == ["a vote is no whole number below 10000"]
+    assert [fault.reason for fault in reading.faults] == [
+        "a vote is not a whole number below 10000"
+    ]

@@ -62,7 +62,7 @@ def test_single_folder_of_no_class_is_refused(tmp_path: Path, draw: Draw) -> Non
 def test_folder_beside_the_splits_is_refused(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "train/fear/a.png")
     draw(tmp_path / "extra/fear/a.png")
-    with pytest.raises(InputError, match="extra: no split"):
+    with pytest.raises(InputError, match="extra: not a split"):
         Folder().read(tmp_path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.fetch import fetch
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.sources.rafdb_basic import RafDBBasic
 from ferbench.data.sources.rafdb_compound import RafDBCompound
 from ferbench.errors import InputError

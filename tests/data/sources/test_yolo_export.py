@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ferbench.data.dedup import deduplicate
-from ferbench.data.source import Reading
+from ferbench.data.ingest.source import Reading
 from ferbench.data.sources.lld import LLD
 from ferbench.data.sources.yolo_export import YoloExport
 from ferbench.errors import InputError
@@ -72,7 +72,7 @@ def test_polygon_becomes_its_bounding_box_and_is_counted(export: Callable[..., P
         }
     )
     cleaned = deduplicate(_read(root), root, "toy", "drop_all", 16)
-    faces = cleaned.rows[0]["faces"]
+    faces = cleaned.kept[0]["faces"]
     assert len(faces) == 2, "nearly equal outlines are both kept"
     assert [faces[0][side] for side in ("left", "top", "right", "bottom")] == pytest.approx(
         [20, 10, 100, 90]
@@ -90,8 +90,8 @@ def test_polygon_becomes_its_bounding_box_and_is_counted(export: Callable[..., P
         ("0 0.1 0.2 0.5 0.1 0.3 0.9 0.4", "8 columns"),
         ("0 0.5 nan 0.5 0.2", "not finite"),
         ("0 0.5 inf 0.5 0.2", "not finite"),
-        ("0 0.5 x 0.5 0.2", "no number"),
-        ("happy 0.5 0.5 0.5 0.2", "no number"),
+        ("0 0.5 x 0.5 0.2", "not a number"),
+        ("happy 0.5 0.5 0.5 0.2", "not a number"),
         ("4 0.5 0.5 0.5 0.2", "class 4 is none of 0 to 3"),
         ("-1 0.5 0.5 0.5 0.2", "class -1 is none of 0 to 3"),
     ],
@@ -137,19 +137,19 @@ def test_unknown_class_word_is_refused_and_can_be_renamed(export: Callable[..., 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("nc: 3\n", "no list of class words"),
-        ("names: 3\n", "no list of class words"),
-        ("names: []\n", "no list of class words"),
-        ("names: {0: happy, 2: sad}\n", "no list of class words"),
-        ("names: [happy\n", "no valid YAML"),
-        ("names: {0: happy, x: sad}\n", "no list of class words"),
+        ("nc: 3\n", "not a list of class words"),
+        ("names: 3\n", "not a list of class words"),
+        ("names: []\n", "not a list of class words"),
+        ("names: {0: happy, 2: sad}\n", "not a list of class words"),
+        ("names: [happy\n", "not valid YAML"),
+        ("names: {0: happy, x: sad}\n", "not a list of class words"),
         ("names: {0: happy, 0: sad}\n", "'0' is given twice"),
         ("names: [happy]\nnames: [sad]\n", "'names' is given twice"),
         ("a: &a [happy, sad]\nnames: *a\n", "an alias"),
         ("names: " + "[" * 5000 + "]" * 5000, "too deep"),
-        ("names:\n" + "\n".join(" " * i + "- a:" for i in range(500)), "no valid YAML"),
-        ("names: 2024-13-45\n", "no valid YAML"),
-        ("names: " + "9" * 5000, "no valid YAML"),
+        ("names:\n" + "\n".join(" " * i + "- a:" for i in range(500)), "not valid YAML"),
+        ("names: 2024-13-45\n", "not valid YAML"),
+        ("names: " + "9" * 5000, "not valid YAML"),
         ("names: [happy]\n#" + "x" * 300_000, "has more than 262144 bytes"),
     ],
 )
@@ -194,5 +194,5 @@ def test_label_file_that_is_no_text_takes_its_image_out(export: Callable[..., Pa
     reading = _read(root)
     assert [record.image_id for record in reading.records] == ["train_b"]
     assert [(f.path, f.reason) for f in reading.faults] == [
-        ("train/images/a.jpg", "train/labels/a.txt: no UTF-8 text")
+        ("train/images/a.jpg", "train/labels/a.txt: not UTF-8 text")
     ]

@@ -41,6 +41,7 @@ STAGES: dict[str, Any] = {
 
 # Modules that no stage lists: an edit leaves the numbers as they are, or makes stages fail.
 PLUMBING = {
+    "ferbench.artifacts.paths": "a moved file is a missing input or output",
     "ferbench": "imports `ferbench.environment` and holds the version",
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
@@ -62,7 +63,7 @@ CUTS = {
         "images are decoded only by `pack_images`; this stage reads the pack, which is a dep, and "
         "must not repeat where decoding was edited and the pixels stayed the same"
     )
-    for stage in ("train", "evaluate", "robustness", "explain")
+    for stage in ("audit", "train", "evaluate", "robustness", "explain")
 }
 
 BARRIER = "reports/${study.name}/variants"

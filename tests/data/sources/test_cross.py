@@ -76,7 +76,7 @@ def test_copies_across_the_two_are_found(tmp_path: Path, folders: dict[str, Any]
     copy.write_bytes((tmp_path / "raw" / learnt.path).read_bytes())
     fetch(source, "cross", None, tmp_path / "raw")
     cleaned = deduplicate(source.read(tmp_path / "raw"), tmp_path / "raw", "x", "drop_all", 1)
-    kept = {row["image_id"] for row in cleaned.rows}
+    kept = {row["image_id"] for row in cleaned.kept}
     assert len(kept & {learnt.image_id, "folder.test_angry_copy"}) == 1
 
 

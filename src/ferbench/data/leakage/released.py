@@ -42,7 +42,7 @@ def across_splits(released: pd.DataFrame) -> list[dict[str, Any]]:
         images_right (files of those pictures), label_disagreements (number of those pictures whose
         files have more than one label).
     """
-    released = released.assign(label=[image_label(faces) for faces in released["faces"]])
+    released = released.assign(label=["+".join(image_label(faces)) for faces in released["faces"]])
     found = []
     for names in combinations(SIDES, 2):
         left, right = (released[released["source_split"] == name] for name in names)

@@ -1,8 +1,10 @@
-"""From a reading to index and counts."""
+"""From a reading to the index: unusable files, copies, conflicts and boxes."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable, Iterable
@@ -13,7 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferbench.artifacts.index import SCHEMA, read_index, write_index
-from ferbench.data.dedup import deduplicate, list_images, write_cleaned
+from ferbench.data.dedup import (
+    Policy,
+    deduplicate,
+    list_images,
+    place_faces,
+    resolve,
+    write_cleaned,
+)
 from ferbench.data.ingest.source import Box, Fault, Reading, Record
 from ferbench.data.sources.folder import Folder
 from ferbench.errors import InputError
@@ -96,7 +105,7 @@ def test_index_has_a_row_for_every_listed_image(tmp_path: Path, raw: Path) -> No
     }
 
 
-def test_order_of_listing_changes_no_byte(tmp_path: Path, raw: Path) -> None:
+def test_order_of_listing_does_not_change_the_files(tmp_path: Path, raw: Path) -> None:
     written = []
     for turn in range(2):
         reading = Folder().read(raw)
@@ -126,7 +135,7 @@ def test_absent_file_and_path_outside_the_folder_are_quarantined(
     }
 
 
-def test_face_without_area_is_dropped_and_the_image_only_if_none_is_left(
+def test_face_without_area_is_dropped_and_its_image_if_no_face_is_left(
     tmp_path: Path, draw: Draw
 ) -> None:
     good, bad = Box(1, 1, 20, 20, "anger"), Box(60, 0, 90, 20, "fear")
@@ -195,3 +204,145 @@ def test_data_set_without_readable_images_is_refused_with_the_first_reason(tmp_p
 def test_missing_raw_folder_names_the_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run stage download first"):
         list_images(Folder(), tmp_path / "raw")
+
+
+def _row(name: str, md5: str, *emotions: str, split: str | None = None) -> dict[str, Any]:
+    faces = [{"left": 10.0 * i, "top": 0.0, "emotion": word} for i, word in enumerate(emotions)]
+    return {
+        "image_id": name,
+        "path": f"{name}.png",
+        "md5": md5,
+        "emotion": emotions[0],
+        "source_split": split,
+        "faces": faces,
+    }
+
+
+def _kept(rows: list[dict[str, Any]], policy: Policy = "drop_all") -> list[str]:
+    resolved, _ = resolve(rows, policy)
+    return sorted(row["image_id"] for row in resolved if row["dropped_reason"] is None)
+
+
+def _counts(*rows: dict[str, Any], policy: Policy = "drop_all") -> dict[str, int]:
+    return resolve(rows, policy)[1]
+
+
+def test_copy_in_test_is_preferred_then_val_then_train_then_the_first_path() -> None:
+    rows = [
+        _row("a", "1", "fear"),
+        _row("b", "1", "fear", split="train"),
+        _row("c", "1", "fear", split="val"),
+        _row("d", "1", "fear", split="test"),
+    ]
+    for kept in ("d", "c", "b", "a"):
+        for order in itertools.permutations(rows):
+            assert _kept(list(order)) == [kept]
+        rows.pop()
+    assert _kept([_row("b", "1", "fear"), _row("a", "1", "fear")]) == ["a"]
+
+
+def test_duplicate_names_the_kept_image() -> None:
+    resolved, _ = resolve([_row("a", "1", "fear"), _row("b", "1", "fear")], "drop_all")
+    columns = ("image_id", "dropped_reason", "detail", "duplicate_of")
+    assert [tuple(row[column] for column in columns) for row in resolved] == [
+        ("a", None, None, None),
+        ("b", "duplicate", None, "a"),
+    ]
+
+
+def _conflict(*emotions: str) -> list[dict[str, Any]]:
+    return [_row(f"{i}", "1", word) for i, word in enumerate(emotions)]
+
+
+def test_conflicts_follow_the_policy() -> None:
+    rows = _conflict("fear", "anger", "anger")
+    assert _kept(rows, "drop_all") == []
+    assert _kept(rows, "majority") == ["1"]
+    assert _kept(_conflict("fear", "anger"), "majority") == []
+    assert _kept(rows, "keep_first") == ["0"]
+
+
+def test_every_image_is_kept_or_dropped_with_a_reason() -> None:
+    for policy in ("drop_all", "majority", "keep_first"):
+        resolved, _ = resolve(_conflict("fear", "anger", "anger"), policy)
+        assert len(resolved) == 3
+        dropped = [row for row in resolved if row["dropped_reason"]]
+        assert all(
+            row["dropped_reason"] == "conflict" and "labels anger | fear" in row["detail"]
+            for row in dropped
+        )
+
+
+def test_counts_do_not_depend_on_the_policy() -> None:
+    rows = [
+        *(_row(f"a{i}", "1", "fear") for i in range(3)),
+        *(_row(f"b{i}", "2", word) for i, word in enumerate(("fear", "anger"))),
+        _row("c", "3", "fear"),
+    ]
+    for policy in ("drop_all", "majority", "keep_first"):
+        assert _counts(*rows, policy=policy) == {
+            "duplicate_groups": 2,
+            "redundant_copies": 3,
+            "conflict_groups": 1,
+            "conflict_images": 2,
+        }
+
+
+def test_label_lists_emotions_of_all_faces_from_left_to_right() -> None:
+    swapped = [_row("a", "1", "fear", "anger"), _row("b", "1", "anger", "fear")]
+    assert _counts(*swapped)["conflict_groups"] == 1
+    listed_backwards = _row("b", "1", "fear", "anger")
+    listed_backwards["faces"].reverse()
+    assert _counts(_row("a", "1", "fear", "anger"), listed_backwards)["conflict_groups"] == 0
+
+
+def test_face_outlined_twice_is_no_conflict() -> None:
+    rows = [_row("a", "1", "fear"), _row("b", "1", "fear", "fear")]
+    assert _counts(*rows)["conflict_groups"] == 0
+
+
+def _record(*boxes: tuple[float, float, float, float], normalised: bool = False) -> Record:
+    faces = tuple(Box(*box, emotion="fear") for box in boxes)
+    return Record("a", "a.jpg", "fear", faces=faces, normalised=normalised)
+
+
+def _corners(face: dict[str, float]) -> tuple[float, float, float, float]:
+    return face["left"], face["top"], face["right"], face["bottom"]
+
+
+def test_image_without_boxes_is_one_face() -> None:
+    placed = place_faces(_record(), 40, 30)
+    assert [_corners(face) for face in placed.faces] == [(0, 0, 40, 30)]
+    assert placed.faces[0]["emotion"] == "fear"
+
+
+def test_fractions_become_pixels() -> None:
+    placed = place_faces(_record((0.25, 0.5, 0.75, 1.0), normalised=True), 200, 100)
+    assert _corners(placed.faces[0]) == (50, 50, 150, 100)
+    assert placed.clipped == 0
+
+
+def test_box_beyond_the_border_is_clipped_and_counted() -> None:
+    placed = place_faces(_record((-5, 10, 20, 20), (1, 1, 9, 31), (0, 0, 40, 30)), 40, 30)
+    assert [_corners(face) for face in placed.faces] == [
+        (0, 10, 20, 20),
+        (1, 1, 9, 30),
+        (0, 0, 40, 30),
+    ]
+    assert placed.clipped == 2
+
+
+def test_rounding_of_fractions_is_clipped_but_not_counted() -> None:
+    placed = place_faces(_record((0, 0, 1.0004, 1), normalised=True), 640, 640)
+    assert _corners(placed.faces[0]) == (0, 0, 640, 640)
+    assert placed.clipped == 0
+    assert place_faces(_record((0, 0, 1.01, 1), normalised=True), 640, 640).clipped == 1
+
+
+@pytest.mark.parametrize(
+    "box", [(50, 0, 60, 10), (5, 5, 5, 9), (9, 5, 5, 9), (0, 0, 0.4, 9), (math.nan, 0, 9, 9)]
+)
+def test_face_without_area_inside_is_a_fault(box: tuple[float, float, float, float]) -> None:
+    placed = place_faces(_record((1, 1, 9, 9), box), 40, 30)
+    assert len(placed.faces) == 1
+    assert placed.faults == ["face 1 has no area inside the image"]

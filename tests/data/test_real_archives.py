@@ -112,7 +112,7 @@ def _archives() -> None:
 
 @pytest.mark.usefixtures("_archives")
 @pytest.mark.parametrize("name", CASES)
-def test_counts_are_those_known(name: str, tmp_path: Path) -> None:
+def test_counts_equal_published_ones(name: str, tmp_path: Path) -> None:
     source_name, archive, expected = CASES[name]
     source = plugins.load("ferbench.data.sources", source_name)()
     record = fetch(source, source_name, archive, tmp_path / "raw")
@@ -178,7 +178,7 @@ def _audited(name: str, root: Path, *protocols: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("_archives")
-def test_audit_of_fer2013_finds_the_copies_that_are_known_of_it(tmp_path: Path) -> None:
+def test_audit_of_fer2013_finds_its_known_copies(tmp_path: Path) -> None:
     (report,) = _audited("fer2013", tmp_path, "official")
     assert report["as_released"] == [
         {
@@ -213,7 +213,7 @@ def test_audit_of_fer_plus_counts_what_its_raters_call_no_face(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("_archives")
-def test_audit_of_ckplus_tells_a_split_by_image_from_one_by_person(tmp_path: Path) -> None:
+def test_audit_of_ckplus_distinguishes_splits_by_image_and_by_person(tmp_path: Path) -> None:
     by_image, by_person = _audited("ckplus", tmp_path, "stratified_70_10_20", "person_70_10_20")
     assert by_image["leaks"]["near"]["share"] > 0.8
     assert by_image["leaks"]["sequence"]["share"] > 0.9

@@ -315,9 +315,7 @@ def classes_of(index: pd.DataFrame) -> list[str]:
 
 def _check_index(index: pd.DataFrame) -> None:
     if index.empty:
-        raise InputError(
-            "the index holds no image", remedy="see its quarantine.csv for the reasons"
-        )
+        raise InputError("the index holds no image", remedy="see its column dropped_reason")
     twice = index.loc[index["md5"].duplicated(), "image_id"]
     if len(twice):
         raise InputError(

@@ -37,7 +37,7 @@ def test_faces_of_a_scene_are_one_record(tmp_path: Path, draw: Draw) -> None:
     assert not records[0].normalised
 
 
-def test_unsure_faces_are_left_out_by_an_option(tmp_path: Path, draw: Draw) -> None:
+def test_faces_of_low_confidence_are_excluded_by_an_option(tmp_path: Path, draw: Draw) -> None:
     _scenes(
         tmp_path,
         draw,
@@ -63,7 +63,7 @@ def test_unsure_faces_are_left_out_by_an_option(tmp_path: Path, draw: Draw) -> N
         ("b.jpg 0 1 1 9 9 30 -1", "expression -1"),
     ],
 )
-def test_bad_row_takes_its_scene_out(tmp_path: Path, draw: Draw, row: str, reason: str) -> None:
+def test_bad_row_removes_its_scene(tmp_path: Path, draw: Draw, row: str, reason: str) -> None:
     _scenes(tmp_path, draw, "a b", "a.jpg 0 1 1 50 50 30 0", "b.jpg 1 1 1 50 50 60 2", row)
     reading = ExpW().read(tmp_path)
     assert [record.image_id for record in reading.records] == ["a"]

@@ -124,7 +124,7 @@ def test_table_that_cannot_be_read_is_refused_with_a_remedy(tmp_path: Path, text
     assert caught.value.remedy
 
 
-def test_folder_named_like_the_table_is_no_table(tmp_path: Path) -> None:
+def test_folder_named_like_the_table_is_not_read_as_one(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").mkdir()
     Fer2013().prepare(tmp_path)
     with pytest.raises(InputError, match="neither train"):

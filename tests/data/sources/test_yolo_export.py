@@ -41,7 +41,7 @@ def _read(root: Path, **options: Any) -> Reading:
     return YoloExport(options).read(root)
 
 
-def test_rows_become_boxes_and_splits_are_named_alike(export: Callable[..., Path]) -> None:
+def test_rows_become_boxes_and_splits_get_canonical_names(export: Callable[..., Path]) -> None:
     root = export(
         {
             "train/a": "0 0.5 0.5 0.5 0.2\n\n3 0.25 0.25 0.5 0.5\n",
@@ -96,7 +96,7 @@ def test_polygon_becomes_its_bounding_box_and_is_counted(export: Callable[..., P
         ("-1 0.5 0.5 0.5 0.2", "class -1 is none of 0 to 3"),
     ],
 )
-def test_bad_row_takes_its_image_out(export: Callable[..., Path], row: str, reason: str) -> None:
+def test_bad_row_removes_its_image(export: Callable[..., Path], row: str, reason: str) -> None:
     reading = _read(export({"train/a": f"0 0.5 0.5 1 1\n{row}\n", "train/b": "1 0.5 0.5 1 1"}))
     assert [record.image_id for record in reading.records] == ["train_b"]
     assert [fault.path for fault in reading.faults] == ["train/images/a.jpg"]
@@ -160,7 +160,7 @@ def test_description_without_names_is_refused(
         _read(export({"train/a": "0 0.5 0.5 1 1"}, names))
 
 
-def test_names_may_be_numbered_and_folders_the_other_way_round(tmp_path: Path, draw: Draw) -> None:
+def test_numbered_names_and_ultralytics_folders_are_read(tmp_path: Path, draw: Draw) -> None:
     (tmp_path / "dataset.yaml").write_text("names: {1: sad, 0: happy}\n")
     draw(tmp_path / "images/val/a.png")
     (tmp_path / "labels/val").mkdir(parents=True)
@@ -180,7 +180,7 @@ def test_lld_is_read_in_the_same_form(export: Callable[..., Path]) -> None:
     assert "fear" not in LLD.METADATA.emotions
 
 
-def test_a_bomb_of_aliases_is_refused_before_it_is_unfolded(export: Callable[..., Path]) -> None:
+def test_yaml_alias_bomb_is_refused_before_it_is_expanded(export: Callable[..., Path]) -> None:
     lines = ["a0: &a0 [happy, happy]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     with pytest.raises(InputError, match="an alias") as caught:
@@ -188,7 +188,7 @@ def test_a_bomb_of_aliases_is_refused_before_it_is_unfolded(export: Callable[...
     assert caught.value.remedy
 
 
-def test_label_file_that_is_no_text_takes_its_image_out(export: Callable[..., Path]) -> None:
+def test_label_file_that_is_not_text_removes_its_image(export: Callable[..., Path]) -> None:
     root = export({"train/a": "0 0.5 0.5 1 1", "train/b": "0 0.5 0.5 1 1"})
     (root / "train/labels/a.txt").write_bytes(b"\xff\xfe0")
     reading = _read(root)

@@ -32,6 +32,7 @@ __all__ = [
 
 # Great Expectations names its pages by the time of the run; equal data shall give equal pages.
 _RUN_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+_ACTIONS = (gx.checkpoint.UpdateDataDocsAction(name="docs"),)
 _EXAMPLES = 5
 _COUNTS = (
     ("images", "readable images"),
@@ -314,7 +315,7 @@ def _run(expectations: list[Any], frame: pd.DataFrame, docs: Path) -> list[Any]:
     checkpoint = gx.Checkpoint(
         name="images",
         validation_definitions=[context.validation_definitions.add(definition)],
-        actions=[gx.checkpoint.UpdateDataDocsAction(name="docs")],
+        actions=list(_ACTIONS),
         result_format={
             "result_format": "SUMMARY",
             "unexpected_index_column_names": ["image_id", "person", "emotion", "face_emotion"],

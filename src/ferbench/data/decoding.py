@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ferbench.files import md5_file
 
-__all__ = ["FORMATS", "MAX_PIXELS", "READY", "serve"]
+__all__ = ["FORMATS", "MAX_PIXELS", "READY", "Answer", "serve"]
 
 # Formats of `ferbench.data.ingest.layout.SUFFIXES`. Pillow decides by content, and
 # PostScript would be run by Ghostscript.

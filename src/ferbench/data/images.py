@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ferbench.data.decoding import READY
+from ferbench.data.decoding import READY, Answer
 
 __all__ = ["LIMIT_S", "Checked", "Header", "check_image", "check_images", "decode", "read_header"]
 
@@ -110,9 +109,8 @@ def decode(path: Path) -> NDArray[np.uint8]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a readable image, or takes longer than `LIMIT_S`.
     """
-    answer, pixels = _ask("decode", path)
-    if pixels is None:
-        raise _error(path, answer["reason"])
+    _, pixels = _ask_readable("decode", path)
+    assert pixels is not None
     return pixels
 
 
@@ -123,17 +121,16 @@ def read_header(path: Path) -> Header:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a readable image, or takes longer than `LIMIT_S`.
     """
-    answer, _ = _ask("header", path)
-    if "reason" in answer:
-        raise _error(path, answer["reason"])
+    answer, _ = _ask_readable("header", path)
     return Header(**answer)
 
 
-def _error(path: Path, reason: str) -> Exception:
-    return FileNotFoundError(path) if reason == "absent" else ValueError(f"{path}: {reason}")
-
-
-Answer = tuple[dict[str, Any], NDArray[np.uint8] | None]
+def _ask_readable(task: str, path: Path) -> Answer:
+    answer, pixels = _ask(task, path)
+    if "reason" in answer:
+        reason = answer["reason"]
+        raise FileNotFoundError(path) if reason == "absent" else ValueError(f"{path}: {reason}")
+    return answer, pixels
 
 
 class _Decoder:

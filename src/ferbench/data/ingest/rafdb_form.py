@@ -48,9 +48,9 @@ class RafDB(Source):
         """Records of either form; images are aligned crops."""
         if top := self._official(root):
             return self._read_list(root, top)
-        for top in (find_folder(root, ["train/1", "test/1"]), find_folder(root, ["train", "test"])):
-            if top:
-                return self._read_folders(root, top)
+        top = find_folder(root, ["train/1", "test/1"]) or find_folder(root, ["train", "test"])
+        if top:
+            return self._read_folders(root, top)
         raise InputError(
             f"neither EmoLabel/{_LIST} nor train/ and test/ with a folder per label",
             where=root,

@@ -61,7 +61,7 @@ def audit_dataset(paths: DatasetPaths, rules: Audit) -> Audited:
     split = pd.read_parquet(paths.split)
     summary = read_json(paths.split_summary)
     pack = Pack(paths.pack)
-    kept = read_index(paths.index)
+    kept = index[index["dropped_reason"].isna()]
     images = kept.merge(split[["image_id", "split"]], on="image_id", validate="one_to_one")
     images = images.sort_values("image_id", ignore_index=True)
     hashes = hash_images(pack, images["image_id"].tolist())

@@ -174,9 +174,9 @@ def test_absent_file_and_folder_are_unusable(tmp_path: Path) -> None:
 
 
 def test_many_processes_return_what_one_returns(tmp_path: Path, draw: Callable[..., Path]) -> None:
-    paths = [draw(tmp_path / f"{i}.png", i) for i in range(300)]
+    paths = [draw(tmp_path / f"{i}.png", i) for i in range(40)]
     paths[7].write_bytes(b"")
-    paths[250].write_bytes(paths[250].read_bytes()[:200])
+    paths[25].write_bytes(paths[25].read_bytes()[:200])
     alone = check_images(paths, 16, workers=1)
     assert check_images(paths, 16, workers=2) == alone
     assert sum(isinstance(found, str) for found in alone) == 2
@@ -268,20 +268,21 @@ def bad_decoder(monkeypatch: pytest.MonkeyPatch, fresh_decoders: None) -> None:
         decoding.serve(Connection(int(sys.argv[1])))
     """
     monkeypatch.setattr(images, "_COMMAND", (sys.executable, "-P", "-c", dedent(code)))
-    monkeypatch.setattr(images, "LIMIT_S", 0.5)
+    # Long enough for a good image on a busy machine: the limit is wall-clock time.
+    monkeypatch.setattr(images, "LIMIT_S", 2.0)
 
 
 @pytest.mark.usefixtures("bad_decoder")
-@pytest.mark.parametrize("workers", [None, 1, 2])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_file_that_hangs_or_crashes_a_decoder_is_unusable_and_others_are_checked(
-    tmp_path: Path, draw: Callable[..., Path], workers: int | None
+    tmp_path: Path, draw: Callable[..., Path], workers: int
 ) -> None:
-    names = ("a", "loop1", "b", "crash", "c", "loop2", "d")
+    names = ("a", "loop", "b", "crash", "c")
     paths = [draw(tmp_path / f"{name}.png", i) for i, name in enumerate(names)]
     found = dict(zip(names, check_images(paths, 16, workers), strict=True))
-    assert found["loop1"] == found["loop2"] == "not decoded within 0.5 s"
+    assert found["loop"] == "not decoded within 2 s"
     assert found["crash"] == "crashes the decoder (SIGSEGV)"
-    for name in "abcd":
+    for name in "abc":
         assert found[name] == Checked(md5_of(tmp_path / f"{name}.png"), 48, 48, 1)
 
 
@@ -304,7 +305,7 @@ def test_file_that_hangs_does_not_block_other_threads(
 
     with ThreadPoolExecutor(4) as pool:
         hung, *good = pool.map(read, ["loop", *map(str, range(8))])
-    assert "loop.png: not decoded within 0.5 s" in str(hung)
+    assert "loop.png: not decoded within 2 s" in str(hung)
     for pixels, known in zip(good, expected, strict=True):
         assert np.array_equal(np.squeeze(pixels), known)
 

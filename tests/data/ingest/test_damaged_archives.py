@@ -367,6 +367,7 @@ def test_zip_that_was_written_into_a_pipe_comes_out_whole(tmp_path: Path) -> Non
     assert _unpacked(tmp_path / "a.zip", tmp_path / "out") == _content()
 
 
+@pytest.mark.slow
 def test_zip_of_more_than_65535_members_comes_out_whole(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         for number in range(65_540):

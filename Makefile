@@ -1,4 +1,4 @@
-# `make` alone lists the commands. Every one of them is a line of ordinary tools.
+# `make` alone lists the commands; each is a line of ordinary tools.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,9 +10,9 @@ STUDY ?=
 JOBS ?= auto
 PORT ?= 5000
 
-# Stages say `python`, in an activated shell or not.
+# Stages call `python`, whether or not the environment is activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# DVC and MLflow are processes of their own: what ferbench sets for itself is said to them here.
+# DVC and MLflow run as separate processes: the switches that ferbench sets for itself are set for them here.
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
@@ -22,9 +22,9 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
 
-setup: $(INSTALLED)  ## make .venv from requirements.lock (minutes the first time, nothing after)
+setup: $(INSTALLED)  ## create .venv from requirements.lock (minutes the first time)
 
-# The stamp holds the folder it was made in: a copied or moved checkout gets an environment of its own.
+# The stamp holds the checkout's path: a copied or moved checkout gets a new environment.
 ifneq ($(wildcard $(INSTALLED)),)
 ifneq ($(shell cat $(INSTALLED)),$(CURDIR))
 .PHONY: $(INSTALLED)
@@ -35,13 +35,13 @@ endif
 $(INSTALLED): pyproject.toml requirements.lock
 	@python=$$(for p in python3.11 python3 python; do \
 	  "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; \
-	done) || { echo "error: Python 3.11 is needed and neither python3.11 nor python3 is it" >&2; \
+	done) || { echo "error: Python 3.11 is required; neither python3.11 nor python3 is that version" >&2; \
 	  echo "  remedy: install Python 3.11 (with its venv module) and run make again" >&2; exit 2; }; \
 	echo "setup: $$("$$python" --version) in .venv; the first time takes some minutes and 8 GB of disk"; \
 	"$$python" -m venv $(VENV_OPTIONS) .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c requirements.lock -e '.[dev]' \
 	  | awk -v all="$$(grep -c == requirements.lock)" \
-	    '/^(Collecting|Requirement already)/ {if (++n % 25 == 0) print "setup: " n " requirements looked at (" all " packages)"} \
+	    '/^(Collecting|Requirement already)/ {if (++n % 25 == 0) print "setup: " n " requirements collected (" all " packages)"} \
 	     /^Installing collected/ {print "setup: unpacking"} {fflush()}'
 	@mkdir -p .cache/dvc/repo
 	@printf '%s' "$(CURDIR)" > $@
@@ -56,20 +56,20 @@ check: setup  ## formatting, lint, import layers, types
 test: setup  ## tests: minutes on a CPU, no network, no real data
 	$(BIN)/pytest -n auto
 
-# oneDNN reads the variable once, when the process starts.
-test-avx2: setup  ## the tests as on a processor with AVX2 and no more
+# oneDNN reads the variable when the process starts.
+test-avx2: setup  ## the tests as on a processor with nothing newer than AVX2
 	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto
 
-test-all: setup  ## also the slow ones, those on a GPU, and those on real archives (FERBENCH_DATA)
+test-all: setup  ## also slow tests, GPU tests, and tests on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''
 
-repro: setup  ## the whole study: data, training, tests, report  [STUDY=name] [JOBS=n|auto]
+repro: setup  ## run the study: data, training, tests, report  [STUDY=name] [JOBS=n|auto]
 	@$(BIN)/ferbench repro $(if $(STUDY),--study $(STUDY)) $(if $(JOBS),--jobs $(JOBS))
 
-smoke: setup  ## the whole pipeline on the smallest study
+smoke: setup  ## run the whole pipeline on the smallest study
 	@$(BIN)/ferbench repro --study smoke
 
-status: setup  ## the active study, and what would run and why
+status: setup  ## show the active study, what would run, and why
 	@$(BIN)/ferbench study status
 	@$(BIN)/dvc status
 
@@ -77,18 +77,18 @@ ui: setup  ## MLflow at 127.0.0.1  [PORT=5000]
 	@echo "http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
 
-report: setup  ## tables and report again, from the predictions that are there
+report: setup  ## rebuild tables and report from existing predictions
 	@$(BIN)/dvc repro --single-item score compare report
 
-hooks: setup  ## check each commit before it is made (pre-commit)
+hooks: setup  ## install the git hook that runs the checks (pre-commit)
 	@$(BIN)/pre-commit install
 
-lock: setup  ## renew requirements.lock from a fresh environment with the newest allowed versions
+lock: setup  ## renew requirements.lock from a fresh environment
 	@rm -rf .cache/lock && "$(BIN)/python" -m venv .cache/lock
 	@.cache/lock/bin/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
 	@{ grep '^#' requirements.lock; .cache/lock/bin/python -m pip freeze --exclude-editable; } > .cache/requirements.lock
 	@mv .cache/requirements.lock requirements.lock && rm -rf .cache/lock
 
-clean:  ## delete the tools' caches; never data, runs, reports or kept parameters
+clean:  ## delete tool caches; never data, runs, reports or saved parameters
 	@rm -rf .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

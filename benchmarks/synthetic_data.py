@@ -11,7 +11,7 @@ from ferbench.artifacts.index import read_index
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
-from ferbench.data.fetch import fetch
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.pack import pack_images
 from ferbench.data.split import draw_split
 from ferbench.data.yolo_labels import write_yolo
@@ -37,7 +37,8 @@ def make_data(
     if not paths.yolo.is_dir():
         source = load("ferbench.data.sources", "synthetic")({**options, "seed": 0})
         fetch(source, "synthetic", None, raw)
-        write_cleaned(clean, deduplicate(list_images(source, raw), raw, NAME, "drop_all", 16))
+        cleaned = deduplicate(list_images(source, raw), raw, NAME, "drop_all", 16)
+        write_cleaned(clean, cleaned, source.metadata, {})
         index = read_index(clean / "index.parquet")
         if emotions is not None:
             index = index[index["emotion"].isin(emotions)].reset_index(drop=True)

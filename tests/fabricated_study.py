@@ -109,7 +109,7 @@ def fabricate_reports(root: Path, params: Params) -> None:
         "conflict_images": 0,
         "quarantined": 2,
         "emotions": emotions,
-        "promises": [
+        "expectations": [
             {"expectation": "every image has an emotion", "holds": True, "observed": "all"}
         ],
         "passed": True,

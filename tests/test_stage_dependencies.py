@@ -44,7 +44,6 @@ STAGES: dict[str, Any] = {
 PLUMBING = {
     "ferbench.artifacts.paths": "folders of data sets and studies; a moved one is a missing output",
     "ferbench": "imports `ferbench.environment` and holds the version",
-    "ferbench.artifacts.paths": "a moved file is a missing output",
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",

@@ -17,7 +17,7 @@ from ferbench.artifacts.pack import Pack
 from ferbench.data import baselines
 from ferbench.data.baselines import FacePixels, crop_faces, measure_baselines, nearest_is_right
 from ferbench.data.dedup import deduplicate, list_images
-from ferbench.data.fetch import fetch
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.pack import pack_images
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.data.split import draw_split

@@ -7,22 +7,22 @@ files; `ferplus` labels follow from the vote table alone.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ferbench import plugins
+from ferbench.artifacts.datasets import write_split
 from ferbench.artifacts.index import read_index
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Audit
 from ferbench.data.dedup import deduplicate, list_images, write_cleaned
-from ferbench.data.fetch import fetch
-from ferbench.data.leakage.audit import audit_data_set
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.leakage.audit import audit_dataset
 from ferbench.data.pack import pack_images
 from ferbench.data.split import draw_split
 from ferbench.emotions import in_order
-from ferbench.files import write_json
 
 pytestmark = pytest.mark.data
 
@@ -112,16 +112,17 @@ def _archives() -> None:
 
 @pytest.mark.usefixtures("_archives")
 @pytest.mark.parametrize("name", CASES)
-def test_counts_are_those_known(name: str, tmp_path: Path) -> None:
+def test_counts_equal_published_ones(name: str, tmp_path: Path) -> None:
     source_name, archive, expected = CASES[name]
     source = plugins.load("ferbench.data.sources", source_name)()
     record = fetch(source, source_name, archive, tmp_path / "raw")
     assert record["unverified"] == []
     reading = list_images(source, tmp_path / "raw")
     assert list_images(source, tmp_path / "raw") == reading
-    counts = deduplicate(reading, tmp_path / "raw", name, "drop_all", 16).counts
+    cleaned = deduplicate(reading, tmp_path / "raw", name, "drop_all", 16)
+    counts = cleaned.counts
     assert {key: counts[key] for key in expected} == expected
-    declared = counts["declared"] or list(source.METADATA.emotions)
+    declared = list(cleaned.emotions or source.METADATA.emotions)
     assert in_order(counts["emotions"]) == declared
 
 
@@ -160,24 +161,23 @@ def test_official_roles_of_fer2013_and_its_plurality_labels(tmp_path: Path) -> N
 
 def _audited(name: str, root: Path, *protocols: str) -> list[dict[str, Any]]:
     """Reports of the audit of a data set under every protocol."""
-    source = plugins.load("ferbench.data.sources", name)()
-    raw, interim, split = root / "raw" / name, root / "interim" / name, root / "splits" / name
-    fetch(source, name, None, raw)
-    write_cleaned(interim, deduplicate(list_images(source, raw), raw, name, "drop_all", 16))
-    index = read_index(interim / "index.parquet")
-    pack_images(index, raw, root / "pack" / name)
-    split.parent.mkdir()
+    source, paths = plugins.load("ferbench.data.sources", name)(), DatasetPaths(name, root)
+    fetch(source, name, None, paths.raw)
+    cleaned = deduplicate(list_images(source, paths.raw), paths.raw, name, "drop_all", 16)
+    write_cleaned(paths.interim, cleaned, source.metadata, {})
+    index = read_index(paths.index)
+    pack_images(index, paths.raw, paths.pack)
+    paths.split.parent.mkdir()
     reports = []
     for protocol in protocols:
-        table, description = draw_split(index, protocol, 0)
-        table.to_parquet(split.with_suffix(".parquet"), index=False)
-        write_json(split.with_suffix(".json"), asdict(description))
-        reports.append(audit_data_set(name, source, Audit(4, 4.0), root).report)
+        table, summary = draw_split(index, protocol, 0)
+        write_split(paths, table, summary)
+        reports.append(audit_dataset(paths, Audit(4, 4.0)).report)
     return reports
 
 
 @pytest.mark.usefixtures("_archives")
-def test_audit_of_fer2013_finds_the_copies_that_are_known_of_it(tmp_path: Path) -> None:
+def test_audit_of_fer2013_finds_its_known_copies(tmp_path: Path) -> None:
     (report,) = _audited("fer2013", tmp_path, "official")
     assert report["as_released"] == [
         {
@@ -212,7 +212,7 @@ def test_audit_of_fer_plus_counts_what_its_raters_call_no_face(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("_archives")
-def test_audit_of_ckplus_tells_a_split_by_image_from_one_by_person(tmp_path: Path) -> None:
+def test_audit_of_ckplus_distinguishes_splits_by_image_and_by_person(tmp_path: Path) -> None:
     by_image, by_person = _audited("ckplus", tmp_path, "stratified_70_10_20", "person_70_10_20")
     assert by_image["leaks"]["near"]["share"] > 0.8
     assert by_image["leaks"]["sequence"]["share"] > 0.9

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from ferbench.data.source import Reading
+from ferbench.data.ingest.source import Reading
 from ferbench.data.sources.synthetic import Synthetic
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError

@@ -27,8 +27,18 @@ class DatasetPaths:
 
     @property
     def interim(self) -> Path:
-        """Folder with the index and what deduplication dropped (stage `dedup`)."""
+        """Folder with the index and its counts (stage `dedup`)."""
         return self.root / "data" / "interim" / self.key
+
+    @property
+    def index(self) -> Path:
+        """Table of all listed images, kept or dropped (stage `dedup`)."""
+        return self.interim / "index.parquet"
+
+    @property
+    def dedup_summary(self) -> Path:
+        """Description of the data set and its counts (stage `dedup`)."""
+        return self.interim / "dedup.json"
 
     @property
     def split(self) -> Path:

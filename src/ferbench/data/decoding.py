@@ -1,10 +1,10 @@
-"""Pillow in a process of its own: `ferbench.data.images` starts it and asks for one file at a time.
+"""Image decoding by Pillow in a separate process, which `ferbench.data.images` starts.
 
 The kernel ends the process when a file takes too long: `SIGALRM` keeps its default action, which
-needs no Python byte code to run, so that it also ends a decoder that loops in C or holds the
-interpreter's lock. A decoder that crashes ends this process and not the stage. Of what a hostile
-file can do, only that is bounded: the process has the user's rights, and waiting that the kernel
-itself does not interrupt (a network drive that is gone) is not ended.
+runs no Python byte code and therefore also ends a decoder that loops in C or holds the interpreter
+lock. A decoder that crashes ends this process and not the stage. Nothing else is bounded: the
+process has the user's rights, and waiting that the kernel does not interrupt (a lost network drive)
+is not ended.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ferbench.files import md5_file
 
-__all__ = ["FORMATS", "MAX_PIXELS", "READY", "serve"]
+__all__ = ["FORMATS", "MAX_PIXELS", "READY", "Answer", "serve"]
 
-# Formats of the suffixes that `ferbench.data.layout` lists. Pillow decides by content, not by name,
-# and it would hand PostScript to Ghostscript.
+# Formats of `ferbench.data.ingest.layout.SUFFIXES`. Pillow decides by content, and
+# PostScript would be run by Ghostscript.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
@@ -46,14 +46,14 @@ def serve(connection: Connection) -> None:
     """Answer requests until the other end is closed.
 
     A request is JSON with `task` (check, decode or header), `path`, `limit_s` and `min_side_px`.
-    The answer is JSON, with `reason` alone if the file is no usable image. The pixels follow the
-    answer to `decode`, whose `shape` is theirs.
+    The answer is JSON, with only `reason` if the file is not a usable image. The answer to `decode`
+    gives the `shape` of the pixels, which follow it.
     """
-    # Ctrl-C is for the stage, which then closes its end.
+    # Ctrl-C is handled by the stage, which then closes its end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    # Pillow warns of large images, which are checked here, and of tags, which are not read.
+    # Pillow warns about large images, which are checked here, and tags, which are not read.
     warnings.simplefilter("ignore")
     connection.send_bytes(READY)
     while True:
@@ -81,7 +81,7 @@ def _check(path: Path, min_side_px: int) -> Answer:
         width, height = image.size
         if min(width, height) < min_side_px:
             raise _UnusableError(f"{width}x{height} px, a side is below {min_side_px} px")
-        # The same work as for `decode`, which must not find more.
+        # The same work as `decode`, so that it fails for no image that passed.
         channels = len(_plain(image).getbands())
     return {"md5": md5_file(path), "width": width, "height": height, "channels": channels}, None
 
@@ -115,11 +115,11 @@ _TASKS: dict[str, Callable[[Path, int], Answer]] = {
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file of a size that is safe to decode; all that is wrong is `_UnusableError`."""
+    """An image file of a size that is safe to decode; any failure raises `_UnusableError`."""
     try:
         if not path.is_file():
             special = path.exists() and not path.is_dir()
-            raise _UnusableError("no regular file" if special else "absent")
+            raise _UnusableError("not a regular file" if special else "absent")
         if path.stat().st_size == 0:
             raise _UnusableError("empty file")
         with Image.open(path, formats=FORMATS) as image:
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except _UnusableError:
         raise
     except UnidentifiedImageError as error:
-        raise _UnusableError("no image of a known format") from error
+        raise _UnusableError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise _UnusableError(f"more than {MAX_PIXELS} pixels") from error
     # A hostile or broken file makes decoders raise almost anything.
@@ -147,7 +147,7 @@ def _is_grey(image: Image.Image) -> bool:
 def _plain(image: Image.Image) -> Image.Image:
     """The image in mode L or RGB."""
     if image.mode == "F":
-        raise _UnusableError("pixels are floating-point numbers, whose range the file does not say")
+        raise _UnusableError("pixels are floating-point numbers of unknown range")
     if image.mode.startswith("I"):
         return _eight_bits(np.asarray(image))
     plain = "L" if _is_grey(image) else "RGB"
@@ -159,7 +159,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(pixels: NDArray[Any]) -> Image.Image:
-    """Grey of 16 bits as grey of 8; wider whole numbers say no range either."""
+    """16-bit grey as 8-bit grey; wider integers have no known range."""
     least, most = int(pixels.min()), int(pixels.max())
     if least < 0 or most > _DEEPEST:
         raise _UnusableError(f"pixels are from {least} to {most}, outside of 16 bits")

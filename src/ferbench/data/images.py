@@ -1,9 +1,9 @@
-"""Images of unknown origin, opened strictly: a file decodes as a whole, or it is told why not.
+"""Strict decoding of untrusted images: a file decodes completely, or there is a reason why not.
 
-Pillow decodes, because it raises where OpenCV returns a grey remainder. It reads the formats of
-`ferbench.data.decoding.FORMATS` only, and it runs in processes of its own: a file that hangs or
-crashes a decoder is an image that cannot be used, and nothing worse. Orientation tags are not
-applied: boxes are given in the pixels as they are stored.
+Pillow decodes, because it raises where OpenCV returns a grey remainder. It reads only the formats
+of `ferbench.data.decoding.FORMATS` and runs in separate processes, so that a file that hangs or
+crashes a decoder is only an unusable image. EXIF orientation is not applied: boxes refer to the
+pixels as they are stored.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ferbench.data.decoding import READY
+from ferbench.data.decoding import READY, Answer
 
 __all__ = ["LIMIT_S", "Checked", "Header", "check_image", "check_images", "decode", "read_header"]
 
-# Wall-clock seconds for one file. The largest image that is taken decodes in about one.
+# Wall-clock seconds for one file. The largest accepted image decodes in about one.
 LIMIT_S = 60.0
-# Below this many images more processes cost more than they save.
+# Below this many images, starting more processes costs more than it saves.
 _POOL_FROM = 2_000
-# -P: no module of the working folder gets in the way.
+# -P: no module of the working folder is imported instead.
 _COMMAND = (sys.executable, "-P", "-m", "ferbench.data.decoding")
 
 
@@ -62,9 +61,9 @@ class Header:
     Args:
         format: Pillow's name of the file format.
         mode: Pillow's name of the pixel format.
-        transparent: whether some pixel may be.
-        frames: number of pictures.
-        orientation: EXIF's number; 1 is upright.
+        transparent: whether pixels may be transparent.
+        frames: number of frames.
+        orientation: EXIF orientation; 1 is upright.
     """
 
     format: str
@@ -75,7 +74,7 @@ class Header:
 
 
 def check_image(path: Path, min_side_px: int) -> Checked | str:
-    """What a file holds, or the reason why it is no usable image; safe to call in threads."""
+    """Size and MD5 of an image file, or the reason why it is unusable; safe to call in threads."""
     answer, _ = _ask("check", path, min_side_px)
     return answer["reason"] if "reason" in answer else Checked(**answer)
 
@@ -87,8 +86,8 @@ def check_images(
 
     Args:
         paths: of the files.
-        min_side_px: smallest side that counts as usable.
-        workers: decoding processes; None takes one a core, and one for few images.
+        min_side_px: smallest usable side.
+        workers: decoding processes; None means one per core, or one for few images.
     """
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if len(paths) >= _POOL_FROM else 1
@@ -103,37 +102,35 @@ def decode(path: Path) -> NDArray[np.uint8]:
     """Pixels of an image file; safe to call in threads.
 
     Returns:
-        (H, W, C), C 1 for grey images, 3 (RGB) for all others. What is transparent is white, of an
-        animation the first picture is taken, 16 bits become 8.
+        (H, W, C), C 1 for grey images, 3 (RGB) for all others. Transparent pixels become white, 16
+        bits become 8, and of an animation the first frame is returned.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no readable image, or takes longer than `LIMIT_S`.
+        ValueError: the file is not a readable image, or takes longer than `LIMIT_S`.
     """
-    answer, pixels = _ask("decode", path)
-    if pixels is None:
-        raise _error(path, answer["reason"])
+    _, pixels = _ask_readable("decode", path)
+    assert pixels is not None
     return pixels
 
 
 def read_header(path: Path) -> Header:
-    """How an image file is stored, without its pixels; safe to call in threads.
+    """Format and mode of an image file, without its pixels; safe to call in threads.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no readable image, or takes longer than `LIMIT_S`.
+        ValueError: the file is not a readable image, or takes longer than `LIMIT_S`.
     """
-    answer, _ = _ask("header", path)
-    if "reason" in answer:
-        raise _error(path, answer["reason"])
+    answer, _ = _ask_readable("header", path)
     return Header(**answer)
 
 
-def _error(path: Path, reason: str) -> Exception:
-    return FileNotFoundError(path) if reason == "absent" else ValueError(f"{path}: {reason}")
-
-
-Answer = tuple[dict[str, Any], NDArray[np.uint8] | None]
+def _ask_readable(task: str, path: Path) -> Answer:
+    answer, pixels = _ask(task, path)
+    if "reason" in answer:
+        reason = answer["reason"]
+        raise FileNotFoundError(path) if reason == "absent" else ValueError(f"{path}: {reason}")
+    return answer, pixels
 
 
 class _Decoder:
@@ -148,7 +145,7 @@ class _Decoder:
                 pass_fds=[number],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # The packages that are found here, however they came to be.
+                # The same packages as here, whatever put them on the path.
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         try:
@@ -157,15 +154,15 @@ class _Decoder:
             started = False
         if not started:
             self.stop()
-            raise RuntimeError("the image decoder does not start; its own error stands above")
+            raise RuntimeError("the image decoder does not start; see its error above")
 
     @property
     def alive(self) -> bool:
-        """Whether it waits for a request."""
+        """Whether it is running."""
         return self._process.poll() is None
 
     def ask(self, request: bytes) -> Answer:
-        """What it answers; if it ends instead, the reason for that."""
+        """Its answer, or the reason if it ends instead."""
         try:
             self._connection.send_bytes(request)
             answer = json.loads(self._connection.recv_bytes())
@@ -174,37 +171,37 @@ class _Decoder:
             pixels = np.empty(answer["shape"], np.uint8)
             self._connection.recv_bytes_into(pixels.data.cast("B"))
         except (EOFError, ConnectionError):
-            return {"reason": _last_words(self._process.wait())}, None
+            return {"reason": _reason_of(self._process.wait())}, None
         return answer, pixels
 
     def stop(self) -> None:
-        """End it, whatever it does."""
+        """Kill it."""
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
 
-def _last_words(status: int) -> str:
+def _reason_of(status: int) -> str:
     """The reason that an exit status stands for."""
     if status == -signal.SIGALRM:
         return f"not decoded within {LIMIT_S:g} s"
     if status < 0:
         return f"crashes the decoder ({signal.Signals(-status).name})"
-    raise RuntimeError(f"the image decoder ended with status {status}; its own error stands above")
+    raise RuntimeError(f"the image decoder ended with status {status}; see its error above")
 
 
-# Decoders without a request, by the process that started them: a fork has to start its own.
+# Idle decoders by the process that started them: a fork must start its own.
 _idle: dict[int, list[_Decoder]] = {}
 
 
 def _ask(task: str, path: Path, min_side_px: int = 1) -> Answer:
-    """Have a decoder of this process do a task; there are as many as threads that ask at once."""
+    """Let a decoder of this process do a task; each thread that waits uses another one."""
     request = {"task": task, "path": str(path), "min_side_px": min_side_px, "limit_s": LIMIT_S}
     decoder = _take()
     try:
         answer = decoder.ask(json.dumps(request).encode())
     except BaseException:
-        # Interrupted: what it answers later would be taken for the answer to another request.
+        # Interrupted: its late answer would be taken for the answer to another request.
         decoder.stop()
         raise
     if decoder.alive:

@@ -105,9 +105,7 @@ def _per_class(emotions: Iterable[str]) -> dict[str, int]:
 
 def _check_index(index: pd.DataFrame) -> None:
     if index.empty:
-        raise InputError(
-            "the index holds no image", remedy="see its quarantine.csv for the reasons"
-        )
+        raise InputError("the index holds no image", remedy="see its column dropped_reason")
     copies = index.loc[index["md5"].duplicated(), "image_id"]
     if len(copies):
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.source import Record
+from ferbench.data.ingest.source import Record
 from ferbench.data.sources.ckplus import CKPlus
 from ferbench.errors import InputError
 
@@ -25,7 +25,7 @@ def _tree(root: Path, draw: Draw, labels: dict[str, str]) -> None:
         path.write_text(f"   {code}\n")
 
 
-def test_crops_say_person_and_sequence(tmp_path: Path, draw: Draw) -> None:
+def test_crops_have_person_and_sequence(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "some/CK+48/anger/S010_004_00000017.png")
     draw(tmp_path / "some/CK+48/happy/S011_006_00000013.png")
     assert CKPlus().read(tmp_path).records == [
@@ -113,7 +113,7 @@ def test_label_file_without_frames_is_a_fault(tmp_path: Path, draw: Draw) -> Non
     ]
 
 
-def test_second_file_of_a_frame_is_excluded_and_no_frame_more(tmp_path: Path, draw: Draw) -> None:
+def test_second_file_of_a_frame_is_excluded(tmp_path: Path, draw: Draw) -> None:
     _tree(tmp_path, draw, {"S005/001": "3.0"})
     folder = tmp_path / "cohn-kanade-images/S005/001"
     for frame in (4, 5):
@@ -137,9 +137,7 @@ def test_first_frame_of_a_short_sequence_has_one_label(tmp_path: Path, draw: Dra
     assert len({record.image_id for record in records}) == 3
 
 
-def test_label_file_that_is_no_text_takes_out_its_sequence_alone(
-    tmp_path: Path, draw: Draw
-) -> None:
+def test_label_file_that_is_not_text_removes_only_its_sequence(tmp_path: Path, draw: Draw) -> None:
     _tree(tmp_path, draw, {"S005/001": "3.0", "S005/002": "1.0"})
     (bad,) = (tmp_path / "Emotion/S005/002").iterdir()
     bad.write_bytes(b"\xff\xfe1")

@@ -10,7 +10,7 @@ import pytest
 
 import ferbench
 from ferbench import plugins
-from ferbench.data.source import Source
+from ferbench.data.ingest.source import Source
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ferbench.data.dedup import deduplicate
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Record
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Record
 from ferbench.data.sources.cross import Cross
 from ferbench.errors import InputError
 from ferbench.files import read_json
@@ -44,7 +44,7 @@ def read(options: dict[str, Any], root: Path) -> tuple[list[Record], dict[str, s
     return reading.records, {fault.path: fault.reason for fault in reading.excluded}
 
 
-def test_one_is_learnt_and_the_official_test_of_the_other_is_tested(
+def test_first_is_trained_on_and_official_test_of_second_is_tested(
     tmp_path: Path, folders: dict[str, Any]
 ) -> None:
     records, excluded = read(folders, tmp_path / "raw")
@@ -62,13 +62,13 @@ def test_one_is_learnt_and_the_official_test_of_the_other_is_tested(
     assert own, "what the first keeps for its own test is not learnt from"
 
 
-def test_all_of_the_other_is_tested_on_request(tmp_path: Path, folders: dict[str, Any]) -> None:
+def test_all_of_the_second_is_tested_on_request(tmp_path: Path, folders: dict[str, Any]) -> None:
     records, _ = read({**folders, "tested": "all"}, tmp_path / "raw")
     tested = {r.path for r in records if r.source_split == "test"}
     assert "test/train/happy/a.png" in tested
 
 
-def test_copies_across_the_two_are_found(tmp_path: Path, folders: dict[str, Any]) -> None:
+def test_copies_across_both_data_sets_are_found(tmp_path: Path, folders: dict[str, Any]) -> None:
     source = Cross(folders)
     fetch(source, "cross", None, tmp_path / "raw")
     learnt = next(r for r in source.read(tmp_path / "raw").records if r.emotion == "anger")
@@ -76,11 +76,11 @@ def test_copies_across_the_two_are_found(tmp_path: Path, folders: dict[str, Any]
     copy.write_bytes((tmp_path / "raw" / learnt.path).read_bytes())
     fetch(source, "cross", None, tmp_path / "raw")
     cleaned = deduplicate(source.read(tmp_path / "raw"), tmp_path / "raw", "x", "drop_all", 1)
-    kept = {row["image_id"] for row in cleaned.rows}
+    kept = {row["image_id"] for row in cleaned.kept}
     assert len(kept & {learnt.image_id, "folder.test_angry_copy"}) == 1
 
 
-def test_provenance_and_words_are_of_both(tmp_path: Path, folders: dict[str, Any]) -> None:
+def test_provenance_and_metadata_are_of_both(tmp_path: Path, folders: dict[str, Any]) -> None:
     source = Cross(folders)
     record = fetch(source, "cross", None, tmp_path / "raw")
     assert list(record["archives"]) == ["pictures"]
@@ -103,11 +103,11 @@ def test_sources_without_two_common_classes_are_refused(tmp_path: Path, draw: Dr
         ({"train": "cohn", "test": "fer2013"}, "options: train: unknown source 'cohn'"),
         ({"train": "fer2013"}, "options: test: unknown source ''"),
         ({"train": "cross", "test": "fer2013"}, "unknown source 'cross'"),
-        ({"train": "fer2013", "test": "fer2013"}, "fer2013 is learnt and tested"),
+        ({"train": "fer2013", "test": "fer2013"}, "fer2013 is used for both training and testing"),
         ({"train": "ckplus", "test": "fer2013", "tested": "some"}, "unknown choice 'some'"),
     ],
 )
-def test_options_that_name_no_pair_are_refused(
+def test_options_without_a_valid_pair_are_refused(
     tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):

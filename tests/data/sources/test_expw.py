@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.source import Box
+from ferbench.data.ingest.source import Box
 from ferbench.data.sources.expw import ExpW
 
 Draw = Callable[..., Path]
@@ -37,7 +37,7 @@ def test_faces_of_a_scene_are_one_record(tmp_path: Path, draw: Draw) -> None:
     assert not records[0].normalised
 
 
-def test_unsure_faces_are_left_out_by_an_option(tmp_path: Path, draw: Draw) -> None:
+def test_faces_of_low_confidence_are_excluded_by_an_option(tmp_path: Path, draw: Draw) -> None:
     _scenes(
         tmp_path,
         draw,
@@ -57,13 +57,13 @@ def test_unsure_faces_are_left_out_by_an_option(tmp_path: Path, draw: Draw) -> N
     ("row", "reason"),
     [
         ("b.jpg 0 1 1 9 9 30", "7 columns, not 8"),
-        ("b.jpg 0 1 1 9 x 30 0", "a column is no number"),
+        ("b.jpg 0 1 1 9 x 30 0", "a column is not a number"),
         ("b.jpg 0 1 1 9 nan 30 0", "a column is not finite"),
         ("b.jpg 0 1 1 9 9 30 7", "expression 7"),
         ("b.jpg 0 1 1 9 9 30 -1", "expression -1"),
     ],
 )
-def test_bad_row_takes_its_scene_out(tmp_path: Path, draw: Draw, row: str, reason: str) -> None:
+def test_bad_row_removes_its_scene(tmp_path: Path, draw: Draw, row: str, reason: str) -> None:
     _scenes(tmp_path, draw, "a b", "a.jpg 0 1 1 50 50 30 0", "b.jpg 1 1 1 50 50 60 2", row)
     reading = ExpW().read(tmp_path)
     assert [record.image_id for record in reading.records] == ["a"]
@@ -93,4 +93,4 @@ def test_listed_path_is_a_fault_and_not_followed(tmp_path: Path, draw: Draw, nam
     assert deeper.path == "image/origin/x/a.jpg"
     absent = name == ".." or len(name) > 255
     assert listed.reason.startswith("absent") is absent
-    assert listed.reason.endswith("is no file name") is not absent
+    assert listed.reason.endswith("is not a file name") is not absent

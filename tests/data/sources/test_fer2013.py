@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferbench.data.fetch import fetch
 from ferbench.data.images import decode
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.sources.fer2013 import Fer2013
 from ferbench.errors import InputError
 
@@ -93,7 +93,7 @@ def test_table_becomes_images_bit_by_bit(
     [
         (f"0,{_text(PIXELS[1][:-1])},Training", "2303 pixels"),
         (f"0,{_text(PIXELS[1])} 256,Training", ""),
-        ("0,a b c,Training", "no whole number"),
+        ("0,a b c,Training", "not a whole number"),
         (f"7,{_text(PIXELS[1])},Training", "emotion '7'"),
         (f"0,{_text(PIXELS[1])},Test", "Usage 'Test'"),
         ("0", "Usage ''"),
@@ -124,7 +124,7 @@ def test_table_that_cannot_be_read_is_refused_with_a_remedy(tmp_path: Path, text
     assert caught.value.remedy
 
 
-def test_folder_named_like_the_table_is_no_table(tmp_path: Path) -> None:
+def test_folder_named_like_the_table_is_not_read_as_one(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").mkdir()
     Fer2013().prepare(tmp_path)
     with pytest.raises(InputError, match="neither train"):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Reading
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Reading
 from ferbench.data.sources.ferplus import FerPlus
 from ferbench.errors import InputError
 
@@ -47,8 +47,8 @@ def test_label_is_the_emotion_with_most_votes(tmp_path: Path, draw: Draw) -> Non
     [
         ("5,5,0,0,0,0,0,0,0,0", "a tie between neutral and happiness"),
         ("4,0,0,0,0,0,0,0,4,2", "a tie between neutral and unknown"),
-        ("3,0,0,0,0,0,0,0,7,0", "most raters said unknown"),
-        ("3,0,0,0,0,0,0,0,0,7", "most raters said NF"),
+        ("3,0,0,0,0,0,0,0,7,0", "most raters chose unknown"),
+        ("3,0,0,0,0,0,0,0,0,7", "most raters chose NF"),
         ("0,0,0,0,0,0,0,0,4,6", "no rater named an emotion"),
     ],
 )
@@ -62,7 +62,7 @@ def test_image_without_a_label_is_excluded_with_its_reason(
     assert reading.counts == {"joined_rows": 1}
 
 
-def test_majority_wants_more_than_half(tmp_path: Path, draw: Draw) -> None:
+def test_majority_requires_more_than_half(tmp_path: Path, draw: Draw) -> None:
     votes = {"1": "5,4,1,0,0,0,0,0,0,0", "2": "6,4,0,0,0,0,0,0,0,0", "3": "5,4,0,0,0,0,0,0,0,0"}
     assert len(_read(tmp_path, draw, votes).records) == 3
     reading = _read(tmp_path, draw, votes, "majority")
@@ -88,13 +88,13 @@ def test_image_without_a_row_is_excluded_and_row_without_image_a_fault(
 @pytest.mark.parametrize(
     "votes", ["9,x,0,0,0,0,0,0,0,1", "9,,0,0,0,0,0,0,0,1", "9,-1,0,0,0,0,0,0,0,1"]
 )
-def test_vote_that_is_no_number_is_a_fault(tmp_path: Path, draw: Draw, votes: str) -> None:
+def test_vote_that_is_not_a_number_is_a_fault(tmp_path: Path, draw: Draw, votes: str) -> None:
     reading = _read(tmp_path, draw, {"1": votes})
     assert [fault.path for fault in reading.faults] == ["ferplus_labels.csv, row 2"]
     assert not reading.records
 
 
-def test_upstreams_table_goes_by_the_rows_of_the_original_table(tmp_path: Path) -> None:
+def test_upstream_table_is_joined_by_row_of_the_original_table(tmp_path: Path) -> None:
     pixels = " ".join(map(str, np.zeros(48 * 48, int)))
     (tmp_path / "fer2013.csv").write_text(
         "emotion,pixels,Usage\n"
@@ -117,7 +117,7 @@ def test_upstreams_table_goes_by_the_rows_of_the_original_table(tmp_path: Path) 
     assert [fault.path for fault in reading.excluded] == ["test/happy/PublicTest_row00001.png"]
 
 
-def test_upstreams_table_is_refused_beside_folders(tmp_path: Path, draw: Draw) -> None:
+def test_upstream_table_is_refused_beside_folders(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "train/angry/Training_1.jpg")
     (tmp_path / "fer2013new.csv").write_text(
         f"Usage,Image name,{VOTES}\nTraining,fer0000000.png,0,0,0,0,9,0,0,0,0,1\n"
@@ -126,7 +126,7 @@ def test_upstreams_table_is_refused_beside_folders(tmp_path: Path, draw: Draw) -
         FerPlus().read(tmp_path)
 
 
-def test_missing_labels_and_columns_are_told(tmp_path: Path, draw: Draw) -> None:
+def test_missing_labels_and_columns_are_refused(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "train/angry/Training_1.jpg")
     with pytest.raises(InputError, match=r"no ferplus_labels\.csv"):
         FerPlus().read(tmp_path)
@@ -136,7 +136,9 @@ def test_missing_labels_and_columns_are_told(tmp_path: Path, draw: Draw) -> None
 
 
 @pytest.mark.parametrize("vote", ["9" * 5000, "40000"])
-def test_vote_that_no_table_holds_is_a_fault(tmp_path: Path, draw: Draw, vote: str) -> None:
+def test_vote_of_impossible_size_is_a_fault(tmp_path: Path, draw: Draw, vote: str) -> None:
     reading = _read(tmp_path, draw, {"1": f"{vote},0,0,0,0,0,0,0,0,0", "2": "9,0,0,0,1,0,0,0,0,0"})
     assert [record.image_id for record in reading.records] == ["train_angry_Training_2"]
-    assert [fault.reason for fault in reading.faults] == ["a vote is no whole number below 10000"]
+    assert [fault.reason for fault in reading.faults] == [
+        "a vote is not a whole number below 10000"
+    ]

@@ -28,13 +28,13 @@ def test_class_folders_are_found_below_wrapping_folders(tmp_path: Path, draw: Dr
     ("word", "split"),
     [("train", "train"), ("Training", "train"), ("valid", "val"), ("val", "val"), ("test", "test")],
 )
-def test_split_folders_are_known(tmp_path: Path, draw: Draw, word: str, split: str) -> None:
+def test_split_folders_are_recognised(tmp_path: Path, draw: Draw, word: str, split: str) -> None:
     draw(tmp_path / word / "fear/a.png")
     (record,) = Folder().read(tmp_path).records
     assert (record.emotion, record.source_split) == ("fear", split)
 
 
-def test_names_that_would_be_one_id_stay_apart(tmp_path: Path, draw: Draw) -> None:
+def test_names_that_would_be_one_id_get_distinct_ids(tmp_path: Path, draw: Draw) -> None:
     for seed, name in enumerate(("a b", "a_b", "a-b")):
         draw(tmp_path / f"fear/{name}.png", seed)
     draw(tmp_path / "fear/a_b.jpg", 9)
@@ -53,7 +53,7 @@ def test_unknown_class_folder_is_refused_with_the_known_words(tmp_path: Path, dr
     assert [record.emotion for record in renamed.records] == ["fear", "sadness"]
 
 
-def test_single_folder_of_no_class_is_refused(tmp_path: Path, draw: Draw) -> None:
+def test_single_folder_of_unknown_class_is_refused(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "pictures/a.png")
     with pytest.raises(InputError, match="no class folders"):
         Folder().read(tmp_path)
@@ -62,7 +62,7 @@ def test_single_folder_of_no_class_is_refused(tmp_path: Path, draw: Draw) -> Non
 def test_folder_beside_the_splits_is_refused(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "train/fear/a.png")
     draw(tmp_path / "extra/fear/a.png")
-    with pytest.raises(InputError, match="extra: no split"):
+    with pytest.raises(InputError, match="extra: not a split"):
         Folder().read(tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_bad_pattern_is_refused(tmp_path: Path, draw: Draw, pattern: str) -> Non
         Folder({"person_pattern": pattern}).read(tmp_path)
 
 
-def test_litter_is_no_image(tmp_path: Path, draw: Draw) -> None:
+def test_litter_is_not_read_as_images(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "fear/a.png")
     (tmp_path / "fear/._a.png").write_text("x")
     (tmp_path / "fear/notes.txt").write_text("x")

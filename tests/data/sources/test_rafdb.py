@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.fetch import fetch
+from ferbench.data.ingest.fetch import fetch
 from ferbench.data.sources.rafdb_basic import RafDBBasic
 from ferbench.data.sources.rafdb_compound import RafDBCompound
 from ferbench.errors import InputError
@@ -115,7 +115,7 @@ def test_re_uploads_have_a_folder_per_label(tmp_path: Path, draw: Draw) -> None:
         RafDBBasic().read(tmp_path)
 
 
-def test_rows_of_odd_names_and_labels_are_told(tmp_path: Path, draw: Draw) -> None:
+def test_rows_with_odd_names_and_labels_are_reported(tmp_path: Path, draw: Draw) -> None:
     _official(tmp_path, draw, {"train_00001": 7, "test-a": 1, "test_a": 2})
     table = tmp_path / "EmoLabel/list_patition_label.txt"
     table.write_text(table.read_text() + f"{'n' * 300}.jpg 1\n")

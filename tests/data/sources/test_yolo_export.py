@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ferbench.data.dedup import deduplicate
-from ferbench.data.source import Reading
+from ferbench.data.ingest.source import Reading
 from ferbench.data.sources.lld import LLD
 from ferbench.data.sources.yolo_export import YoloExport
 from ferbench.errors import InputError
@@ -41,7 +41,7 @@ def _read(root: Path, **options: Any) -> Reading:
     return YoloExport(options).read(root)
 
 
-def test_rows_become_boxes_and_splits_are_named_alike(export: Callable[..., Path]) -> None:
+def test_rows_become_boxes_and_splits_get_canonical_names(export: Callable[..., Path]) -> None:
     root = export(
         {
             "train/a": "0 0.5 0.5 0.5 0.2\n\n3 0.25 0.25 0.5 0.5\n",
@@ -72,7 +72,7 @@ def test_polygon_becomes_its_bounding_box_and_is_counted(export: Callable[..., P
         }
     )
     cleaned = deduplicate(_read(root), root, "toy", "drop_all", 16)
-    faces = cleaned.rows[0]["faces"]
+    faces = cleaned.kept[0]["faces"]
     assert len(faces) == 2, "nearly equal outlines are both kept"
     assert [faces[0][side] for side in ("left", "top", "right", "bottom")] == pytest.approx(
         [20, 10, 100, 90]
@@ -90,13 +90,13 @@ def test_polygon_becomes_its_bounding_box_and_is_counted(export: Callable[..., P
         ("0 0.1 0.2 0.5 0.1 0.3 0.9 0.4", "8 columns"),
         ("0 0.5 nan 0.5 0.2", "not finite"),
         ("0 0.5 inf 0.5 0.2", "not finite"),
-        ("0 0.5 x 0.5 0.2", "no number"),
-        ("happy 0.5 0.5 0.5 0.2", "no number"),
+        ("0 0.5 x 0.5 0.2", "not a number"),
+        ("happy 0.5 0.5 0.5 0.2", "not a number"),
         ("4 0.5 0.5 0.5 0.2", "class 4 is none of 0 to 3"),
         ("-1 0.5 0.5 0.5 0.2", "class -1 is none of 0 to 3"),
     ],
 )
-def test_bad_row_takes_its_image_out(export: Callable[..., Path], row: str, reason: str) -> None:
+def test_bad_row_removes_its_image(export: Callable[..., Path], row: str, reason: str) -> None:
     reading = _read(export({"train/a": f"0 0.5 0.5 1 1\n{row}\n", "train/b": "1 0.5 0.5 1 1"}))
     assert [record.image_id for record in reading.records] == ["train_b"]
     assert [fault.path for fault in reading.faults] == ["train/images/a.jpg"]
@@ -137,19 +137,19 @@ def test_unknown_class_word_is_refused_and_can_be_renamed(export: Callable[..., 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("nc: 3\n", "no list of class words"),
-        ("names: 3\n", "no list of class words"),
-        ("names: []\n", "no list of class words"),
-        ("names: {0: happy, 2: sad}\n", "no list of class words"),
-        ("names: [happy\n", "no valid YAML"),
-        ("names: {0: happy, x: sad}\n", "no list of class words"),
+        ("nc: 3\n", "not a list of class words"),
+        ("names: 3\n", "not a list of class words"),
+        ("names: []\n", "not a list of class words"),
+        ("names: {0: happy, 2: sad}\n", "not a list of class words"),
+        ("names: [happy\n", "not valid YAML"),
+        ("names: {0: happy, x: sad}\n", "not a list of class words"),
         ("names: {0: happy, 0: sad}\n", "'0' is given twice"),
         ("names: [happy]\nnames: [sad]\n", "'names' is given twice"),
         ("a: &a [happy, sad]\nnames: *a\n", "an alias"),
         ("names: " + "[" * 5000 + "]" * 5000, "too deep"),
-        ("names:\n" + "\n".join(" " * i + "- a:" for i in range(500)), "no valid YAML"),
-        ("names: 2024-13-45\n", "no valid YAML"),
-        ("names: " + "9" * 5000, "no valid YAML"),
+        ("names:\n" + "\n".join(" " * i + "- a:" for i in range(500)), "not valid YAML"),
+        ("names: 2024-13-45\n", "not valid YAML"),
+        ("names: " + "9" * 5000, "not valid YAML"),
         ("names: [happy]\n#" + "x" * 300_000, "has more than 262144 bytes"),
     ],
 )
@@ -160,7 +160,7 @@ def test_description_without_names_is_refused(
         _read(export({"train/a": "0 0.5 0.5 1 1"}, names))
 
 
-def test_names_may_be_numbered_and_folders_the_other_way_round(tmp_path: Path, draw: Draw) -> None:
+def test_numbered_names_and_ultralytics_folders_are_read(tmp_path: Path, draw: Draw) -> None:
     (tmp_path / "dataset.yaml").write_text("names: {1: sad, 0: happy}\n")
     draw(tmp_path / "images/val/a.png")
     (tmp_path / "labels/val").mkdir(parents=True)
@@ -180,7 +180,7 @@ def test_lld_is_read_in_the_same_form(export: Callable[..., Path]) -> None:
     assert "fear" not in LLD.METADATA.emotions
 
 
-def test_a_bomb_of_aliases_is_refused_before_it_is_unfolded(export: Callable[..., Path]) -> None:
+def test_yaml_alias_bomb_is_refused_before_it_is_expanded(export: Callable[..., Path]) -> None:
     lines = ["a0: &a0 [happy, happy]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     with pytest.raises(InputError, match="an alias") as caught:
@@ -188,11 +188,11 @@ def test_a_bomb_of_aliases_is_refused_before_it_is_unfolded(export: Callable[...
     assert caught.value.remedy
 
 
-def test_label_file_that_is_no_text_takes_its_image_out(export: Callable[..., Path]) -> None:
+def test_label_file_that_is_not_text_removes_its_image(export: Callable[..., Path]) -> None:
     root = export({"train/a": "0 0.5 0.5 1 1", "train/b": "0 0.5 0.5 1 1"})
     (root / "train/labels/a.txt").write_bytes(b"\xff\xfe0")
     reading = _read(root)
     assert [record.image_id for record in reading.records] == ["train_b"]
     assert [(f.path, f.reason) for f in reading.faults] == [
-        ("train/images/a.jpg", "train/labels/a.txt: no UTF-8 text")
+        ("train/images/a.jpg", "train/labels/a.txt: not UTF-8 text")
     ]

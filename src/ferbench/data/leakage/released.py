@@ -1,14 +1,11 @@
-"""A data set as its authors gave it out: copies across their splits, and what dedup spares a test.
+"""A data set as released: copies across its authors' splits, and what deduplication removes.
 
-Stage `dedup` keeps one of each and notes the others with their MD5; where an image stood, and whom
-it shows, the source says once more.
+The index holds every readable image of the release, kept or dropped, with its MD5, label and split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,132 +13,96 @@ import pandas as pd
 
 from ferbench import plugins
 from ferbench.artifacts.datasets import SPLITS
-from ferbench.data.dedup import resolve
+from ferbench.artifacts.index import image_label
 from ferbench.data.sampling import draw_evenly
-from ferbench.data.source import Reading, Record
 from ferbench.data.split import PROTOCOLS
 from ferbench.errors import InputError
 
-__all__ = ["across_splits", "list_released", "read_dropped", "without_dedup"]
-
-Row = dict[str, Any]
+__all__ = ["across_splits", "readable", "without_dedup"]
 
 # Draws of the protocol that the mean share is taken over.
 DRAWS = 10
 
 
-def read_dropped(path: Path) -> pd.DataFrame:
-    """Rows of `dropped.csv`, every cell a text, empty where there is none.
-
-    Raises:
-        InputError: there is no such file.
-    """
-    if not path.is_file():
-        raise InputError("missing", where=path, remedy="`dvc repro dedup` makes it")
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def list_released(reading: Reading, index: pd.DataFrame, dropped: pd.DataFrame) -> list[Row]:
-    """All readable images before dedup: those kept, their copies, and those of conflicting labels.
+def readable(index: pd.DataFrame) -> pd.DataFrame:
+    """All readable images of a release: kept images, their copies, and conflicting ones.
 
     Args:
-        reading: of the source.
-        index: the images kept, as `ferbench.artifacts.index.read_index` gives it.
-        dropped: as `read_dropped` gives it.
-
-    Returns:
-        Rows with image_id, path, md5, dataset, emotion, person, source_split and faces.
+        index: with the dropped images, as `read_index` returns it.
     """
-    copies = dropped[dropped["md5"] != ""]
-    md5 = dict(zip(index["image_id"], index["md5"], strict=True))
-    md5 |= dict(zip(copies["image_id"], copies["md5"], strict=True))
-    dataset = index["dataset"].iloc[0]
-    return [
-        _row(record, md5[record.image_id], dataset)
-        for record in reading.records
-        if record.image_id in md5
-    ]
+    return index[index["md5"].notna()].reset_index(drop=True)
 
 
-def _row(record: Record, md5: str, dataset: str) -> Row:
-    faces = [{"left": face.left, "top": face.top, "emotion": face.emotion} for face in record.faces]
-    return {
-        "image_id": record.image_id,
-        "path": record.path,
-        "md5": md5,
-        "dataset": dataset,
-        "emotion": record.emotion,
-        "person": record.person,
-        "source_split": record.source_split,
-        "faces": faces or [{"left": 0.0, "top": 0.0, "emotion": record.emotion}],
-    }
-
-
-def across_splits(released: Sequence[Row]) -> list[Row]:
-    """Pictures that stand in two of the authors' own splits, as byte-equal files.
+def across_splits(released: pd.DataFrame) -> list[dict[str, Any]]:
+    """Pictures that are in two of the authors' own splits, as byte-equal files.
 
     Args:
-        released: as `list_released` gives it.
+        released: as `readable` returns it.
 
     Returns:
         For every pair of splits that share one: left, right, shared_pictures, images_left,
-        images_right (files of those pictures), label_disagreements (of those pictures, those whose
-        files on the two sides have more than one label).
+        images_right (files of those pictures), label_disagreements (number of those pictures whose
+        files have more than one label).
     """
-    sides = {side: [row for row in released if row["source_split"] == side] for side in SPLITS}
+    released = released.assign(label=["+".join(image_label(faces)) for faces in released["faces"]])
     found = []
-    for left, right in combinations(SPLITS, 2):
-        shared = {row["md5"] for row in sides[left]} & {row["md5"] for row in sides[right]}
+    for names in combinations(SPLITS, 2):
+        left, right = (released[released["source_split"] == name] for name in names)
+        shared = set(left["md5"]) & set(right["md5"])
         if not shared:
             continue
-        held = {side: [r for r in sides[side] if r["md5"] in shared] for side in (left, right)}
-        # What is one label and what two is dedup's to say.
-        counts = resolve(held[left] + held[right], "drop_all").counts
+        left, right = (images[images["md5"].isin(shared)] for images in (left, right))
+        labels = pd.concat([left, right]).groupby("md5")["label"].nunique()
         found.append(
             {
-                "left": left,
-                "right": right,
+                "left": names[0],
+                "right": names[1],
                 "shared_pictures": len(shared),
-                "images_left": len(held[left]),
-                "images_right": len(held[right]),
-                "label_disagreements": counts["conflict_groups"],
+                "images_left": len(left),
+                "images_right": len(right),
+                "label_disagreements": int((labels > 1).sum()),
             }
         )
     return found
 
 
 def without_dedup(
-    released: Sequence[Row], protocol: str, seed: int, limit: int | None
+    released: pd.DataFrame, protocol: str, seed: int, limit: int | None
 ) -> dict[str, Any]:
-    """How many test images had a byte-equal file in train, had the copies stayed in.
+    """Number of test images that would have a byte-equal file in train without deduplication.
 
-    The protocol is drawn on all released images, as stage `split` draws it on those kept: once by
-    the split's own seed, and by seeds 0 to `DRAWS` - 1 for a mean that is no matter of luck.
+    The protocol splits all released images as stage `split` splits the kept ones: once by the seed
+    of the split, and by seeds 0 to `DRAWS` - 1 for a mean.
 
     Args:
-        released: as `list_released` gives it.
+        released: as `readable` returns it.
         protocol: of the split.
         seed: of the split.
         limit: of the row.
 
-    Raises:
-        InputError: the protocol cannot split this list, although it can split its deduplicated
-            form (a person's picture has a copy in another of the authors' splits, say).
+    Returns:
+        Counts and shares; null with the reason in `skipped` if the protocol refuses the copies, for
+        example because a person then is in two of the authors' splits.
     """
-    frame = pd.DataFrame(released).sort_values("image_id", ignore_index=True)
-    copied = _copied(frame, protocol, seed, limit)
-    shares = [_copied(frame, protocol, other, limit).mean() for other in range(DRAWS)]
+    frame = released.sort_values("image_id", ignore_index=True)
+    try:
+        copied = _copied(frame, protocol, seed, limit)
+        shares = [_copied(frame, protocol, other, limit).mean() for other in range(DRAWS)]
+    except InputError as error:
+        return {"without_dedup": None, "without_dedup_skipped": error.what}
     return {
-        "test_images": len(copied),
-        "test_images_with_copy_in_train": int(copied.sum()),
-        "share": float(copied.mean()),
-        "draws": DRAWS,
-        "mean_share": float(np.mean(shares)),
+        "without_dedup": {
+            "test_images": len(copied),
+            "test_images_with_copy_in_train": int(copied.sum()),
+            "share": float(copied.mean()),
+            "draws": DRAWS,
+            "mean_share": float(np.mean(shares)),
+        }
     }
 
 
 def _copied(frame: pd.DataFrame, protocol: str, seed: int, limit: int | None) -> pd.Series:
-    """Of every image drawn for test, whether train holds an equal one."""
+    """Whether train has an equal image, for every image drawn for test."""
     rng = np.random.default_rng(seed)
     if limit is not None and limit < len(frame):
         frame = draw_evenly(frame, limit, rng)

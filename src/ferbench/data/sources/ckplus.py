@@ -13,16 +13,16 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.layout import (
+from ferbench.data.ingest.layout import (
     emotion_of,
     files_below,
     find_folder,
     folders,
-    image_ids,
     images,
     read_lines,
+    records,
 )
-from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.data.ingest.source import Fault, Metadata, Reading, Source
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
 
@@ -73,7 +73,7 @@ class CKPlus(Source):
         reading = Reading(emotions=self.METADATA.emotions)
         if self.options["frames"] == "with_neutral":
             reading.emotions = tuple(in_order(["neutral", *reading.emotions]))
-        listed: list[tuple[Path, str, str]] = []
+        listed: list[tuple[str, str, dict[str, Any]]] = []
         for label in _labels(tree / "Emotion"):
             person, sequence = label.parts[-3:-1]
             emotion = _code(label)
@@ -86,15 +86,12 @@ class CKPlus(Source):
             if self.options["frames"] == "with_neutral":
                 # Of a short sequence the first frame is one of the last three.
                 chosen[:0] = [(frames[0], "neutral")] if frames[0] != chosen[0][0] else []
-            place = f"{person}/{sequence}"
-            listed += [(frame, word, place) for frame, word in chosen]
-        names = [frame.relative_to(root).as_posix() for frame, _, _ in listed]
-        ids = image_ids([frame.stem for frame, _, _ in listed], names)
-        for (_, emotion, place), name, image_id in zip(listed, names, ids, strict=True):
-            person, sequence = place.split("/")
-            reading.records.append(
-                Record(image_id, name, emotion, person, sequence=f"{person}_{sequence}")
-            )
+            shown = {"person": person, "sequence": f"{person}_{sequence}"}
+            listed += [
+                (frame.stem, frame.relative_to(root).as_posix(), {"emotion": word, **shown})
+                for frame, word in chosen
+            ]
+        reading.records = records(listed)
         return reading
 
 
@@ -109,9 +106,9 @@ def _labels(folder: Path) -> list[Path]:
 
 
 def _frames(folder: Path, root: Path, reading: Reading) -> list[Path]:
-    """Frames of a sequence in their order; a second file of a frame is excluded.
+    """Frames of a sequence in their order; a second file of the same frame is excluded.
 
-    PNG is the form that the owners give out, so a copy in another one is not a frame more.
+    The owners distribute PNG files, so a copy in another format is not another frame.
     """
     frames: dict[Path, Path] = {}
     for path in sorted(images(folder), key=lambda path: (path.suffix.lower() != ".png", path)):
@@ -123,7 +120,7 @@ def _frames(folder: Path, root: Path, reading: Reading) -> list[Path]:
 
 
 def _code(label: Path) -> str | None:
-    """The emotion in a label file, which holds a float; None if it holds none."""
+    """The emotion in a label file, which holds a number; None if it holds none."""
     try:
         code = float(" ".join(read_lines(label)))
         return _CODES[int(code)] if code in range(len(_CODES)) else None
@@ -132,20 +129,21 @@ def _code(label: Path) -> str | None:
 
 
 def _read_crops(root: Path) -> Reading:
-    reading = Reading()
-    listed: dict[Path, str] = {}
-    for folder in folders(_crops_folder(root)):
+    faults: list[Fault] = []
+    listed: list[tuple[str, str, dict[str, Any]]] = []
+    top = _crops_folder(root)
+    for folder in folders(top):
         emotion = emotion_of(folder.name, where=folder)
-        listed |= dict.fromkeys(images(folder), emotion)
-    names = [path.relative_to(root).as_posix() for path in listed]
-    ids = image_ids([f"{path.parent.name}_{path.stem}" for path in listed], names)
-    for (path, emotion), name, image_id in zip(listed.items(), names, ids, strict=True):
-        if match := _NAME.fullmatch(path.stem):
-            person, sequence = match[1], f"{match[1]}_{match[2]}"
-            reading.records.append(Record(image_id, name, emotion, person, sequence))
-        else:
-            reading.faults.append(Fault(name, "the name does not say subject, sequence and frame"))
-    return reading
+        for path in images(folder):
+            match = _NAME.fullmatch(path.stem)
+            shown = {"person": match[1], "sequence": f"{match[1]}_{match[2]}"} if match else {}
+            name = path.relative_to(root).as_posix()
+            listed.append((f"{path.parent.name}_{path.stem}", name, {"emotion": emotion, **shown}))
+            if not match:
+                why = "the name does not contain subject, sequence and frame"
+                faults.append(Fault(name, why))
+    found = [record for record in records(listed) if record.person]
+    return Reading(records=found, faults=faults)
 
 
 def _crops_folder(root: Path) -> Path:

@@ -1,9 +1,8 @@
-"""Two data sets as one: learnt on the first, tested on the second.
+"""Cross-dataset evaluation: two data sets as one, trained on the first, tested on the second.
 
-Source: the oldest check of what a score on one's own test images is worth; P3-T2 trains on ExpW and
-tests on FER2013.
-Differs from a test of a finished model: both go through one index, so that copies across the two
-are found, and the floor and the leak audit are those of this very test.
+Source: P3, table 2, trains on ExpW and tests on FER2013.
+Differs from testing a trained model: both data sets share one index, so that copies across the two
+are found, and naive baselines and leak audit are those of this split.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ferbench import plugins
-from ferbench.data.fetch import PROVENANCE, fetch
-from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.data.ingest.fetch import fetch, read_provenance
+from ferbench.data.ingest.source import Fault, Metadata, Reading, Record, Source
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
-from ferbench.files import read_json
 
 __all__ = ["Cross"]
 
@@ -31,13 +29,13 @@ class Cross(Source):
     """The classes that both data sets have, under protocol `official`.
 
     Options: `train` and `test` name two other sources, with their own `train_archive`,
-    `train_options` and so on. What the first keeps for its own test is left out. Of the second, its
-    official test images are tested, `tested: all` takes all of it; so it does where there is no
-    official test. An image with a face of another class is left out, and listed.
+    `train_options` and so on. The official test images of the first are excluded. Of the second,
+    the official test images are used, or all images with `tested: all` and where there is no
+    official test split. An image with a face of a class that is not shared is excluded.
     """
 
     METADATA = Metadata(
-        title="One data set learnt, another tested",
+        title="One data set for training, another for testing",
         citation="those of the two",
         licence="Those of the two.",
         version="those of the two",
@@ -57,28 +55,28 @@ class Cross(Source):
 
     @property
     def metadata(self) -> Metadata:
-        """Of both: their words one after the other."""
+        """That of both data sets, joined."""
         if not self.options["train"] and not self.options["test"]:
             return self.METADATA
-        learnt, tested = (self._parts[part].metadata for part in ("train", "test"))
+        trained, tested = (self._parts[part].metadata for part in ("train", "test"))
 
         def both(word: str) -> str:
-            return f"{getattr(learnt, word)}; {getattr(tested, word)}"
+            return f"{getattr(trained, word)}; {getattr(tested, word)}"
 
         return Metadata(
-            title=f"{learnt.title}, tested on {tested.title}",
+            title=f"{trained.title}, tested on {tested.title}",
             citation=both("citation"),
-            licence=f"{learnt.title}: {learnt.licence} {tested.title}: {tested.licence}",
+            licence=f"{trained.title}: {trained.licence} {tested.title}: {tested.licence}",
             version=both("version"),
             images=None,
             emotions=(),
-            faults=f"{learnt.title}: {learnt.faults} {tested.title}: {tested.faults}",
-            sha256={**learnt.sha256, **tested.sha256},
+            faults=f"{trained.title}: {trained.faults} {tested.title}: {tested.faults}",
+            sha256={**trained.sha256, **tested.sha256},
         )
 
     @cached_property
     def _parts(self) -> Mapping[str, Source]:
-        """The two sources by what they are for.
+        """The two sources by their role, train or test.
 
         Raises:
             InputError: a name is unknown or both are the same.
@@ -89,7 +87,7 @@ class Cross(Source):
                 raise unknown("source", self.options[part], names, where=f"options: {part}")
         if self.options["train"] == self.options["test"]:
             raise InputError(
-                f"{self.options['test']} is learnt and tested",
+                f"{self.options['test']} is used for both training and testing",
                 where="options: test",
                 remedy="name another source, or take that source itself with a protocol",
             )
@@ -105,7 +103,7 @@ class Cross(Source):
         sums: dict[str, str] = {}
         for part, source in self._parts.items():
             fetch(source, self.options[part], self.options[f"{part}_archive"], root / part)
-            sums |= read_json(root / part / PROVENANCE)["archives"]
+            sums |= read_provenance(root / part)["archives"]
         return sums
 
     def read(self, root: Path) -> Reading:
@@ -128,12 +126,12 @@ class Cross(Source):
         return reading
 
     def _classes(self, part: str, reading: Reading) -> Sequence[str]:
-        """What a part's copy declares, else its source, else what its images show."""
+        """Classes declared by a part's copy, else by its source, else those of its images."""
         declared = reading.emotions or self._parts[part].metadata.emotions
         return declared or in_order(record.emotion for record in reading.records)
 
     def _add(self, part: str, one: Reading, shared: Sequence[str], reading: Reading) -> None:
-        """Put a part's images, faults and counts to the others, named after it."""
+        """Add a part's images, faults and counts, prefixed with its name."""
         name = self.options[part]
         given = {record.source_split for record in one.records}
         for record in one.records:
@@ -150,7 +148,7 @@ class Cross(Source):
         reading.counts |= {f"{name}_{key}": count for key, count in one.counts.items()}
 
     def _left_out(self, part: str, record: Record, has_test: bool) -> str | None:
-        """Why an image is neither learnt from nor tested; None if it is."""
+        """Why an image is excluded; None if it is used."""
         own = record.source_split == "test"
         if part == "train":
             return f"a test image of {self.options['train']}" if own else None
@@ -160,7 +158,7 @@ class Cross(Source):
 
 
 def _renamed(record: Record, name: str, part: str) -> Record:
-    """A record whose names cannot be those of the other data set's."""
+    """A record with ids, persons and sequences that cannot clash with the other data set's."""
 
     def own(word: str | None) -> str | None:
         return None if word is None else f"{name}.{word}"

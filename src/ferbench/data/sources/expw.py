@@ -13,8 +13,8 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from ferbench.data.layout import find_folder, image_ids, images, read_lines
-from ferbench.data.source import Box, Fault, Metadata, Reading, Record, Source
+from ferbench.data.ingest.layout import find_folder, image_ids, images, read_lines
+from ferbench.data.ingest.source import Box, Fault, Metadata, Reading, Record, Source
 from ferbench.errors import InputError
 
 __all__ = ["ExpW"]
@@ -67,7 +67,7 @@ class ExpW(Source):
         names = sorted(faces.keys() | bad.keys() | present)
         ids = image_ids([Path(name).stem for name in names], names)
         for name, image_id in zip(names, ids, strict=True):
-            # A name out of the list may be any text: a path of its own must not be followed.
+            # A name in the list may be any text: one that is a path must not be followed.
             path = f"{folder.relative_to(root).as_posix()}/{name}"
             if name in bad:
                 reading.faults.append(Fault(path, bad[name]))
@@ -81,7 +81,7 @@ class ExpW(Source):
     def _add(
         self, path: str, image_id: str, rows: list[tuple[int, float, Box]], reading: Reading
     ) -> None:
-        """The image's record, of the faces that are sure enough."""
+        """Add the record of an image with the faces of sufficient confidence."""
         least = self.options["min_confidence"]
         sure = tuple(box for _, confidence, box in rows if confidence >= least)
         if sure:
@@ -92,38 +92,38 @@ class ExpW(Source):
 
 
 def _rows(labels: Path) -> tuple[dict[str, list[tuple[int, float, Box]]], dict[str, str]]:
-    """Row number, confidence and box of each face by image; and the bad rows by image."""
+    """Row number, confidence and box of each face by image, and the bad rows by image."""
     faces: dict[str, list[tuple[int, float, Box]]] = defaultdict(list)
     bad: dict[str, str] = {}
     for number, line in enumerate(read_lines(labels), 1):
-        cells = line.split()
-        if not cells:
+        columns = line.split()
+        if not columns:
             continue
         try:
-            confidence, box = _box(cells)
-            faces[cells[0]].append((number, confidence, box))
+            confidence, box = _box(columns)
+            faces[columns[0]].append((number, confidence, box))
         except ValueError as error:
             # A scene with a face that cannot be read is not used: the face would be background.
-            bad.setdefault(cells[0], f"label.lst, row {number}: {error}")
+            bad.setdefault(columns[0], f"label.lst, row {number}: {error}")
     return faces, bad
 
 
-def _box(cells: list[str]) -> tuple[float, Box]:
+def _box(columns: list[str]) -> tuple[float, Box]:
     """Confidence and box of a row.
 
     Raises:
         ValueError: the row has another form.
     """
-    if len(cells) != 8:
-        raise ValueError(f"{len(cells)} columns, not 8")
-    if PurePosixPath(cells[0]).name != cells[0]:
-        raise ValueError(f"{cells[0]} is no file name")
+    if len(columns) != 8:
+        raise ValueError(f"{len(columns)} columns, not 8")
+    if PurePosixPath(columns[0]).name != columns[0]:
+        raise ValueError(f"{columns[0]} is not a file name")
     try:
-        top, left, right, bottom, confidence = (float(cell) for cell in cells[2:7])
+        top, left, right, bottom, confidence = (float(value) for value in columns[2:7])
     except ValueError:
-        raise ValueError("a column is no number") from None
+        raise ValueError("a column is not a number") from None
     if not all(map(math.isfinite, (top, left, right, bottom, confidence))):
         raise ValueError("a column is not finite")
-    if cells[7] not in map(str, range(len(_CODES))):
-        raise ValueError(f"expression {cells[7]} is none of 0 to {len(_CODES) - 1}")
-    return confidence, Box(left, top, right, bottom, _CODES[int(cells[7])])
+    if columns[7] not in map(str, range(len(_CODES))):
+        raise ValueError(f"expression {columns[7]} is none of 0 to {len(_CODES) - 1}")
+    return confidence, Box(left, top, right, bottom, _CODES[int(columns[7])])

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferbench.data.fer2013_form import EMOTIONS, images_from_table, list_images, rejected_rows
-from ferbench.data.source import Metadata, Reading, Record, Source
+from ferbench.data.ingest.fer2013_form import (
+    EMOTIONS,
+    images_from_table,
+    list_images,
+    rejected_rows,
+)
+from ferbench.data.ingest.source import Metadata, Reading, Record, Source
 
 __all__ = ["Fer2013"]
 

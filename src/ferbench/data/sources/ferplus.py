@@ -1,20 +1,24 @@
-"""FER+: FER2013 with the votes of ten raters a picture.
+"""FER+: FER2013 with the votes of ten raters for each picture.
 
 Source: Barsoum, Zhang, Canton Ferrer, Zhang, ICMI 2016, arXiv:1608.01041; labels MIT, Microsoft.
 Forms of the labels: `ferplus_labels.csv` (a row a file, with `file` and `fer2013_row`), or
 upstream's `fer2013new.csv` (a row for each row of `fer2013.csv`), which fits the original table.
-Differs from the authors' code: no vote is taken away as an outlier, ties are left out, not drawn.
+Differs from the authors' code: no vote is removed as an outlier, ties are left out, not drawn.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.fer2013_form import FerImage, images_from_table, list_images, rejected_rows
-from ferbench.data.layout import find_files
-from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.data.ingest.fer2013_form import (
+    FerImage,
+    images_from_table,
+    list_images,
+    rejected_rows,
+)
+from ferbench.data.ingest.layout import find_files, read_table
+from ferbench.data.ingest.source import Fault, Metadata, Reading, Record, Source
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError, unknown
 
@@ -80,7 +84,7 @@ class FerPlus(Source):
         for image in listed:
             if image.image_id not in votes:
                 why = f"no row in {table.name}; FER+ leaves out what all raters call no face"
-                reading.excluded.append(Fault(image.path, why))
+                reading.excluded.append(Fault(image.path, why, no_face=True))
                 continue
             self._add(image, votes[image.image_id], reading)
         reading.counts["joined_rows"] = len(votes)
@@ -89,12 +93,13 @@ class FerPlus(Source):
     def _add(self, image: FerImage, votes: tuple[int, ...], reading: Reading) -> None:
         most = max(votes)
         first = [word for word, count in zip(_VOTES, votes, strict=True) if count == most]
+        no_face = False
         if not sum(votes[: len(BASIC)]):
             why = "no rater named an emotion"
         elif len(first) > 1:
             why = f"a tie between {' and '.join(first)}"
         elif first[0] not in BASIC:
-            why = f"most raters said {first[0]}"
+            why, no_face = f"most raters chose {first[0]}", first[0] == "NF"
         elif self.options["label"] == "majority" and 2 * most <= sum(votes):
             why = "no emotion has more than half of the votes"
         else:
@@ -108,7 +113,7 @@ class FerPlus(Source):
                 )
             )
             return
-        reading.excluded.append(Fault(image.path, why))
+        reading.excluded.append(Fault(image.path, why, no_face))
 
 
 def _table(root: Path) -> Path:
@@ -119,11 +124,12 @@ def _table(root: Path) -> Path:
 
 
 def _votes(table: Path, listed: list[FerImage], reading: Reading) -> dict[str, tuple[int, ...]]:
-    """Votes by image id; rows that cannot be read or point nowhere become faults."""
+    """Votes by image id; rows that cannot be read or name no image become faults."""
     by_row = {image.row: image.image_id for image in listed if image.row is not None}
     by_file = {image.file: image.image_id for image in listed}
     votes: dict[str, tuple[int, ...]] = {}
-    for number, row in enumerate(_rows(table)):
+    remedy = f"put FER+'s own {' or '.join(_TABLES)} there"
+    for number, row in enumerate(read_table(table, _VOTES, remedy)):
         where = f"{table.name}, row {number + 2}"
         if not row.get("file") and not row.get("Image name"):
             continue  # upstream leaves the name of what is no face empty
@@ -136,12 +142,12 @@ def _votes(table: Path, listed: list[FerImage], reading: Reading) -> dict[str, t
         place = row.get("fer2013_row", str(number))
         image_id = by_row.get(int(place)) if by_row and _is_count(place, 9) else None
         image_id = image_id or by_file.get(row.get("file", ""))
-        counts = [row.get(word) or "" for word in _VOTES]
+        counts = [row[word] for word in _VOTES]
         if image_id is None or image_id in votes:
             why = "listed twice" if image_id else f"{row.get('file', 'its row')} is absent"
             reading.faults.append(Fault(where, why))
         elif not all(_is_count(count, _DIGITS) for count in counts):
-            reading.faults.append(Fault(where, f"a vote is no whole number below {10**_DIGITS}"))
+            reading.faults.append(Fault(where, f"a vote is not a whole number below {10**_DIGITS}"))
         else:
             votes[image_id] = tuple(map(int, counts))
     return votes
@@ -150,22 +156,3 @@ def _votes(table: Path, listed: list[FerImage], reading: Reading) -> dict[str, t
 def _is_count(text: str, digits: int) -> bool:
     # Python refuses to read numbers of thousands of digits.
     return text.isdecimal() and len(text) <= digits
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if missing := [word for word in _VOTES if word not in (rows.fieldnames or ())]:
-                raise InputError(
-                    f"no column {', '.join(missing)}",
-                    where=table,
-                    remedy=f"put FER+'s own {' or '.join(_TABLES)} there",
-                )
-            return list(rows)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"no readable table: {error}",
-            where=table,
-            remedy="get it again, and save it as UTF-8 with commas if you have edited it",
-        ) from error

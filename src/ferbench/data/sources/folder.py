@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.layout import emotion_of, folders, image_ids, images
-from ferbench.data.source import Fault, Metadata, Reading, Record, Source
+from ferbench.data.ingest.layout import emotion_of, folders, images, records
+from ferbench.data.ingest.source import Fault, Metadata, Reading, Source
 from ferbench.emotions import in_order, normalise
 from ferbench.errors import InputError
 
@@ -32,7 +32,7 @@ class Folder(Source):
     """A folder per class.
 
     Options: `rename` maps class words to emotions; `person_pattern` is a regular expression with
-    one group, searched in file names (without suffix), that says who is shown.
+    one group, searched in file names (without suffix), that matches the name of the person.
     """
 
     METADATA = Metadata(
@@ -51,25 +51,23 @@ class Folder(Source):
         """Records in the order of paths, each image one aligned face."""
         pattern = _compiled(self.options["person_pattern"])
         reading = Reading()
-        listed: list[tuple[Path, str, str | None]] = []
+        listed: list[tuple[str, str, dict[str, Any]]] = []
         for split, top in self._parts(root):
             for folder in folders(top):
                 emotion = emotion_of(folder.name, folder, self.options["rename"])
-                listed += [(path, emotion, split) for path in images(folder)]
+                for path in images(folder):
+                    name = path.relative_to(root).as_posix()
+                    match = pattern.search(path.stem) if pattern else None
+                    person = match[1] if match else None
+                    about = {"emotion": emotion, "person": person, "source_split": split}
+                    listed.append((name.rsplit(".", 1)[0], name, about))
             reading.faults += [
                 Fault(path.relative_to(root).as_posix(), "in no class folder")
                 for path in images(top)
                 if path.parent == top
             ]
-        names = [path.relative_to(root).as_posix() for path, _, _ in listed]
-        ids = image_ids([name.rsplit(".", 1)[0] for name in names], names)
-        for (path, emotion, split), name, image_id in zip(listed, names, ids, strict=True):
-            match = pattern.search(path.stem) if pattern else None
-            person = match[1] if match else None
-            reading.records.append(
-                Record(image_id, name, emotion, person=person, source_split=split)
-            )
-        reading.emotions = tuple(in_order(emotion for _, emotion, _ in listed))
+        reading.records = records(listed)
+        reading.emotions = tuple(in_order(record.emotion for record in reading.records))
         return reading
 
     def _parts(self, root: Path) -> list[tuple[str | None, Path]]:
@@ -95,7 +93,7 @@ def _split(folder: Path) -> str:
         return _SPLITS[folder.name.lower()]
     except KeyError:
         raise InputError(
-            "no split, but lies beside some",
+            "not a split, but beside folders of splits",
             where=folder,
             remedy=f"name it one of {', '.join(_SPLITS)}, or move it away",
         ) from None
@@ -108,14 +106,14 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
         raise InputError(
-            f"no regular expression: {error}",
+            f"not a regular expression: {error}",
             where="options: person_pattern",
-            remedy="write one with one group around what says who is shown, such as '^(s[0-9]+)_'",
+            remedy="write one with one group around the name of the person, such as '^(s[0-9]+)_'",
         ) from error
     if compiled.groups != 1:
         raise InputError(
             f"{compiled.groups} groups in {pattern!r}",
             where="options: person_pattern",
-            remedy="put round brackets around what says who is shown, such as '^(s[0-9]+)_'",
+            remedy="put parentheses around the name of the person only, such as '^(s[0-9]+)_'",
         )
     return compiled

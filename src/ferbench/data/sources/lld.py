@@ -6,8 +6,8 @@ download is known; this file reads a copy in YOLO form.
 
 from __future__ import annotations
 
-from ferbench.data.source import Metadata
-from ferbench.data.yolo_form import YoloForm
+from ferbench.data.ingest.source import Metadata
+from ferbench.data.ingest.yolo_form import YoloForm
 
 __all__ = ["LLD"]
 

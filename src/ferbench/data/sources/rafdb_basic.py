@@ -5,8 +5,8 @@ Source: Li, Deng, Du, CVPR 2017; Li, Deng, IEEE TIP 2019. 12,271 train and 3,068
 
 from __future__ import annotations
 
-from ferbench.data.rafdb_form import RafDB
-from ferbench.data.source import Metadata
+from ferbench.data.ingest.rafdb_form import RafDB
+from ferbench.data.ingest.source import Metadata
 
 __all__ = ["RafDBBasic"]
 

@@ -5,8 +5,8 @@ Source: Li, Deng, Du, CVPR 2017; Li, Deng, IEEE TIP 2019. 3,162 train and 792 te
 
 from __future__ import annotations
 
-from ferbench.data.rafdb_form import RafDB
-from ferbench.data.source import Metadata
+from ferbench.data.ingest.rafdb_form import RafDB
+from ferbench.data.ingest.source import Metadata
 from ferbench.emotions import COMPOUND
 
 __all__ = ["RafDBCompound"]

@@ -1,4 +1,4 @@
-"""Synthetic faces: generated, so that everything can be tried without anybody's picture.
+"""Synthetic faces: generated, so that everything can be tried without pictures of real people.
 
 Source: drawn by `synthfaces`. Licence: CC0-1.0. Citation: "ferbench synthetic faces".
 Images: as many as the options say. Classes: the seven basic emotions, contempt on request.
@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ferbench.data.source import Box, Metadata, Reading, Record, Source
+from ferbench.data.ingest.source import Box, Metadata, Reading, Record, Source
 from ferbench.emotions import BASIC
 from ferbench.errors import InputError, unknown
 from synthfaces.dataset import classes, generator, plan_images, plant, render
@@ -40,7 +40,7 @@ class Synthetic(Source):
         corrupt: how many files cannot be used: truncated, empty, text, a single pixel.
         contempt: whether there is an eighth class.
         min_intensity: of the weakest expression, 0 to 1. From 0.3 on, faces are as hard to tell as
-            in spontaneous pictures; from 0.8 on they are posed.
+            in spontaneous pictures; from 0.8 on they look posed.
     """
 
     METADATA: ClassVar[Metadata] = Metadata(
@@ -70,7 +70,7 @@ class Synthetic(Source):
         """Draw the pictures and write them with their labels.
 
         Raises:
-            InputError: an option's value makes no sense.
+            InputError: the value of an option is out of range.
         """
         self._check()
         items = [render(plan, self.options) for plan in plan_images(self.options)]
@@ -114,18 +114,17 @@ class Synthetic(Source):
         """Records of `labels.csv`, in its order.
 
         Raises:
-            InputError: the table is absent or is another one.
+            InputError: the table is absent or not of this source.
         """
         table = root / "labels.csv"
         if not table.is_file():
             raise InputError("no label table", where=table, remedy="make the data set again")
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
         try:
-            records = [_record(row) for row in rows]
+            with table.open(encoding="utf-8", newline="") as file:
+                records = [_record(row) for row in csv.DictReader(file)]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"no label table of this source: {error!r}",
+                f"not a label table of this source: {error!r}",
                 where=table,
                 remedy="make the data set again",
             ) from error

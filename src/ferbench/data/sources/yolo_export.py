@@ -5,8 +5,8 @@ Source, licence, citation: those of the copy (a Roboflow export says them in REA
 
 from __future__ import annotations
 
-from ferbench.data.source import Metadata
-from ferbench.data.yolo_form import YoloForm
+from ferbench.data.ingest.source import Metadata
+from ferbench.data.ingest.yolo_form import YoloForm
 
 __all__ = ["YoloExport"]
 

@@ -1,11 +1,11 @@
-"""The audit, on made-up pictures whose copies, persons and faults are known beforehand."""
+"""The leak audit, on generated pictures with known copies, persons and faults."""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,28 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ferbench.artifacts.datasets import write_split
 from ferbench.artifacts.index import read_index
 from ferbench.artifacts.pack import Pack
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Audit
 from ferbench.data.dedup import deduplicate, write_cleaned
-from ferbench.data.leakage.audit import Audited, audit_data_set, write_audited
-from ferbench.data.leakage.leaks import find_leaks
-from ferbench.data.leakage.perceptual_hash import look_at, near_pairs, picture
-from ferbench.data.leakage.released import across_splits, list_released, read_dropped, without_dedup
-from ferbench.data.leakage.samples import COLUMNS, choose_samples
+from ferbench.data.ingest.source import Box, Metadata, Reading, Record, Source
+from ferbench.data.leakage.audit import (
+    COLUMNS,
+    Audited,
+    audit_dataset,
+    choose_samples,
+    write_audited,
+)
+from ferbench.data.leakage.leaks import find_leaks, hash_images, near_pairs, to_image
+from ferbench.data.leakage.released import across_splits, readable, without_dedup
 from ferbench.data.pack import pack_images
 from ferbench.data.protocols.standard import stratified_70_10_20
-from ferbench.data.source import Box, Metadata, Reading, Record, Source
 from ferbench.data.sources.ferplus import FerPlus
 from ferbench.data.sources.synthetic import Synthetic
 from ferbench.data.split import draw_split
 from ferbench.errors import InputError
-from ferbench.files import write_json
 
 Pixels = np.ndarray[Any, Any]
 RULES = Audit(near_bits=4, flat_deviation=4.0)
@@ -86,44 +91,49 @@ def _boxes(row: dict[str, Any]) -> tuple[Box, ...]:
 class Toy:
     """A data set, picture by picture, and the data stages run on it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, key: str = "toy") -> None:
+        self.paths = DatasetPaths(key, root)
         self.rows: list[dict[str, Any]] = []
 
     def add(
         self, name: str, pixels: Pixels, emotion: str, suffix: str = "png", **more: Any
     ) -> None:
-        path = self.root / "raw" / "toy" / f"{name}.{suffix}"
+        path = self.paths.raw / f"{name}.{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
         self.rows.append({"image_id": name, "path": path.name, "emotion": emotion, **more})
 
-    def stages(self, protocol: str, source: Source | None = None, key: str = "toy") -> None:
-        raw, interim = self.root / "raw" / key, self.root / "interim" / key
-        source = source or Listed()
+    def dedup(self, source: Source | None = None) -> None:
+        source, raw = source or Listed(), self.paths.raw
         if self.rows:
             (raw / "labels.json").write_text(json.dumps(self.rows))
-        write_cleaned(interim, deduplicate(source.read(raw), raw, key, "drop_all", 16))
-        index = read_index(interim / "index.parquet")
-        pack_images(index, raw, self.root / "pack" / key)
-        split, description = draw_split(index, protocol, 0)
-        (self.root / "splits").mkdir(exist_ok=True)
-        split.to_parquet(self.root / "splits" / f"{key}.parquet", index=False)
-        write_json(self.root / "splits" / f"{key}.json", asdict(description))
+        cleaned = deduplicate(source.read(raw), raw, self.paths.key, "drop_all", 16)
+        write_cleaned(self.paths.interim, cleaned, source.metadata, {})
 
-    def audit(self, protocol: str) -> Audited:
-        self.stages(protocol)
-        return audit_data_set("toy", Listed(), RULES, self.root)
+    def split(self, protocol: str, limit: int | None = None) -> pd.DataFrame:
+        table, summary = draw_split(read_index(self.paths.index), protocol, 0, limit)
+        self.paths.split.parent.mkdir(exist_ok=True)
+        write_split(self.paths, table, summary)
+        return table
+
+    def stages(self, protocol: str, source: Source | None = None) -> None:
+        self.dedup(source)
+        pack_images(read_index(self.paths.index), self.paths.raw, self.paths.pack)
+        self.split(protocol)
+
+    def audit(self, protocol: str, source: Source | None = None) -> Audited:
+        self.stages(protocol, source)
+        return audit_dataset(self.paths, RULES)
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     """Official train, val and test of three classes, ten pictures each of a class; no copies."""
     made = Toy(tmp_path)
-    for number, side in enumerate(("train", "val", "test")):
+    for number, split in enumerate(("train", "val", "test")):
         for k in range(30):
-            name = f"{side}{k:02d}"
-            made.add(name, face(100 * number + k), EMOTIONS[k % 3], source_split=side)
+            name = f"{split}{k:02d}"
+            made.add(name, face(100 * number + k), EMOTIONS[k % 3], source_split=split)
     return made
 
 
@@ -136,7 +146,7 @@ def images(**columns: list[Any]) -> pd.DataFrame:
         "person": [None] * count,
         "sequence": [None] * count,
         "pixels": [f"digest {n}" for n in range(count)],
-        "look": rng.integers(0, 2**64, count, dtype=np.uint64),
+        "phash": rng.integers(0, 2**64, count, dtype=np.uint64),
         "deviation": [50.0] * count,
     }
     return pd.DataFrame({**plain, **columns})
@@ -149,48 +159,48 @@ def packed(tmp_path: Path, pictures: dict[str, Pixels]) -> pd.DataFrame:
     index = pd.DataFrame(toy.rows)
     shapes = [pictures[name].shape for name in index["image_id"]]
     index = index.assign(height=[s[0] for s in shapes], width=[s[1] for s in shapes])
-    pack_images(index, tmp_path / "raw" / "toy", tmp_path / "pack" / "toy")
-    return look_at(Pack(tmp_path / "pack" / "toy"), sorted(pictures))
+    pack_images(index, toy.paths.raw, toy.paths.pack)
+    return hash_images(Pack(toy.paths.pack), sorted(pictures))
 
 
 @pytest.mark.parametrize("change", [noisy, brighter, recompressed, coloured, smaller])
-def test_near_copies_are_found_and_unrelated_pictures_stay_apart(
+def test_near_copies_are_found_and_unrelated_pictures_are_not(
     tmp_path: Path, change: Callable[[Pixels], Pixels]
 ) -> None:
     seeds = range(40)
     copies = {f"copy{n:02d}": change(face(n)) for n in seeds}
     table = packed(tmp_path, copies | {f"face{n:02d}": face(n) for n in seeds})
-    look = table.set_index("image_id")["look"].to_numpy()
-    pairs = near_pairs(look[:40], look[40:], 4)
+    phash = table.set_index("image_id")["phash"].to_numpy()
+    pairs = near_pairs(phash[:40], phash[40:], 4)
     assert pairs.tolist() == [[n, n] for n in seeds]
 
 
-def test_near_copies_that_the_synthetic_faces_plant_are_found(tmp_path: Path) -> None:
+def test_near_duplicates_of_the_synthetic_faces_are_found(tmp_path: Path) -> None:
     source = Synthetic({"persons": 12, "images_per_person": 7, "near_duplicates": 12})
-    source.make(tmp_path / "raw" / "faces")
-    Toy(tmp_path).stages("stratified_70_10_20", source, "faces")
-    pack = Pack(tmp_path / "pack" / "faces")
+    toy = Toy(tmp_path, "faces")
+    source.make(toy.paths.raw)
+    report = toy.audit("stratified_70_10_20", source).report
+    assert report["leaks"]["near"]["test_images"] > 0
+    pack = Pack(toy.paths.pack)
     planted = [image_id for image_id in pack.ids if image_id.startswith("near_")]
     others = [image_id for image_id in pack.ids if image_id not in planted]
-    look = look_at(pack, planted + others)["look"].to_numpy()
-    pairs = near_pairs(look[:12], look[12:], RULES.near_bits)
+    phash = hash_images(pack, planted + others)["phash"].to_numpy()
+    pairs = near_pairs(phash[:12], phash[12:], RULES.near_bits)
     assert set(pairs[:, 0]) == set(range(12))
-    report = audit_data_set("faces", source, RULES, tmp_path).report
-    assert report["leaks"]["near"]["test_images"] > 0
 
 
-def test_looks_differ_in_as_many_bits_as_the_library_says(tmp_path: Path) -> None:
+def test_perceptual_hashes_differ_in_as_many_bits_as_in_imagehash(tmp_path: Path) -> None:
     names = [f"face{n}" for n in range(6)]
     table = packed(tmp_path, {name: face(n) for n, name in enumerate(names)})
     hashes = [imagehash.phash(Image.fromarray(face(n))) for n in range(6)]
     for one in range(6):
         for other in range(6):
-            bits = int(table["look"][one] ^ table["look"][other]).bit_count()
+            bits = int(table["phash"][one] ^ table["phash"][other]).bit_count()
             assert bits == hashes[one] - hashes[other]
     assert table["deviation"].tolist() == pytest.approx([face(n).std() for n in range(6)])
 
 
-def test_near_pairs_are_those_of_the_obvious_form() -> None:
+def test_near_pairs_equal_those_of_a_plain_loop() -> None:
     rng = np.random.default_rng(0)
     first = rng.integers(0, 2**64, 600, dtype=np.uint64)
     second = rng.integers(0, 2**64, 70, dtype=np.uint64)
@@ -209,7 +219,7 @@ def test_near_pairs_are_those_of_the_obvious_form() -> None:
     assert near_pairs(first, second[:0], 4).shape == (0, 2)
 
 
-def test_an_unknown_person_is_nobody() -> None:
+def test_unknown_persons_do_not_leak() -> None:
     split = ["train", "train", "val", "test", "test", "test"]
     person = ["a", None, "a", "b", None, "a"]
     leaks = find_leaks(images(split=split, person=person), RULES)
@@ -224,7 +234,7 @@ def test_an_unknown_person_is_nobody() -> None:
     assert leaks.table["leaked"].tolist() == leaks.table["person"].tolist()
 
 
-def test_what_is_known_of_one_side_only_is_unknown() -> None:
+def test_kind_known_in_one_split_only_is_unknown() -> None:
     split = ["train", "train", "test"]
     leaks = find_leaks(images(split=split, sequence=["s", "t", None]), RULES)
     assert leaks.summary["sequence"]["test_images"] is None
@@ -232,10 +242,10 @@ def test_what_is_known_of_one_side_only_is_unknown() -> None:
     assert leaks.summary["sequence"]["test_images"] == 0
 
 
-def test_every_kind_of_leak_is_told_apart_whatever_the_order_of_rows() -> None:
+def test_kinds_of_leaks_are_separate_and_independent_of_row_order() -> None:
     frame = images(
         split=["train", "train", "test", "test", "test", "test", "test"],
-        look=np.array([0, 2**32 - 1, 2**40, 2**63 + 7, 15, 31, 2**64 - 1], np.uint64),
+        phash=np.array([0, 2**32 - 1, 2**40, 2**63 + 7, 15, 31, 2**64 - 1], np.uint64),
         pixels=["p", "q", "p", "r", "s", "t", "u"],
         sequence=["x", "y", "z", "z", "y", "z", "z"],
         person=["a", "b", "a", "c", None, "b", "d"],
@@ -255,10 +265,10 @@ def test_every_kind_of_leak_is_told_apart_whatever_the_order_of_rows() -> None:
     assert shuffled.summary == leaks.summary
 
 
-def test_a_flat_image_is_nobodys_near_copy() -> None:
-    look = np.zeros(4, np.uint64)
+def test_flat_images_are_not_near_copies() -> None:
+    phash = np.zeros(4, np.uint64)
     split = ["train", "train", "test", "test"]
-    frame = images(split=split, look=look, deviation=[0.5, 60, 3.9, 4.0])
+    frame = images(split=split, phash=phash, deviation=[0.5, 60, 3.9, 4.0])
     leaks = find_leaks(frame, RULES)
     assert leaks.table["flat"].tolist() == [True, False, True, False]
     assert leaks.table["near"].tolist() == [False, False, False, True]
@@ -305,11 +315,8 @@ def test_planted_leaks_are_found_through_all_stages(toy: Toy) -> None:
 
 def test_images_beyond_the_limit_are_not_audited(toy: Toy) -> None:
     toy.stages("stratified_70_10_20")
-    index = read_index(toy.root / "interim/toy/index.parquet")
-    split, description = draw_split(index, "stratified_70_10_20", 0, limit=30)
-    split.to_parquet(toy.root / "splits/toy.parquet", index=False)
-    write_json(toy.root / "splits/toy.json", asdict(description))
-    audited = audit_data_set("toy", Listed(), RULES, toy.root)
+    split = toy.split("stratified_70_10_20", limit=30)
+    audited = audit_dataset(toy.paths, RULES)
     assert audited.leaks["image_id"].tolist() == split["image_id"].tolist()
     assert audited.report["without_dedup"]["test_images"] == 6
 
@@ -326,7 +333,7 @@ def _with_copies(toy: Toy) -> Toy:
     return toy
 
 
-def test_copies_are_counted_as_released_though_dedup_dropped_them(toy: Toy) -> None:
+def test_dropped_copies_are_counted_as_released(toy: Toy) -> None:
     report = _with_copies(toy).audit("official").report
     assert report["as_released"] == [
         {
@@ -353,7 +360,7 @@ def test_copies_are_counted_as_released_though_dedup_dropped_them(toy: Toy) -> N
     assert without["share"] == without["mean_share"] == pytest.approx(4 / 34)
 
 
-def test_labels_of_scenes_are_compared_as_dedup_compares_them(tmp_path: Path) -> None:
+def test_labels_of_scenes_are_compared_as_in_dedup(tmp_path: Path) -> None:
     toy = Toy(tmp_path)
     left, right = [0, 0, 20, 48, "anger"], [20, 0, 48, 48, "sadness"]
     toy.add("a", face(0), "anger", source_split="train", faces=[left, right])
@@ -361,39 +368,34 @@ def test_labels_of_scenes_are_compared_as_dedup_compares_them(tmp_path: Path) ->
     toy.add("b", face(0), "sadness", source_split="test", faces=[right, left])
     toy.add("c", face(1), "anger", source_split="train", faces=[left])
     toy.add("d", face(1), "anger", source_split="test", faces=[left, right])
-    (tmp_path / "raw/toy/labels.json").write_text(json.dumps(toy.rows))
-    raw = tmp_path / "raw" / "toy"
-    reading = Listed().read(raw)
-    write_cleaned(tmp_path / "interim", deduplicate(reading, raw, "toy", "drop_all", 16))
-    index = read_index(tmp_path / "interim/index.parquet")
-    dropped = read_dropped(tmp_path / "interim/dropped.csv")
-    released = list_released(reading, index, dropped)
-    assert [row["image_id"] for row in released] == ["a", "b", "c", "d"]
+    toy.dedup()
+    released = readable(read_index(toy.paths.index, dropped=True))
+    assert sorted(released["image_id"]) == ["a", "b", "c", "d"]
     (found,) = across_splits(released)
     assert (found["shared_pictures"], found["label_disagreements"]) == (2, 1)
 
 
-def test_share_without_dedup_is_that_of_the_obvious_form() -> None:
+def test_share_without_dedup_equals_a_plain_count() -> None:
     rng = np.random.default_rng(0)
-    released = [
+    released = pd.DataFrame(
         {"image_id": f"i{n}", "md5": str(rng.integers(150)), "emotion": EMOTIONS[n % 3]}
         | {"dataset": "toy", "person": None, "source_split": None}
         for n in range(300)
-    ]
-    found = without_dedup(released, "stratified_70_10_20", 5, None)
-    draw = np.random.default_rng(5)
-    frame = pd.DataFrame(released).sort_values("image_id", ignore_index=True)
-    sides = stratified_70_10_20(frame, draw).tolist()
-    rows = list(zip(sides, frame["md5"], strict=True))
+    )
+    found = without_dedup(released, "stratified_70_10_20", 5, None)["without_dedup"]
+    frame = released.sort_values("image_id", ignore_index=True)
+    splits = stratified_70_10_20(frame, np.random.default_rng(5)).tolist()
+    rows = list(zip(splits, frame["md5"], strict=True))
     hits = [any(s == "train" and m == md5 for s, m in rows) for t, md5 in rows if t == "test"]
     assert found["test_images_with_copy_in_train"] == sum(hits)
     assert found["share"] == pytest.approx(sum(hits) / len(hits))
     # 300 files of 150 pictures: 299 others, each a copy with 1/150, in train with 0.7.
     assert found["mean_share"] == pytest.approx(1 - (1 - 0.7 / 150) ** 299, abs=0.05)
-    assert without_dedup(released[::-1], "stratified_70_10_20", 5, None) == found
+    backwards = without_dedup(released[::-1], "stratified_70_10_20", 5, None)
+    assert backwards["without_dedup"] == found
 
 
-def test_a_protocol_that_refuses_the_copies_leaves_a_reason(toy: Toy) -> None:
+def test_protocol_that_refuses_copies_is_reported_with_its_reason(toy: Toy) -> None:
     for row in toy.rows:
         row["person"] = row["image_id"]
     toy.add("copy", face(0), "happiness", source_split="test", person="train00")
@@ -421,20 +423,18 @@ def test_frames_leak_by_image_and_not_by_person(tmp_path: Path) -> None:
     assert apart["leaks"]["near"]["pairs_of_other_persons"] == 0
 
 
-def test_equal_data_give_equal_files(tmp_path: Path, toy: Toy) -> None:
+def test_equal_data_give_equal_files(toy: Toy) -> None:
     _with_copies(toy)
-    first = toy.audit("stratified_70_10_20")
-    write_audited(first, tmp_path / "one", tmp_path / "one.json")
-    split = pd.read_parquet(tmp_path / "splits/toy.parquet")
-    split.sample(frac=1, random_state=1).to_parquet(tmp_path / "splits/toy.parquet", index=False)
-    second = audit_data_set("toy", Listed(), RULES, tmp_path)
-    write_audited(second, tmp_path / "two", tmp_path / "two.json")
-    names = ["leaks.parquet", "samples.json", "samples.png"]
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
-    for name in names:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
-    table = pd.read_parquet(tmp_path / "one/leaks.parquet")
+    write_audited(toy.audit("stratified_70_10_20"), toy.paths)
+    report = toy.paths.audit_report
+    first = {path.name: path.read_bytes() for path in (*toy.paths.audit.iterdir(), report)}
+    split = pd.read_parquet(toy.paths.split)
+    split.sample(frac=1, random_state=1).to_parquet(toy.paths.split, index=False)
+    write_audited(audit_dataset(toy.paths, RULES), toy.paths)
+    second = {path.name: path.read_bytes() for path in (*toy.paths.audit.iterdir(), report)}
+    assert set(first) == {"leaks.parquet", "samples.json", "samples.png", report.name}
+    assert first == second
+    table = pd.read_parquet(toy.paths.audit / "leaks.parquet")
     kinds = ["exact", "near", "person", "sequence"]
     assert list(table.columns) == ["image_id", "split", *kinds, "flat", "leaked"]
     assert {str(kind) for kind in table.dtypes[2:]} == {"bool"}
@@ -465,35 +465,39 @@ def test_a_small_class_has_a_short_row() -> None:
     ]
 
 
-def test_what_raters_call_no_face_is_counted(tmp_path: Path) -> None:
+def test_images_called_no_face_by_raters_are_counted(tmp_path: Path) -> None:
     words = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
     votes = ["8,2,0,0,0,0,0,0,0,0", "1,6,0,0,0,0,0,0,1,2"] * 6
     votes += ["3,0,0,0,0,0,0,0,0,7", "3,0,0,0,0,0,0,0,7,0"]
     lines = [f"file,split,{words},fer2013_row"]
+    toy = Toy(tmp_path, "fer")
     for number in range(len(votes) + 1):
-        path = tmp_path / f"raw/fer/train/angry/Training_{number}.png"
+        path = toy.paths.raw / f"train/angry/Training_{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(face(number)).save(path)
     # The last image is in no row.
     for number, row in enumerate(votes):
         lines.append(f"train/angry/Training_{number}.png,train,{row},{number}")
-    (tmp_path / "raw/fer/ferplus_labels.csv").write_text("\n".join(lines) + "\n")
-    Toy(tmp_path).stages("stratified_70_10_20", FerPlus(), "fer")
-    report = audit_data_set("fer", FerPlus(), RULES, tmp_path).report
+    (toy.paths.raw / "ferplus_labels.csv").write_text("\n".join(lines) + "\n")
+    report = toy.audit("stratified_70_10_20", FerPlus()).report
     assert report["not_faces"] == 2
     # 8 of 10, and 6 of the 7 votes that are for an emotion.
     assert report["votes"] == {"images": 12, "agreement": pytest.approx((0.8 + 6 / 7) / 2)}
 
 
-def test_an_absent_file_is_named(toy: Toy) -> None:
+def test_missing_index_names_the_stage_to_run(toy: Toy) -> None:
+    with pytest.raises(InputError, match="run stage dedup first"):
+        audit_dataset(toy.paths, RULES)
+
+
+def test_audit_needs_neither_the_raw_folder_nor_the_source(toy: Toy) -> None:
     toy.stages("official")
-    (toy.root / "interim/toy/dropped.csv").unlink()
-    with pytest.raises(InputError, match=r"dropped\.csv"):
-        audit_data_set("toy", Listed(), RULES, toy.root)
+    shutil.rmtree(toy.paths.raw)
+    assert audit_dataset(toy.paths, RULES).report["images"]["test"] == 30
 
 
-def test_pixels_become_pictures_of_either_mode() -> None:
+def test_pixels_become_images_of_mode_l_or_rgb() -> None:
     grey = face(0)
-    assert picture(grey[:, :, None]).mode == "L"
-    assert picture(coloured(grey)).mode == "RGB"
-    assert (np.asarray(picture(grey[:, :, None])) == grey).all()
+    assert to_image(grey[:, :, None]).mode == "L"
+    assert to_image(coloured(grey)).mode == "RGB"
+    assert (np.asarray(to_image(grey[:, :, None])) == grey).all()

@@ -1,8 +1,7 @@
-"""What every data set's own file offers: what it is, how it is had, how it is read.
+"""The interface of a data set: its metadata, how to obtain it, how to read it.
 
-A source is one file of `ferbench.data.sources` with one class over `Source`. It says its
-`METADATA`, and turns the published layout into records. It neither decodes images nor drops any:
-`dedup` does both.
+A source is one file of `ferbench.data.sources` with one subclass of `Source`. It turns the
+published layout into records. It neither decodes images nor drops any: stage `dedup` does both.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ __all__ = ["Box", "Fault", "Metadata", "Reading", "Record", "Source"]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What one must know of a data set before using it.
+    """What to know about a data set before using it.
 
     Args:
-        title: the data set's full name.
+        title: full name of the data set.
         citation: the publication to cite.
-        licence: the terms it is given out under, in one sentence.
+        licence: its terms, in one sentence.
         version: version or date of the form that is read.
         images: number of images as published; None where it depends on the user's copy.
         emotions: the classes, canonical names in canonical order; empty where the copy decides.
-        faults: known faults worth a warning.
+        faults: known faults.
         archives: file names of the archives that hold it, as looked for in the user's data folder;
             all of them are needed.
-        alternatives: by archive name, other file names under which the same content is in use.
+        alternatives: by archive name, other file names of the same content.
         sha256: known checksums by archive name.
         kaggle: Kaggle handle (`owner/name`) of the first archive's content, if it is there.
-        url: of one archive that can be had without a login; its last part is the archive's name or
-            one of its alternatives.
-        steps: exact steps to get it by hand, for the message when it is missing.
+        url: of one archive that needs no login; its last part is the archive's name or one of its
+            alternatives.
+        steps: how to obtain it by hand, for the message when it is missing.
     """
 
     title: str
@@ -54,10 +53,14 @@ class Metadata:
     url: str | None = None
     steps: str = ""
 
+    def names(self, archive: str) -> tuple[str, ...]:
+        """All file names of an archive."""
+        return (archive, *self.alternatives.get(archive, ()))
+
 
 @dataclass(frozen=True)
 class Box:
-    """A face as annotated: corners in pixels, possibly outside the image, and its emotion."""
+    """An annotated face: xyxy corners, possibly outside the image, and its emotion."""
 
     left: float
     top: float
@@ -68,7 +71,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Record:
-    """One image as the data set lists it, before anybody has opened it.
+    """One image as the data set lists it, not yet opened.
 
     Args:
         image_id: unique in the data set; letters, digits, `_` and `.` only.
@@ -77,10 +80,10 @@ class Record:
         person: who is shown, if known.
         sequence: the sequence it is a frame of, if known.
         source_split: train, val, test or None.
-        faces: boxes in pixels; empty means "the whole image is one aligned face".
-        normalised: the boxes are fractions of width and height, not pixels.
+        faces: annotated boxes; empty if the whole image is one aligned face.
+        normalised: whether boxes are fractions of width and height instead of pixels.
         votes: raters per emotion in the order of `emotions.BASIC`.
-        polygons: how many of the faces came as polygons and are now their bounding boxes.
+        polygons: number of faces given as polygons, of which the bounding boxes are taken.
     """
 
     image_id: str
@@ -97,23 +100,26 @@ class Record:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something listed that cannot be used: its path and the reason, for the quarantine list."""
+    """A listed file or row that is not used: its path, the reason, and whether it is no face.
+
+    `no_face` means that the data set's raters called the image no face.
+    """
 
     path: str
     reason: str
+    no_face: bool = False
 
 
 @dataclass
 class Reading:
-    """All that a source read.
+    """Everything that a source has read.
 
     Args:
         records: the usable images.
-        faults: what was listed and cannot be used (an absent image, an unreadable row).
-        excluded: what the data set's own rules leave out (no majority of raters, say).
-        counts: figures worth publishing, such as the rows that a label table joined.
-        emotions: the classes that this copy declares, in canonical order; empty for those of the
-            source's `METADATA`.
+        faults: what is listed and cannot be used (an absent image, an unreadable row).
+        excluded: what the data set's own rules leave out (no majority of raters, for example).
+        counts: figures for the report, such as the number of joined rows.
+        emotions: classes that this copy declares, in canonical order; empty for `METADATA`'s.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -123,30 +129,14 @@ class Reading:
     emotions: tuple[str, ...] = ()
 
 
-def _check_type(key: str, value: Any, default: Any) -> None:
-    """Refuse an option of another type than its default; a default of None takes anything."""
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    kinds = (int, float) if number else type(default)
-    if default is not None and (
-        not isinstance(value, kinds) or (number and isinstance(value, bool))
-    ):
-        words = {bool: "true or false", str: "a word"}
-        kind = "a number" if number else words.get(type(default), f"like {default!r}")
-        raise InputError(
-            f"must be {kind}, is {value!r}",
-            where=f"options: {key}",
-            remedy="correct it in the row's `options`",
-        )
-
-
 class Source(ABC):
     """A data set.
 
     Args:
-        options: the source's own options, from the `options` cell of its row in `params.yaml`.
+        options: the column `options` of its row in `params.yaml`.
 
     Raises:
-        InputError: an option is unknown, or has not the type of its default.
+        InputError: an option is unknown, or has another type than its default.
     """
 
     METADATA: ClassVar[Metadata]
@@ -162,29 +152,47 @@ class Source(ABC):
 
     @property
     def metadata(self) -> Metadata:
-        """`METADATA`, completed where the options decide what it says."""
+        """`METADATA`, completed where it depends on the options."""
         return self.METADATA
 
     @abstractmethod
     def read(self, root: Path) -> Reading:
-        """Records of the raw folder `root`, in a fixed order; reading twice gives the same.
+        """Records of the raw folder `root`, in a fixed order.
 
         Raises:
             InputError: the layout is not the published one, or a class is unknown.
         """
 
     def make(self, root: Path) -> dict[str, str] | None:
-        """Make the data in `root` instead of fetching it; None if this source is fetched.
+        """Generate the data in `root` instead of fetching it; None if this source is fetched.
 
         Returns:
-            SHA-256 by name of the archives that were taken.
+            SHA-256 by name of the archives that were used.
         """
         del root
         return None
 
     def prepare(self, root: Path) -> None:
-        """Turn what was unpacked into `root` into readable images, where it is not yet.
+        """Turn what was unpacked into `root` into readable images, if needed.
 
-        `root` is still a temporary folder then, so an interrupted preparation leaves nothing.
+        `root` is still a temporary folder, so an interrupted preparation leaves nothing behind.
         """
         del root
+
+
+def _check_type(key: str, value: Any, default: Any) -> None:
+    """Refuse an option of another type than its default; a default of None accepts anything."""
+    if default is None:
+        return
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        kind = "a number"
+        right = isinstance(value, int | float) and not isinstance(value, bool)
+    else:
+        kind = {bool: "true or false", str: "a word"}.get(type(default), f"like {default!r}")
+        right = isinstance(value, type(default))
+    if not right:
+        raise InputError(
+            f"must be {kind}, is {value!r}",
+            where=f"options: {key}",
+            remedy="correct it in the row's `options`",
+        )

@@ -1,8 +1,8 @@
-"""Archives of unknown origin, unpacked without being believed.
+"""Extraction of archives that are not trusted.
 
-A member that would land outside the folder, is no plain file, or makes the whole too large is a
-reason to refuse the archive, not to skip the member. The caller gives a fresh folder, so a refusal
-leaves nothing.
+An archive is refused as a whole if a member would be written outside the folder, is not a plain
+file, or makes the archive too large. The caller passes a fresh folder, so that a refusal leaves
+nothing behind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from ferbench.data.members import Member, members, refused, unreadable
+from ferbench.data.ingest.members import Member, members, refused, unreadable
 from ferbench.errors import InputError
 
 __all__ = ["Limits", "extract", "is_archive", "is_litter"]
@@ -30,13 +30,13 @@ _LONGEST_NAME = 255  # bytes, on all usual file systems
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what an archive may hold; the largest data sets of the field stay well below.
+    """Bounds of an archive's content, well above the largest data sets of the field.
 
     Args:
         members: files and folders.
         size: bytes of all files together.
-        ratio: bytes unpacked by bytes packed; images do not shrink, text shrinks some ten times.
-        free: bytes below which the ratio is not looked at.
+        ratio: unpacked by packed bytes; images do not shrink, text shrinks about ten times.
+        free: bytes below which the ratio is not checked.
     """
 
     members: int = 3_000_000
@@ -46,12 +46,12 @@ class Limits:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file's name says that it is an archive."""
+    """Whether the name of a file has a suffix of archives."""
     return path.name.lower().endswith(_READABLE + _UNREADABLE)
 
 
 def is_litter(path: PurePosixPath) -> bool:
-    """Whether a file is what desktops leave behind, never data.
+    """Whether a file is one that desktops leave behind.
 
     >>> is_litter(PurePosixPath("__MACOSX/a/._1.png")), is_litter(PurePosixPath("a/1.png"))
     (True, False)
@@ -66,13 +66,12 @@ def is_litter(path: PurePosixPath) -> bool:
 def extract(archive: Path, into: Path, limits: Limits | None = None) -> None:
     """Unpack a zip or tar archive into the folder `into`, in one pass over its content.
 
-    What damage is found, and that changed content in a plain tar is not, says
-    `ferbench.data.members`.
+    `ferbench.data.ingest.members` describes which damage is found.
 
     Raises:
-        InputError: no readable archive, damaged, encrypted, a path that leaves the folder or that
-            file systems do not take, a member that is no plain file, a name twice, or more than
-            the limits allow.
+        InputError: not a readable archive, damaged, encrypted, a path that leaves the folder or
+            that file systems do not accept, a member that is not a plain file, a name twice, or
+            more than the limits allow.
     """
     bar = tqdm(desc=f"unpack {archive.name}", unit=" files", file=sys.stderr, disable=None)
     try:
@@ -92,19 +91,19 @@ def extract(archive: Path, into: Path, limits: Limits | None = None) -> None:
 def _checked(
     listed: Iterable[Member], archive: Path, limits: Limits
 ) -> Iterator[tuple[Member, PurePosixPath]]:
-    """Files and their paths, as long as the archive stays within all bounds."""
+    """Files with their paths, as long as the archive stays within all bounds."""
     packed = archive.stat().st_size
     seen: set[PurePosixPath] = set()
     total = 0
     for count, member in enumerate(listed, 1):
-        path = _inside(member, archive)
+        path = _path_inside(member, archive)
         total += member.size
-        for over, why in (
+        for exceeded, why in (
             (count > limits.members, f"holds more than {limits.members} files"),
             (total > limits.size, f"unpacks to more than {limits.size} bytes"),
             (total > max(limits.free, limits.ratio * packed), "unpacks to far more than its size"),
         ):
-            if over:
+            if exceeded:
                 raise refused(archive, "the archive", why)
         if member.open is None:
             continue
@@ -115,28 +114,28 @@ def _checked(
             yield member, path
 
 
-def _inside(member: Member, archive: Path) -> PurePosixPath:
+def _path_inside(member: Member, archive: Path) -> PurePosixPath:
     plain = member.name.replace("\\", "/")
     path = PurePosixPath(plain)
     # A tar of `.` has a member for that folder itself.
     nameless = not path.parts and member.open is not None
     if path.is_absolute() or ".." in path.parts or _DRIVE.match(plain) or nameless:
         raise refused(archive, member.name, "would be written outside the data set's folder")
-    if not is_litter(path) and (why := _unusual(path)):
+    if not is_litter(path) and (why := _why_not_portable(path)):
         raise refused(archive, member.name, why)
     return path
 
 
-def _unusual(path: PurePosixPath) -> str | None:
-    """Why a path cannot be written, or would be another one elsewhere."""
+def _why_not_portable(path: PurePosixPath) -> str | None:
+    """Why a path cannot be written, or would be a different one on another system."""
     try:
         lengths = [len(part.encode()) for part in path.parts]
     except UnicodeEncodeError:
-        return "has a name that is no UTF-8"
+        return "has a name that is not UTF-8"
     if "\0" in str(path):
         return "has a zero byte in its name"
     if max(lengths, default=0) > _LONGEST_NAME:
-        return f"has a name of {max(lengths)} bytes; file systems take {_LONGEST_NAME}"
+        return f"has a name of {max(lengths)} bytes; file systems accept {_LONGEST_NAME}"
     if any(part.endswith(".") for part in path.parts):
         # Some systems drop the dot: two members may become one, and `1.png.` is no image's name.
         return "has a name that ends with a dot"
@@ -144,7 +143,6 @@ def _unusual(path: PurePosixPath) -> str | None:
 
 
 def _write(member: Member, target: Path, archive: Path) -> None:
-    """Write a file of a checked path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     source = member.open() if member.open else None
     if source is None:
@@ -156,4 +154,4 @@ def _write(member: Member, target: Path, archive: Path) -> None:
             left -= len(chunk)
         # Reading past the declared end makes the reader verify its checksum.
         if left or source.read(1):
-            raise unreadable(archive, f"{member.name} has not the size it declares")
+            raise unreadable(archive, f"{member.name} does not have its declared size")

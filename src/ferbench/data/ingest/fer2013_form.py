@@ -1,4 +1,4 @@
-"""FER2013 in its two forms; FER2013 and FER+ are both read through it.
+"""FER2013 in its two forms, as read by the sources FER2013 and FER+.
 
 Folders: `train/<class>/Training_<id>.jpg`, `test/<class>/{PublicTest,PrivateTest}_<id>.jpg`. Table:
 `fer2013.csv` (or `icml_face_data.csv`) with emotion, pixels and Usage, from which images are made
@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from ferbench.data.layout import (
+from ferbench.data.ingest.layout import (
     emotion_of,
     find_files,
     find_folder,
     folders,
     image_ids,
     images,
+    read_table,
 )
-from ferbench.data.source import Fault
+from ferbench.data.ingest.source import Fault
 from ferbench.errors import InputError
 
 __all__ = ["EMOTIONS", "FerImage", "images_from_table", "list_images", "rejected_rows"]
@@ -48,9 +48,9 @@ class FerImage:
         image_id: folder, class and name; names alone are used twice.
         path: relative to the raw folder.
         file: relative to the folder that holds train/ and test/, as FER+ labels name it.
-        emotion: by FER2013's own label.
+        emotion: FER2013's own label.
         split: train, val or test.
-        row: zero-based row of the original table; None if the copy does not say.
+        row: zero-based row of the original table; None if the copy does not contain it.
     """
 
     image_id: str
@@ -64,14 +64,18 @@ class FerImage:
 def list_images(root: Path) -> list[FerImage]:
     """All images, in the order of their paths.
 
-    PublicTest is val, unless the copy has no PrivateTest: then it is the only test there is.
+    PublicTest is val, unless the copy has no PrivateTest: then it is the only test set.
 
     Raises:
         InputError: there is no train/ folder, or a class is unknown.
     """
     top = find_folder(root, ["train"])
     if top is None:
-        raise _no_form(root)
+        raise InputError(
+            f"neither train/<class>/ nor {' or '.join(_TABLES)}",
+            where=root,
+            remedy="set the row's `archive:` to FER2013 in one of these forms",
+        )
     listed = [
         (path, emotion_of(folder.name, folder), _SPLITS[part.name.lower()])
         for part in folders(top)
@@ -97,29 +101,23 @@ def list_images(root: Path) -> list[FerImage]:
     ]
 
 
-def _no_form(root: Path) -> InputError:
-    return InputError(
-        f"neither train/<class>/ nor {' or '.join(_TABLES)}",
-        where=root,
-        remedy="set the row's `archive:` to FER2013 in one of these forms",
-    )
-
-
 def images_from_table(root: Path) -> None:
     """Write the images of the table in `root`, if there is one and no folder form, and remove it.
 
-    Rows that hold no image are listed in `rejected_rows.csv`.
+    Rows without a valid image are listed in `rejected_rows.csv`.
 
     Raises:
-        InputError: the table has not the columns emotion, pixels and Usage.
+        InputError: the table lacks one of the columns emotion, pixels and Usage.
     """
     tables = [path for name in _TABLES for path in find_files(root, name)]
     if not tables or find_folder(root, ["train"]):
         return
-    rejected: list[tuple[str, str]] = []
-    for number, cells in enumerate(_rows(tables[0])):
+    remedy = "put the competition's table there, whose first line is `emotion,pixels,Usage`"
+    rejected = []
+    rows = read_table(tables[0], ("emotion", "pixels", "Usage"), remedy)
+    for number, row in enumerate(rows):
         try:
-            _write_image(root, number, cells)
+            _write_image(root, number, row)
         except (ValueError, LookupError) as error:
             # The file's line: rows count from 0, after the header.
             rejected.append((f"{tables[0].name}, row {number + 2}", str(error)))
@@ -128,46 +126,21 @@ def images_from_table(root: Path) -> None:
     tables[0].unlink()
 
 
-def _rows(table: Path) -> Iterator[tuple[str, str, str]]:
-    """Emotion code, pixels and usage of each row; headers may have blanks before their words."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file)
-            header = [word.strip() for word in next(rows, [])]
-            if missing := [w for w in ("emotion", "pixels", "Usage") if w not in header]:
-                raise InputError(
-                    f"no column {', '.join(missing)}",
-                    where=table,
-                    remedy="put the competition's table there, whose first line is "
-                    "`emotion,pixels,Usage`",
-                )
-            places = [header.index(word) for word in ("emotion", "pixels", "Usage")]
-            for row in rows:
-                cells = [row[place].strip() if place < len(row) else "" for place in places]
-                yield cells[0], cells[1], cells[2]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"no readable table: {error}",
-            where=table,
-            remedy="get it again, and save it as UTF-8 with commas if you have edited it",
-        ) from error
-
-
-def _write_image(root: Path, number: int, cells: tuple[str, str, str]) -> None:
+def _write_image(root: Path, number: int, row: dict[str, str]) -> None:
     """Write one row's image.
 
     Raises:
-        ValueError: a cell is not of the published form.
+        ValueError: a value does not have the published form.
     """
-    code, text, usage = cells
+    code, usage = row["emotion"], row["Usage"]
     if usage not in _USAGES:
         raise ValueError(f"Usage {usage[:40]!r} is none of {', '.join(_USAGES)}")
     if code not in map(str, range(len(_CODES))):
         raise ValueError(f"emotion {code[:40]!r} is none of 0 to {len(_CODES) - 1}")
     try:
-        pixels = bytes(map(int, text.split()))
+        pixels = bytes(map(int, row["pixels"].split()))
     except ValueError:
-        raise ValueError("a pixel is no whole number from 0 to 255") from None
+        raise ValueError("a pixel is not a whole number from 0 to 255") from None
     if len(pixels) != SIDE_PX * SIDE_PX:
         raise ValueError(f"{len(pixels)} pixels, not {SIDE_PX * SIDE_PX}")
     folder = root / ("train" if usage == "Training" else "test") / _CODES[int(code)]
@@ -177,9 +150,9 @@ def _write_image(root: Path, number: int, cells: tuple[str, str, str]) -> None:
 
 
 def rejected_rows(root: Path) -> list[Fault]:
-    """Rows of the table that held no image."""
+    """Rows of the table without a valid image."""
     path = root / _REJECTED
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Fault(row["path"], row["reason"]) for row in csv.DictReader(file)]
+    rows = read_table(path, ("path", "reason"), "fetch the data set again")
+    return [Fault(row["path"], row["reason"]) for row in rows]

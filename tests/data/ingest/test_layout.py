@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data import layout as walk
-from ferbench.data.fetch import fetch
-from ferbench.data.layout import files_below, find_folder, folders, image_ids, images
+from ferbench.data.ingest import layout as walk
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.layout import files_below, find_folder, folders, image_ids, images
 from ferbench.data.sources.folder import Folder
 from ferbench.errors import InputError
 
@@ -73,7 +73,7 @@ def test_link_that_leads_back_is_refused(data: Path, target: str) -> None:
         find_folder(data, ["nowhere"])
 
 
-def test_links_that_lead_round_in_a_circle_are_refused(data: Path, tmp_path: Path) -> None:
+def test_circular_links_are_refused(data: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/back").symlink_to(data)
     (data / "happy/there").symlink_to(tmp_path / "other")
@@ -104,11 +104,11 @@ def test_pipe_as_the_archive_is_refused_and_not_read(tmp_path: Path) -> None:
         fetch(Folder(), "folder", str(tmp_path / "data.zip"), tmp_path / "raw")
 
 
-def test_name_that_is_no_utf8_is_refused(data: Path) -> None:
+def test_name_that_is_not_utf8_is_refused(data: Path) -> None:
     with Path(os.fsdecode(bytes(data / "sad") + b"/caf\xe9.png")).open("wb"):
         pass
     message = _refused(data)
-    assert "caf\\udce9.png' is no UTF-8" in message
+    assert "caf\\udce9.png' is not UTF-8" in message
     assert message.encode()
 
 
@@ -126,7 +126,7 @@ def test_folder_that_cannot_be_read_is_refused_and_not_taken_for_empty(
     assert "sad: cannot be read (Permission denied)" in _refused(data)
 
 
-def test_long_path_becomes_a_short_id_of_its_own(data: Path) -> None:
+def test_long_path_becomes_a_short_distinct_id(data: Path) -> None:
     long = [f"{'a' * 150}/{'b' * 150}/{word}" for word in ("one", "two")]
     first, second, plain = image_ids([*long, "c/1"], [*long, "c/1"])
     assert first != second
@@ -148,15 +148,15 @@ def test_file_and_folder_of_one_name_are_refused(data: Path, tmp_path: Path, dra
     assert caught.value.remedy
 
 
-def test_files_are_counted_against_the_limit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ferbench.data.archives import Limits
+def test_too_many_files_are_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferbench.data.ingest.archives import Limits
 
     monkeypatch.setattr(walk, "Limits", lambda: Limits(members=23))
     with pytest.raises(InputError, match="more than 23 files"):
         list(files_below(data))
 
 
-def test_litter_is_passed_over(data: Path) -> None:
+def test_litter_is_ignored(data: Path) -> None:
     (data / "__MACOSX").mkdir()
     (data / "__MACOSX/._0.png").symlink_to("nowhere")
     (data / "sad/.DS_Store").write_bytes(b"x")

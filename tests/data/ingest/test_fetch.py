@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from ferbench.data import fetch as fetching
-from ferbench.data import fetch as origins
-from ferbench.data.fetch import fetch
-from ferbench.data.source import Metadata, Reading, Source
+from ferbench.data.ingest import fetch as fetching
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Metadata, Reading, Source
 from ferbench.errors import InputError
 from ferbench.files import sha256_file
 
@@ -59,7 +58,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "home"))
-    monkeypatch.setattr(origins, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(fetching, "CACHE", tmp_path / "cache")
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ def test_all_archives_of_a_source_are_needed(
     assert sorted(record["archives"]) == ["labels.csv", "toy.zip"]
 
 
-def test_file_of_another_name_stands_for_the_first_archive_with_the_rest_beside_it(
+def test_file_of_another_name_replaces_the_first_archive(
     tmp_path: Path, content: Path, zipped: Zipped
 ) -> None:
     source = _source(replace(PLAIN, archives=("toy.zip", "labels.csv")))
@@ -159,7 +158,7 @@ def test_right_checksum_is_verified(tmp_path: Path, content: Path, zipped: Zippe
 
 
 @pytest.mark.parametrize("cell", [None, "nowhere.zip"])
-def test_nothing_to_be_found_is_answered_with_the_steps(tmp_path: Path, cell: str | None) -> None:
+def test_missing_archive_is_answered_with_the_steps(tmp_path: Path, cell: str | None) -> None:
     with pytest.raises(InputError) as caught:
         fetch(_source(), "toy", cell, tmp_path / "raw")
     assert caught.value.remedy == PLAIN.steps
@@ -167,12 +166,14 @@ def test_nothing_to_be_found_is_answered_with_the_steps(tmp_path: Path, cell: st
     assert "FERBENCH_DATA: not set" in str(caught.value)
 
 
-def test_source_without_archive_names_wants_the_rows_archive(tmp_path: Path) -> None:
+def test_source_without_archive_names_requires_the_rows_archive(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="archive:"):
         fetch(_source(replace(PLAIN, archives=())), "toy", None, tmp_path / "raw")
 
 
-def test_data_folder_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_folder_that_does_not_exist_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FERBENCH_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"FERBENCH_DATA=.*nowhere: no folder"):
         fetch(_source(), "toy", None, tmp_path / "raw")
@@ -192,7 +193,7 @@ def test_failure_leaves_the_old_folder_and_nothing_else(
         target.write_text("half")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ferbench.data.archives._write", stop)
+        patch.setattr("ferbench.data.ingest.archives._write", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     assert written
@@ -200,7 +201,7 @@ def test_failure_leaves_the_old_folder_and_nothing_else(
     fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     whole = _tree(tmp_path / "data/raw")
     with monkeypatch.context() as patch:
-        patch.setattr("ferbench.data.archives._write", stop)
+        patch.setattr("ferbench.data.ingest.archives._write", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(_source(), "toy", "mine.zip", tmp_path / "data/raw")
     assert _tree(tmp_path / "data/raw") == whole
@@ -249,7 +250,7 @@ def test_missing_kaggle_credentials_are_answered_with_the_steps(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("cell", [None, "kaggle:someone/else"])
-def test_kaggle_is_asked_with_the_users_credentials(
+def test_kaggle_is_queried_with_the_users_credentials(
     tmp_path: Path, content: Path, monkeypatch: pytest.MonkeyPatch, cell: str | None
 ) -> None:
     asked: list[str] = []
@@ -266,7 +267,7 @@ def test_kaggle_is_asked_with_the_users_credentials(
     assert _tree(tmp_path / "raw") == _tree(content)
 
 
-def test_what_kaggle_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_by_kaggle_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(handle: str) -> str:
         raise RuntimeError("403 Client Error")
 
@@ -307,7 +308,7 @@ def test_url_of_a_row_is_fetched_once(
     assert _tree(tmp_path / "raw") == _tree(content)
 
 
-def test_url_of_a_source_is_asked_last(
+def test_url_of_a_source_is_tried_last(
     tmp_path: Path, content: Path, zipped: Zipped, served: str
 ) -> None:
     zipped(content, tmp_path / "served/other.zip")
@@ -316,7 +317,7 @@ def test_url_of_a_source_is_asked_last(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/toy.zip", "{served}/absent.zip"])
-def test_url_that_does_not_answer_is_told(tmp_path: Path, served: str, url: str) -> None:
+def test_url_that_does_not_answer_is_an_error(tmp_path: Path, served: str, url: str) -> None:
     with pytest.raises(InputError, match="cannot be fetched"):
         fetch(_source(), "toy", url.format(served=served), tmp_path / "raw")
     assert not (tmp_path / "raw").exists()

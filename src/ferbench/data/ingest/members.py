@@ -1,16 +1,16 @@
 """Members of zip and tar archives, read more strictly than Python's own readers do.
 
 Damage must not make members disappear. `tarfile` takes a wrong header for the end of the archive,
-and both readers stop before the end of the file, so that what stands after it is never seen. Here,
-every byte of a zip belongs to a listed member or to the directory, whose entries agree with the
-headers of the members, and a tar ends with two blocks of zeros and nothing but zeros after them;
-a compressed tar is read to its very end, where the compressor's checksum stands.
+and both readers stop before the end of the file and ignore what follows. Here every byte of a zip
+belongs to a listed member or to the directory, whose entries agree with the headers of the members;
+a tar ends with two blocks of zeros and nothing but zeros after them; a compressed tar is read to
+its end, where the checksum of the compressor is.
 
-A format can only show what it has a checksum of: zip, gzip, bzip2 and xz have one of all content, a
-plain tar only of its headers. Changed content in a plain tar, or a changed name that is stored as
-content (over 100 bytes, or not ASCII), is not found, nor are headers that change places, nor last
-members of which all bytes are zeros now. Only the checksum of the archive itself, as its owners
-state it, finds that: `Metadata.sha256`, which `ferbench.data.fetch` compares.
+Zip, gzip, bzip2 and xz have a checksum of all content, a plain tar only of its headers. Therefore
+the following damage of a plain tar is not found: changed content, a changed name that is stored as
+content (over 100 bytes, or not ASCII), headers that swap places, last members overwritten with
+zeros. Only the published checksum of the archive finds these: `Metadata.sha256`, which
+`ferbench.data.ingest.fetch` compares.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from typing import IO, Self
 
 from ferbench.errors import InputError
 
-__all__ = ["Member", "members", "refused", "shown", "unreadable"]
+__all__ = ["Member", "members", "printable", "refused", "unreadable"]
 
 _TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _CHUNK = 1 << 20
-# Names and records before a tar header, which `tarfile` reads at once; real ones have kilobytes.
+# Names and records before a tar header, which `tarfile` reads at once; usual ones have kilobytes.
 _RECORDS = (*tarfile.GNU_TYPES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _LARGEST_RECORD = 1 << 20
-# Zeros after the end of a tar; the largest blocks of tapes have a few megabytes.
+# Zeros after the end of a tar; the largest tape blocks have a few megabytes.
 _MOST_PADDING = 64 << 20
-# Lengths of the record after a zip member whose size was not known when it was begun.
+# Lengths of the record after a zip member whose size was not known when writing began.
 _DESCRIPTORS = (12, 16, 20, 24)
 _LATER, _UTF8, _ENCRYPTED = 0x8, 0x800, 0x1  # flags of a zip member
-_ELSEWHERE = 0xFFFFFFFF  # a size that stands in the zip64 record
+_ELSEWHERE = 0xFFFFFFFF  # the size is in the zip64 record
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Member:
     """A file or folder of an archive.
 
     Args:
-        name: as the archive spells it.
-        size: bytes that it declares.
-        open: its content; None for a folder.
+        name: as stored in the archive.
+        size: declared size in bytes.
+        open: opens its content; None for a folder.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Member:
 
 
 def members(archive: Path) -> Iterator[Member]:
-    """Members in the archive's order; each one has to be read before the next is asked for.
+    """Members in the archive's order; each must be read before the next is requested.
 
     Raises:
-        InputError: no zip or tar archive, encrypted, or a member that is no plain file.
-        Exception: of many types; the archive is damaged, which may show after the last member only.
+        InputError: not a zip or tar archive, encrypted, or a member that is not a plain file.
+        Exception: of many types; the archive is damaged, which may show only after the last member.
     """
     with archive.open("rb") as file:
         head = file.read(4)
@@ -71,11 +71,11 @@ def members(archive: Path) -> Iterator[Member]:
         return _zip_members(archive)
     if archive.name.lower().endswith(_TAR):
         return _tar_members(archive)
-    raise unreadable(archive, "no zip or tar archive")
+    raise unreadable(archive, "not a zip or tar archive")
 
 
 def unreadable(archive: Path, error: object) -> InputError:
-    """The error for an archive that is damaged, or is none."""
+    """The error for a file that is damaged or not an archive."""
     return InputError(
         f"the archive cannot be read ({str(error) or type(error).__name__})",
         where=archive,
@@ -85,19 +85,19 @@ def unreadable(archive: Path, error: object) -> InputError:
 
 
 def refused(archive: Path, name: str, why: str) -> InputError:
-    """The error for a member that is not written."""
+    """The error for an archive with a member that must not be written."""
     return InputError(
-        f"{shown(name)} {why}",
+        f"{printable(name)} {why}",
         where=archive,
         remedy="get the archive from the data set's owners; if you trust this one, unpack it by "
         "hand and set the row's `archive:` to the folder",
     )
 
 
-def shown(name: str) -> str:
-    r"""A name as it can be printed.
+def printable(name: str) -> str:
+    r"""A name in a form that can be printed.
 
-    >>> shown("a/1.png"), shown("a\x00b"), shown("x" * 300)[-7:]
+    >>> printable("a/1.png"), printable("a\x00b"), printable("x" * 300)[-7:]
     ('a/1.png', "'a\\x00b'", 'xxxx...')
     """
     short = name if len(name) <= 120 else f"{name[:117]}..."
@@ -111,7 +111,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
         for info in file.infolist():
             if info.flag_bits & _ENCRYPTED:
                 raise InputError(
-                    f"{shown(info.filename)} is encrypted",
+                    f"{printable(info.filename)} is encrypted",
                     where=archive,
                     remedy="unpack it by hand with the password its owners sent you and set the "
                     "row's `archive:` to the folder",
@@ -121,13 +121,13 @@ def _zip_members(archive: Path) -> Iterator[Member]:
                 raise refused(archive, info.filename, "is a link or a device")
             if info.is_dir() and info.file_size:
                 raise refused(archive, info.filename, "is a folder with content")
-            # `filename` ends before a zero byte, where another reader would not end it.
+            # `filename` is cut at a zero byte, where other readers would not cut it.
             content = None if info.is_dir() else partial(file.open, info)
             yield Member(info.orig_filename, info.file_size, content)
 
 
 def _check_end_of_zip(file: zipfile.ZipFile, raw: IO[bytes]) -> None:
-    """The directory's last record is the last of the file and counts what the directory lists."""
+    """Check that the directory ends the file and counts as many members as it lists."""
     raw.seek(-22 - len(file.comment), 2)
     signature, _, count, _, length = struct.unpack("<4s6sH8sH", raw.read(22))
     if signature != _ZIP[1] or length != len(file.comment):
@@ -139,27 +139,27 @@ def _check_end_of_zip(file: zipfile.ZipFile, raw: IO[bytes]) -> None:
 
 
 def _check_headers(file: zipfile.ZipFile, raw: IO[bytes]) -> None:
-    """From the first byte to the directory, one listed member stands after the other."""
+    """Check that listed members fill the file without gaps from its start to the directory."""
     place = 0
     slack: tuple[int, ...] = (0,)
     for info in sorted(file.infolist(), key=lambda info: info.header_offset):
         if info.header_offset - place not in slack:
-            raise zipfile.BadZipFile(f"bytes {place} to {info.header_offset} are of no member")
+            raise zipfile.BadZipFile(f"bytes {place} to {info.header_offset} belong to no member")
         raw.seek(info.header_offset)
         place = raw.tell() + _header_length(info, raw) + info.compress_size
         slack = (0, *_DESCRIPTORS) if info.flag_bits & _LATER else (0,)
     if file.start_dir - place not in slack:
-        raise zipfile.BadZipFile(f"bytes {place} to {file.start_dir} are of no member")
+        raise zipfile.BadZipFile(f"bytes {place} to {file.start_dir} belong to no member")
 
 
 def _header_length(info: zipfile.ZipInfo, raw: IO[bytes]) -> int:
-    """Length of a member's own header, which has to say what the directory says."""
+    """Length of a member's own header, which must agree with the directory."""
     fields = struct.unpack("<4s5H3L2H", raw.read(30))
     signature, _, flags, method, _, _, *sums, name_length, extra_length = fields
     name = raw.read(name_length).decode("utf-8" if flags & _UTF8 else "cp437")
     known = (info.CRC, info.compress_size, info.file_size)
     agree = bool(flags & _LATER) or all(
-        said in (value, _ELSEWHERE) for said, value in zip(sums, known, strict=True)
+        stated in (value, _ELSEWHERE) for stated, value in zip(sums, known, strict=True)
     )
     both = _ENCRYPTED | _LATER
     if (
@@ -170,13 +170,13 @@ def _header_length(info: zipfile.ZipInfo, raw: IO[bytes]) -> int:
         or not agree
     ):
         raise zipfile.BadZipFile(
-            f"directory and header of {shown(info.orig_filename)} contradict each other"
+            f"directory and header of {printable(info.orig_filename)} contradict each other"
         )
     return 30 + name_length + extra_length
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """A member's header that is right, or an error where `tarfile` would see the end."""
+    """A valid header of a member; an invalid one is an error and not the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -186,13 +186,13 @@ class _StrictHeader(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             cut = len(buf) < tarfile.BLOCKSIZE
-            why = "it ends without the mark of a tar's end" if cut else "a member's header is wrong"
+            why = "it ends without the end-of-archive mark" if cut else "a member's header is wrong"
             raise tarfile.ReadError(f"{why}: {error}") from error
-        # A size below zero would lead back, and the reader round in a circle.
+        # A negative size would make the reader loop forever.
         if info.size < 0 or (info.type in _RECORDS and info.size > _LARGEST_RECORD):
             raise tarfile.ReadError(f"a header declares {info.size} bytes")
         if info.type == tarfile.GNUTYPE_SPARSE:
-            raise tarfile.ReadError(f"{shown(info.name)} is sparse")
+            raise tarfile.ReadError(f"{printable(info.name)} is sparse")
         return info
 
 
@@ -203,7 +203,7 @@ def _tar_members(archive: Path) -> Iterator[Member]:
                 raise refused(archive, info.name, "is a link, a device or sparse")
             # A record before the header may have set another size.
             if info.size < 0:
-                raise tarfile.ReadError(f"{shown(info.name)} declares {info.size} bytes")
+                raise tarfile.ReadError(f"{printable(info.name)} declares {info.size} bytes")
             # The standard library's own guard, beside ours; Python has it since 3.11.4.
             if hasattr(tarfile, "data_filter"):
                 tarfile.data_filter(info, "/nowhere")
@@ -218,12 +218,12 @@ def _opened_tar(archive: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(archive, tarinfo=_StrictHeader)
     except tarfile.ReadError as error:
-        why = "no zip or tar archive, or damaged at its beginning"
+        why = "not a zip or tar archive, or damaged at its beginning"
         raise unreadable(archive, why) from error
 
 
 def _check_end_of_tar(file: tarfile.TarFile) -> None:
-    """After the first block of zeros there is a second one, and only zeros to the file's end."""
+    """Check that a second block of zeros follows the first, and only zeros to the file's end."""
     source = file.fileobj
     assert source is not None
     zeros = 0

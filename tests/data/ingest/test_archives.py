@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.data.archives import Limits, extract, is_archive
+from ferbench.data.ingest.archives import Limits, extract, is_archive
 from ferbench.errors import InputError
 from ferbench.files import fresh_folder
 
@@ -62,7 +62,7 @@ def test_tar_comes_out_whole(tmp_path: Path, kind: str) -> None:
     assert _content(tmp_path / "out") == CONTENT
 
 
-def test_what_desktops_leave_behind_is_left_out(tmp_path: Path) -> None:
+def test_files_that_desktops_leave_behind_are_not_extracted(tmp_path: Path) -> None:
     litter = {"__MACOSX/a/._1.txt": b"x", "a/.DS_Store": b"x", "a/._1.txt": b"x"}
     extract(_zip(tmp_path / "a.zip", CONTENT | litter), tmp_path / "out")
     assert _content(tmp_path / "out") == CONTENT
@@ -117,13 +117,13 @@ def test_bombs_are_refused_before_they_are_written(
     assert "more than 2 files" in _refused(archive, tmp_path, Limits(members=2))
 
 
-def test_one_name_twice_is_refused(tmp_path: Path) -> None:
+def test_archive_with_a_name_twice_is_refused(tmp_path: Path) -> None:
     assert "b/../a" not in CONTENT
     _tar(tmp_path / "a.tar", {"a": b"1", "./a": b"2"}, "w:")
     assert "twice" in _refused(tmp_path / "a.tar", tmp_path)
 
 
-def test_encrypted_zip_is_told(tmp_path: Path) -> None:
+def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
     archive = _zip(tmp_path / "a.zip", {"a": b"x"})
     data = bytearray(archive.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -159,10 +159,10 @@ def test_changed_byte_in_a_zip_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.7z", "a.rar", "a.tar.gz"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, name: str) -> None:
+def test_file_that_is_not_an_archive_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("<html>Please log in</html>")
     assert is_archive(tmp_path / name)
-    assert "no zip or tar archive" in _refused(tmp_path / name, tmp_path)
+    assert "not a zip or tar archive" in _refused(tmp_path / name, tmp_path)
 
 
 def test_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("a/" + "n" * 256 + ".png", "a name of 260 bytes; file systems take 255"),
+        ("a/" + "n" * 256 + ".png", "a name of 260 bytes; file systems accept 255"),
         ("a/" + "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 130 + ".png", "a name of 264 bytes"),
         ("a/1.png.", "ends with a dot"),
         ("a./1.png", "ends with a dot"),
@@ -199,10 +199,10 @@ def test_zip_name_with_a_zero_byte_is_refused_and_not_cut_there(tmp_path: Path) 
     assert "a zero byte" in _refused(archive, tmp_path)
 
 
-def test_name_that_is_no_utf8_is_refused_and_printable(tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_refused_and_printable(tmp_path: Path) -> None:
     _tar(tmp_path / "a.tar", {"fine.txt": b"x", "a/caf\udce9.png": b"x"}, "w:")
     message = _refused(tmp_path / "a.tar", tmp_path)
-    assert "no UTF-8" in message
+    assert "not UTF-8" in message
     assert message.encode()
 
 

@@ -1,8 +1,8 @@
 """Data sets in YOLO form: a `data.yaml` with class names, and a label file beside every image.
 
-Read are `{train,valid,test}/{images,labels}` (Roboflow) and `{images,labels}/{train,val,test}`
+Layouts: `{train,valid,test}/{images,labels}` (Roboflow) and `{images,labels}/{train,val,test}`
 (ultralytics). A label row is `class cx cy w h` or a polygon `class x1 y1 x2 y2 ...`, in fractions;
-of a polygon the bounding box is taken. The paths in `data.yaml` are not used: exports spell them
+polygons become their bounding boxes. The paths in `data.yaml` are not used: in exports they are
 relative to folders that do not exist.
 """
 
@@ -16,8 +16,15 @@ from typing import Any, ClassVar
 
 import yaml
 
-from ferbench.data.layout import emotion_of, files_below, find_folder, image_ids, images, read_lines
-from ferbench.data.source import Box, Fault, Reading, Record, Source
+from ferbench.data.ingest.layout import (
+    emotion_of,
+    files_below,
+    find_folder,
+    image_ids,
+    images,
+    read_lines,
+)
+from ferbench.data.ingest.source import Box, Fault, Reading, Record, Source
 from ferbench.emotions import in_order
 from ferbench.errors import InputError
 
@@ -33,7 +40,7 @@ class YoloForm(Source):
     """A data set in YOLO form; a base for sources, `METADATA` is theirs.
 
     An image whose label file has an unreadable row is not used at all: a face without its box
-    would be taught as background. An image without faces is excluded.
+    would be trained as background. An image without faces is excluded.
     """
 
     OPTIONS: ClassVar[dict[str, Any]] = {"rename": {}}
@@ -45,24 +52,40 @@ class YoloForm(Source):
             emotion_of(word, description, self.options["rename"]) for word in _names(description)
         ]
         reading = Reading(emotions=tuple(in_order(classes)), counts={"label_files": 0})
-        listed: list[tuple[Path, Path, str]] = []
-        for pictures, labels, split in _parts(top):
-            listed += _pairs(pictures, labels, split, root, reading)
-        if not listed and not reading.faults:
+        pairs = [
+            (path, label, split)
+            for pictures, labels, split in _parts(top)
+            for path, label in _pairs(pictures, labels, root, reading)
+        ]
+        if not pairs and not reading.faults:
             raise InputError(
                 "no {train,valid,test}/images", where=top, remedy="check the row's `archive:`"
             )
-        paths = [path.relative_to(root).as_posix() for path, _, _ in listed]
-        ids = image_ids([f"{split}_{path.stem}" for path, _, split in listed], paths)
-        for (_, label, split), path, image_id in zip(listed, paths, ids, strict=True):
-            _read_image((path, image_id, split), label, root, classes, reading)
+        paths = [path.relative_to(root).as_posix() for path, _, _ in pairs]
+        ids = image_ids([f"{split}_{path.stem}" for path, _, split in pairs], paths)
+        for (_, label, split), path, image_id in zip(pairs, paths, ids, strict=True):
+            faces, polygons, faults = _read_labels(path, label, root, classes)
+            reading.faults += faults
+            if faces and not faults:
+                record = Record(
+                    image_id,
+                    path,
+                    emotion=faces[0].emotion,
+                    source_split=split,
+                    faces=tuple(faces),
+                    normalised=True,
+                    polygons=polygons,
+                )
+                reading.records.append(record)
+            elif not faults:
+                reading.excluded.append(Fault(path, "no face is annotated"))
         return reading
 
 
 class _PlainYAML(yaml.SafeLoader):
-    """YAML of bounded depth, without aliases and without a key that is given twice.
+    """YAML of bounded depth, without aliases and duplicate keys.
 
-    A few lines of aliases stand for billions of values, and deep nesting ends Python's stack.
+    A few lines of aliases expand to billions of values, and deep nesting exhausts the stack.
     """
 
     def __init__(self, text: str) -> None:
@@ -109,17 +132,17 @@ def _names(description: Path) -> list[str]:
         )
     try:
         tree = yaml.load("\n".join(read_lines(description)), Loader=_PlainYAML)
-    # Numbers and dates that are none are errors of Python's own types.
+    # Invalid numbers and dates raise errors of Python's own types.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InputError(
-            f"no valid YAML: {error}", where=description, remedy="mend the line named"
+            f"not valid YAML: {error}", where=description, remedy="mend the line named"
         ) from error
     names = tree.get("names") if isinstance(tree, dict) else None
     if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise InputError(
-            "`names` is no list of class words",
+            "`names` is not a list of class words",
             where=description,
             remedy="write it as `names: [happy, sad]`, in the order of the class numbers",
         )
@@ -137,80 +160,63 @@ def _parts(top: Path) -> Iterator[tuple[Path, Path, str]]:
                 yield pictures, labels, split
 
 
-def _pairs(
-    pictures: Path, labels: Path, split: str, root: Path, reading: Reading
-) -> list[tuple[Path, Path, str]]:
-    """Images with their label files; what lacks its partner becomes a fault."""
+def _pairs(pictures: Path, labels: Path, root: Path, reading: Reading) -> list[tuple[Path, Path]]:
+    """Images with their label files; one without the other becomes a fault."""
     pairs = [
-        (path, (labels / path.relative_to(pictures)).with_suffix(".txt"), split)
+        (path, (labels / path.relative_to(pictures)).with_suffix(".txt"))
         for path in images(pictures)
     ]
-    taken = {label for _, label, _ in pairs}
+    wanted = {label for _, label in pairs}
     texts = sorted(files_below(labels)) if labels.is_dir() else []
     found = [path for path in texts if path.suffix == ".txt" and path.name != "classes.txt"]
     reading.counts["label_files"] += len(found)
     reading.faults += [
         Fault(path.relative_to(root).as_posix(), "no label file")
-        for path, label, _ in pairs
+        for path, label in pairs
         if not label.is_file()
     ]
     reading.faults += [
         Fault(label.relative_to(root).as_posix(), "label file without an image")
         for label in found
-        if label not in taken
+        if label not in wanted
     ]
     return [pair for pair in pairs if pair[1].is_file()]
 
 
-def _read_image(
-    image: tuple[str, str, str], label: Path, root: Path, classes: list[str], reading: Reading
-) -> None:
-    """Append the image's record, or say why there is none."""
-    path, image_id, split = image
-    try:
-        rows = [(number, line.split()) for number, line in enumerate(read_lines(label), 1)]
-    except InputError as error:
-        name = label.relative_to(root).as_posix()
-        reading.faults.append(Fault(path, f"{name}: {error.what}"))
-        return
+def _read_labels(
+    path: str, label: Path, root: Path, classes: list[str]
+) -> tuple[list[Box], int, list[Fault]]:
+    """Faces of an image, how many of them are polygons, and the faults of its label file."""
+    name = label.relative_to(root).as_posix()
     faces: list[Box] = []
     faults: list[Fault] = []
-    for number, cells in rows:
+    polygons = 0
+    try:
+        lines = read_lines(label)
+    except InputError as error:
+        return [], 0, [Fault(path, f"{name}: {error.what}")]
+    for number, line in enumerate(lines, 1):
+        columns = line.split()
         try:
-            faces += [_box(cells, classes)] if cells else []
+            faces += [_box(columns, classes)] if columns else []
         except ValueError as error:
-            where = f"{label.relative_to(root).as_posix()}, row {number}"
-            faults.append(Fault(path, f"{where}: {error}"))
-    if faults:
-        reading.faults += faults
-    elif not faces:
-        reading.excluded.append(Fault(path, "no face is annotated"))
-    else:
-        reading.records.append(
-            Record(
-                image_id=image_id,
-                path=path,
-                emotion=faces[0].emotion,
-                source_split=split,
-                faces=tuple(faces),
-                normalised=True,
-                polygons=sum(len(cells) > 5 for _, cells in rows),
-            )
-        )
+            faults.append(Fault(path, f"{name}, row {number}: {error}"))
+        polygons += len(columns) > 5
+    return faces, polygons, faults
 
 
-def _box(cells: list[str], classes: list[str]) -> Box:
+def _box(columns: list[str], classes: list[str]) -> Box:
     """The box of a label row.
 
     Raises:
         ValueError: the row is neither a box nor a polygon.
     """
-    if len(cells) != 5 and (len(cells) < 7 or len(cells) % 2 == 0):
-        raise ValueError(f"{len(cells)} columns, neither a box (5) nor a polygon (7, 9, ...)")
+    if len(columns) != 5 and (len(columns) < 7 or len(columns) % 2 == 0):
+        raise ValueError(f"{len(columns)} columns, neither a box (5) nor a polygon (7, 9, ...)")
     try:
-        number, values = int(cells[0]), [float(cell) for cell in cells[1:]]
+        number, values = int(columns[0]), [float(value) for value in columns[1:]]
     except ValueError:
-        raise ValueError("a column is no number") from None
+        raise ValueError("a column is not a number") from None
     if not all(math.isfinite(value) for value in values):
         raise ValueError("a column is not finite")
     if not 0 <= number < len(classes):

@@ -1,4 +1,4 @@
-"""RAF-DB as its authors give it out, and as re-uploads arrange it; both subsets share the form.
+"""RAF-DB as its authors distribute it, and as re-uploads arrange it; both subsets share the form.
 
 Official: `EmoLabel/list_patition_label.txt` (the authors' spelling) with rows `train_00001.jpg 5`,
 and `Image/aligned/train_00001_aligned.jpg`, possibly still inside `Image/aligned.zip`. Re-uploads:
@@ -11,16 +11,16 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from ferbench.data.archives import extract
-from ferbench.data.layout import (
+from ferbench.data.ingest.archives import extract
+from ferbench.data.ingest.layout import (
     find_files,
     find_folder,
     folders,
-    image_ids,
     images,
     read_lines,
+    records,
 )
-from ferbench.data.source import Fault, Reading, Record, Source
+from ferbench.data.ingest.source import Fault, Reading, Source
 from ferbench.errors import InputError
 
 __all__ = ["RafDB"]
@@ -45,12 +45,12 @@ class RafDB(Source):
             archive.unlink()
 
     def read(self, root: Path) -> Reading:
-        """Records of either form, aligned crops."""
+        """Records of either form; images are aligned crops."""
         if top := self._official(root):
             return self._read_list(root, top)
-        for top in (find_folder(root, ["train/1", "test/1"]), find_folder(root, ["train", "test"])):
-            if top:
-                return self._read_folders(root, top)
+        top = find_folder(root, ["train/1", "test/1"]) or find_folder(root, ["train", "test"])
+        if top:
+            return self._read_folders(root, top)
         raise InputError(
             f"neither EmoLabel/{_LIST} nor train/ and test/ with a folder per label",
             where=root,
@@ -68,15 +68,15 @@ class RafDB(Source):
         listed: dict[str, tuple[str, str]] = {}
         present = {place: {path.name for path in images(top / place)} for place in _ALIGNED}
         for number, line in enumerate(read_lines(top / "EmoLabel" / _LIST), 1):
-            cells = line.split()
-            if not cells:
+            columns = line.split()
+            if not columns:
                 continue
             where = f"{_LIST}, row {number}"
-            if len(cells) != 2 or not cells[1].isdecimal():
+            if len(columns) != 2 or not columns[1].isdecimal():
                 reading.faults.append(Fault(where, "not of the form `train_00001.jpg 5`"))
                 continue
-            emotion = self._emotion(cells[1], f"{top / 'EmoLabel' / _LIST}, row {number}")
-            stem = Path(cells[0]).stem
+            emotion = self._emotion(columns[1], f"{top / 'EmoLabel' / _LIST}, row {number}")
+            stem = Path(columns[0]).stem
             file = f"{stem}_aligned.jpg"
             place = next((place for place in _ALIGNED if file in present[place]), None)
             name = (top / (place or _ALIGNED[0]) / file).relative_to(root).as_posix()
@@ -85,24 +85,25 @@ class RafDB(Source):
                 reading.faults.append(Fault(name, f"{where}: {why}"))
                 continue
             listed[stem] = name, emotion
-        ids = image_ids(list(listed), [name for name, _ in listed.values()])
-        for (stem, (name, emotion)), image_id in zip(listed.items(), ids, strict=True):
-            reading.records.append(Record(image_id, name, emotion, source_split=_split(stem)))
+        reading.records = records(
+            (stem, name, {"emotion": emotion, "source_split": _split(stem)})
+            for stem, (name, emotion) in listed.items()
+        )
         return reading
 
     def _read_folders(self, root: Path, top: Path) -> Reading:
-        reading = Reading()
-        listed = [
-            (path, self._emotion(folder.name, folder), split)
-            for split in ("train", "test")
-            for folder in folders(top / split)
-            for path in images(folder)
-        ]
-        paths = [path.relative_to(root).as_posix() for path, _, _ in listed]
-        ids = image_ids([path.stem.removesuffix("_aligned") for path, _, _ in listed], paths)
-        for (_, emotion, split), name, image_id in zip(listed, paths, ids, strict=True):
-            reading.records.append(Record(image_id, name, emotion, source_split=split))
-        return reading
+        return Reading(
+            records=records(
+                (
+                    path.stem.removesuffix("_aligned"),
+                    path.relative_to(root).as_posix(),
+                    {"emotion": self._emotion(folder.name, folder), "source_split": split},
+                )
+                for split in ("train", "test")
+                for folder in folders(top / split)
+                for path in images(folder)
+            )
+        )
 
     def _emotion(self, label: str, where: object) -> str:
         if label in (known := [str(i) for i in range(1, len(self.LABELS) + 1)]):

@@ -9,12 +9,12 @@ images.
 import torch
 
 from ferbench.artifacts.predictions import write_boxes, write_predictions
+from ferbench.artifacts.runs import EvaluationRecord
 from ferbench.cli.stage import run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.predict import predict_side
-from ferbench.files import write_json
 from ferbench.models.weights import load_trained
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         write_predictions(folder / "predictions.parquet", said.predictions)
         write_boxes(folder / "boxes.parquet", said.boxes)
         counts[side] = {"faces": len(said.predictions), "boxes": int((~said.boxes["truth"]).sum())}
-    write_json(cell.folder / "evaluation.json", {"device": device, "sides": counts})
+    EvaluationRecord(device=device, splits=counts).write(cell.folder / "evaluation.json")
 
 
 if __name__ == "__main__":

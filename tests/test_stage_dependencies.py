@@ -17,6 +17,7 @@ compares the digest of every row of the catalogue with the modules that each sta
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -30,7 +31,7 @@ from tests.import_closure import import_closure, module_file
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe, Variant
 from ferbench.models.describe import code_modules
-from ferbench.training import run as record
+from ferbench.training import provenance
 
 PROJECT = Path(__file__).parents[1]
 SRC = PROJECT / "src"
@@ -63,6 +64,18 @@ CUTS = {
         "must not repeat where decoding was edited and the pixels stayed the same"
     )
     for stage in ("train", "evaluate", "robustness", "explain")
+}
+
+# Modules that a string names, so that the closure does not follow them: (file, name). The result
+# of a stage must not depend on them.
+RUN_TIME_NAMES = {
+    ("pipeline/train.py", "ferbench.tracking.live:Recorder"): (
+        "imported while a training runs, which it observes but cannot change, as "
+        "tests/training/test_run.py shows; an edit of tracking must not retrain"
+    ),
+    ("src/ferbench/cli/lifeline.py", "ferbench.cli.dvc_child"): "the command line of a process",
+    ("src/ferbench/data/images.py", "ferbench.data.decoding"): "the name of a logger or process",
+    ("src/ferbench/models/describe.py", "ferbench.data.transforms"): "code whose digest is taken",
 }
 
 BARRIER = "reports/${study.name}/variants"
@@ -279,9 +292,40 @@ def test_digest_has_a_module_that_some_rows_run_for_exactly_those(module: str) -
 
 
 def test_run_key_digests_the_code_that_train_depends_on() -> None:
-    digested = {path.relative_to(SRC.parent).as_posix() for path in record._CODE}
-    listed = {dep for dep in _deps("train") if dep.startswith("src/")}
-    assert digested == listed, "dvc.yaml and training/record.py differ"
+    digested = {path.relative_to(PROJECT).as_posix() for path in provenance.stage_code("train")}
+    assert digested == {dep for dep in _deps("train") if dep.startswith("src/")}
+
+
+def _dotted_strings(path: Path) -> set[str]:
+    """String constants of a file that name a module of ferbench, with or without an attribute."""
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = (text for text in strings if re.fullmatch(r"ferbench(\.\w+)+(:\w+)?", text))
+    return {name for name in names if module_file(name.partition(":")[0], SRC) is not None}
+
+
+def test_only_the_observer_of_training_is_imported_by_a_name_that_the_closure_misses() -> None:
+    """Names of packages are followed as plug-in folders, so only names of modules hide imports."""
+    hidden: set[tuple[str, str]] = set()
+    for path in [*(PROJECT / "pipeline").glob("*.py"), *SRC.rglob("*.py")]:
+        names = _dotted_strings(path)
+        modules = {name for name in names if not (SRC / name.replace(".", "/")).is_dir()}
+        hidden |= {(path.relative_to(PROJECT).as_posix(), name) for name in modules}
+    assert hidden == RUN_TIME_NAMES.keys(), "import a module by a statement, or give the reason"
+
+
+@pytest.mark.parametrize("package", ["tracking", "reporting"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "robustness"])
+def test_an_edit_of_tracking_or_reporting_repeats_no_training_or_prediction(
+    stage: str, package: str
+) -> None:
+    files = [p.relative_to(PROJECT).as_posix() for p in (SRC / "ferbench" / package).rglob("*.py")]
+    assert files
+    assert not [file for file in files if any(_covers(dep, file) for dep in _deps(stage))]
+    assert not [m for m in _closure(stage) if m.startswith(f"ferbench.{package}")]
 
 
 @pytest.fixture

@@ -19,8 +19,7 @@ from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.models.build import build_network, task_of
 from ferbench.models.pixels import as_fractions
-from ferbench.training.fit import fit
-from ferbench.training.outcome import TrainingData
+from ferbench.training.fit import TrainingData, fit
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 RECIPES = {name: Recipe(**row) for name, row in Catalogue(PROJECT / "params.yaml").recipes.items()}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
 from tests.tiny_study import PROJECT
 
 from ferbench.config.params import Params
@@ -27,7 +28,6 @@ from ferbench.models.weights import Trained
 from ferbench.training.callbacks import train_classifier_alone
 from ferbench.training.fit import fit
 from ferbench.training.modules import DetectorModule
-from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
 RULE = SelectionMetric("accuracy", 0.5)

@@ -39,8 +39,7 @@ from ferbench.evaluation.predict import predict_side
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network, task_of
 from ferbench.models.weights import Trained
-from ferbench.training.fit import fit
-from ferbench.training.outcome import TrainingData
+from ferbench.training.fit import TrainingData, fit
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 FACES, MOST_COPIES = 32, 96

@@ -19,7 +19,7 @@ from ferbench.reporting.numbers import percent
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
-__all__ = ["calibration_error", "pooled", "reliability_charts"]
+__all__ = ["calibration_error", "pooled", "reliability_chart", "reliability_charts"]
 
 
 def reliability_charts(files: StudyFiles, key: str, ranked: list[Mean]) -> tuple[Chart, ...]:
@@ -32,8 +32,19 @@ def reliability_charts(files: StudyFiles, key: str, ranked: list[Mean]) -> tuple
             error = percent(calibration_error(own))
             title = f"{mean.variant}, ECE {error} %"
             name = f"reliability_{key}_{mean.variant}"
-            charts.append(draw_chart(name, title, (2.9, 2.9), partial(_diagram, bins=pooled(own))))
+            charts.append(reliability_chart(name, title, own))
     return tuple(charts)
+
+
+def reliability_chart(name: str, title: str, bins: pd.DataFrame) -> Chart:
+    """The reliability diagram of one variant or run.
+
+    Args:
+        name: of the file.
+        title: what it shows.
+        bins: rows of `reliability.csv`; seeds are pooled.
+    """
+    return draw_chart(name, title, (2.9, 2.9), partial(_diagram, bins=pooled(bins)))
 
 
 def calibration_error(bins: pd.DataFrame) -> float:

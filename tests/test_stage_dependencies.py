@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.import_closure import import_closure, module_file
+from tests.whole_checkout import checkout, environment
 
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe, Variant
@@ -326,6 +329,50 @@ def test_an_edit_of_tracking_or_reporting_repeats_no_training_or_prediction(
     assert files
     assert not [file for file in files if any(_covers(dep, file) for dep in _deps(stage))]
     assert not [m for m in _closure(stage) if m.startswith(f"ferbench.{package}")]
+
+
+@pytest.mark.slow
+def test_dvc_repeats_no_training_after_an_edit_of_tracking_or_reporting(tmp_path: Path) -> None:
+    """The outputs of the stages are made up: DVC only compares files with `dvc.lock`."""
+    folder = checkout(tmp_path)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    variant, dataset, seed = next(iter(params["variants"])), *params["datasets"], params["seeds"][0]
+    stages = [f"{name}@{variant}-{dataset}-{seed}" for name in ("train", "evaluate")]
+    words = {"study.name": params["study"]["name"], "item.variant": variant}
+    words |= {"item.dataset": dataset, "item.seed": str(seed)}
+    for stage in ("train", "evaluate"):
+        for path in (*STAGES[stage]["deps"], *STAGES[stage]["outs"]):
+            for name, word in words.items():
+                path = path.replace(f"${{{name}}}", word)
+            if not (folder / path).exists():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_text("made up\n")
+
+    def dvc(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def edit(module: str) -> None:
+        path = folder / "src" / "ferbench" / module
+        path.write_text(path.read_text() + "\n# A comment.\nEDITED = True\n")
+
+    dvc("commit", "--force", *stages)
+    edit("tracking/live.py")
+    edit("tracking/runs.py")
+    edit("reporting/report.py")
+    assert dvc("status", *stages).strip() == "Data and pipelines are up to date."
+    edit("training/fit.py")
+    changed = dvc("status", *stages)
+    assert stages[0] in changed
+    assert "src/ferbench/training" in changed
 
 
 @pytest.fixture

@@ -32,23 +32,14 @@ _SAME_START_S = 10.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process, identified across containers, machines and reused process ids.
+    """A process, identified across containers, machines and reused process ids."""
 
-    Args:
-        host: name of its machine.
-        space: its PID namespace, which containers on one machine do not share.
-        pid: process id.
-        started: start time in seconds since 1970.
-        checkout: its working folder.
-        command: its command line, shortened.
-    """
-
-    host: str
-    space: str
-    pid: int
-    started: float
-    checkout: str
-    command: str = ""
+    host: str  # name of its machine
+    space: str  # its PID namespace, which containers on one machine do not share
+    pid: int  # process id
+    started: float  # start time in seconds since 1970
+    checkout: str  # its working folder
+    command: str = ""  # its command line, shortened
 
     @classmethod
     def current(cls) -> Process:

@@ -129,8 +129,8 @@ def test_warm_up_leaves_most_units_of_every_layer_alive(
 ) -> None:
     row, recipe = SMALLEST[name], shortened(RECIPES[name])
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
-    sides = TrainingData(faces.pack, faces.side("train"), faces.side("val"))
-    fitted = fit((STUDY.variants[row], recipe, 0), sides, train, tmp_path, None)
+    data = TrainingData(faces.pack, faces.side("train"), faces.side("val"))
+    fitted = fit((STUDY.variants[row], recipe, 0), data, train, tmp_path, None)
     shares = dead_shares(faces, row, recipe, fitted.state)
     assert shares
     assert max(shares) <= LIMIT, shares

@@ -49,91 +49,51 @@ class _Record(BaseModel):
 
 
 class RunSetup(_Record):
-    """What is known of a run before its first epoch.
+    """What is known of a run before its first epoch."""
 
-    Args:
-        study: name of the study.
-        variant: key of a row of the variants table.
-        dataset: key of a row of the data-set table.
-        name: the data set's name in tables, such as `fer2013`.
-        protocol: rule of its split.
-        seed: of weights, order and augmentation.
-        task: `classify` or `detect`.
-        paper: the paper that the variant is from.
-        classes: in the order of the network's outputs.
-        run_key: digest of all that decides the result; identifies the run in MLflow.
-        data_digest: of the data set's images, faces and split.
-        select: metric on val that selects the checkpoint.
-        input_px: side of the network's input.
-        channels: of its input.
-        hardware: of the machine.
-        versions: of Python and libraries.
-        commit: of the code.
-        started: UTC time.
-    """
-
-    study: str
-    variant: str
-    dataset: str
-    name: str
-    protocol: str
-    seed: int
-    task: str
-    paper: str
-    classes: list[str]
-    run_key: str
-    data_digest: str
-    select: str
-    input_px: int
-    channels: int
-    hardware: dict[str, Any]
-    versions: dict[str, str]
-    commit: str
-    started: str
+    study: str  # name of the study
+    variant: str  # key of a row of the variants table
+    dataset: str  # key of a row of the data-set table
+    name: str  # the data set's name in tables, such as `fer2013`
+    protocol: str  # rule of its split
+    seed: int  # of weights, order and augmentation
+    task: str  # `classify` or `detect`
+    paper: str  # the paper that the variant is from
+    classes: list[str]  # in the order of the network's outputs
+    run_key: str  # digest of all that decides the result; identifies the run in MLflow
+    data_digest: str  # of the data set's images, faces and split
+    select: str  # metric on val that selects the checkpoint
+    input_px: int  # side of the network's input
+    channels: int  # of its input
+    hardware: dict[str, Any]  # of the machine
+    versions: dict[str, str]  # of Python and libraries
+    commit: str  # of the code
+    started: str  # UTC time
 
 
 class RunRecord(RunSetup):
-    """A finished training, as `run.json` holds it.
+    """A finished training, as `run.json` holds it."""
 
-    Args:
-        best_epoch: selected epoch, counted from 0.
-        epochs: number of epochs trained.
-        val_score: `select` at the best epoch.
-        val_loss: at the best epoch.
-        train_seconds: of all epochs, including those before an interruption.
-        train_images: number of images trained on.
-        val_images: number of images validated on.
-        parameters: number of them.
-        precision: Lightning's name, such as `32-true`.
-        devices: number and kind, such as `1 cpu`.
-        resumed: whether training resumed from a checkpoint.
-        initial_weights: the file of initial weights and how many tensors matched; empty for none.
-    """
-
-    best_epoch: int
-    epochs: int
-    val_score: float
-    val_loss: float
-    train_seconds: float
-    train_images: int
-    val_images: int
-    parameters: int
-    precision: str
-    devices: str
-    resumed: bool
+    best_epoch: int  # selected epoch, counted from 0
+    epochs: int  # number of epochs trained
+    val_score: float  # `select` at the best epoch
+    val_loss: float  # at the best epoch
+    train_seconds: float  # of all epochs, including those before an interruption
+    train_images: int  # number of images trained on
+    val_images: int  # number of images validated on
+    parameters: int  # number of them
+    precision: str  # Lightning's name, such as `32-true`
+    devices: str  # number and kind, such as `1 cpu`
+    resumed: bool  # whether training resumed from a checkpoint
+    # The file of initial weights and how many tensors matched; empty for none
     initial_weights: dict[str, Any]
 
 
 class EvaluationRecord(_Record):
-    """How a run was evaluated, as `evaluation.json` holds it.
+    """How a run was evaluated, as `evaluation.json` holds it."""
 
-    Args:
-        device: that ran the network.
-        splits: number of `faces` and of predicted `boxes`, by split.
-    """
-
-    device: str
-    splits: dict[str, dict[str, int]]
+    device: str  # that ran the network
+    splits: dict[str, dict[str, int]]  # number of `faces` and of predicted `boxes`, by split
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -6,7 +6,7 @@ on test: candidate, naive baselines and current champion are compared by their s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,33 +39,20 @@ __all__ = ["Gate", "PromotionCandidate", "as_rows", "check_gates", "promote_stud
 
 @dataclass(frozen=True)
 class PromotionCandidate:
-    """A registered model as the promotion gates see it.
+    """A registered model as the promotion gates see it."""
 
-    Args:
-        value: its metric of promotion on val.
-        higher_is_better: direction of that metric.
-        class_recall: recall of each class on val.
-        correct: number of faces of val that it classifies correctly.
-        faces: number of faces of val.
-        baseline: name of the naive baseline with the highest accuracy on the same val.
-        baseline_accuracy: its accuracy.
-        person_disjoint: whether no known person is in two splits.
-        data_passed: whether its data set met every expectation.
-        champion: the current champion's metric on val; None if there is no other champion.
-        comparable: whether the champion was measured on the same images and split.
-    """
-
-    value: float
-    higher_is_better: bool
-    class_recall: Mapping[str, float]
-    correct: int
-    faces: int
-    baseline: str
-    baseline_accuracy: float
-    person_disjoint: bool
-    data_passed: bool
+    value: float  # its metric of promotion on val
+    higher_is_better: bool  # direction of that metric
+    class_recall: Mapping[str, float]  # recall of each class on val
+    correct: int  # number of faces of val that it classifies correctly
+    faces: int  # number of faces of val
+    baseline: str  # name of the naive baseline with the highest accuracy on the same val
+    baseline_accuracy: float  # its accuracy
+    person_disjoint: bool  # whether no known person is in two splits
+    data_passed: bool  # whether its data set met every expectation
+    # The current champion's metric on val; None if there is no other champion
     champion: float | None
-    comparable: bool
+    comparable: bool  # whether the champion was measured on the same images and split
 
 
 @dataclass(frozen=True)
@@ -78,44 +65,28 @@ class Gate:
 
 
 def check_gates(candidate: PromotionCandidate, limits: Promote) -> list[Gate]:
-    """All gates, in a fixed order."""
-    checks: list[Callable[[PromotionCandidate, Promote], Gate]] = [
-        _data,
-        _leaks,
-        _baseline,
-        _recall,
-        _gain,
-    ]
-    return [check(candidate, limits) for check in checks]
-
-
-def _data(candidate: PromotionCandidate, limits: Promote) -> Gate:
-    del limits
-    words = "meets" if candidate.data_passed else "does not meet"
-    return Gate("data", candidate.data_passed, f"the data set {words} its expectations")
-
-
-def _leaks(candidate: PromotionCandidate, limits: Promote) -> Gate:
-    del limits
-    words = "no person is" if candidate.person_disjoint else "the same person may be"
-    return Gate("leaks", candidate.person_disjoint, f"{words} in two splits")
-
-
-def _baseline(candidate: PromotionCandidate, limits: Promote) -> Gate:
-    del limits
+    """The outcome of every gate, in a fixed order."""
+    verb = "meets" if candidate.data_passed else "does not meet"
+    persons = "no person is" if candidate.person_disjoint else "the same person may be"
     accuracy = candidate.correct / candidate.faces
-    reason = (
-        f"accuracy {accuracy:.3f} on val ({candidate.correct} of {candidate.faces} faces) against "
-        f"{candidate.baseline_accuracy:.3f} of the naive baseline {candidate.baseline}"
-    )
-    return Gate("baseline", exceeds(accuracy, candidate.baseline_accuracy), reason)
-
-
-def _recall(candidate: PromotionCandidate, limits: Promote) -> Gate:
     worst = min(candidate.class_recall, key=lambda emotion: candidate.class_recall[emotion])
-    value = candidate.class_recall[worst]
-    reason = f"lowest recall is {value:.3f}, of {worst}; {limits.min_class_recall:.3f} is required"
-    return Gate("recall", value >= limits.min_class_recall, reason)
+    recall, required = candidate.class_recall[worst], limits.min_class_recall
+    return [
+        Gate("data", candidate.data_passed, f"the data set {verb} its expectations"),
+        Gate("leaks", candidate.person_disjoint, f"{persons} in two splits"),
+        Gate(
+            "baseline",
+            exceeds(accuracy, candidate.baseline_accuracy),
+            f"accuracy {accuracy:.3f} on val ({candidate.correct} of {candidate.faces} faces) "
+            f"against {candidate.baseline_accuracy:.3f} of the naive baseline {candidate.baseline}",
+        ),
+        Gate(
+            "recall",
+            recall >= required,
+            f"lowest recall is {recall:.3f}, of {worst}; {required:.3f} is required",
+        ),
+        _gain(candidate, limits),
+    ]
 
 
 def _gain(candidate: PromotionCandidate, limits: Promote) -> Gate:

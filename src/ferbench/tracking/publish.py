@@ -76,23 +76,14 @@ class Chart(Protocol):
 
 @dataclass(frozen=True)
 class RunTables:
-    """One run's rows of the study's tables.
+    """One run's rows of the study's tables."""
 
-    Args:
-        record: its `run.json`.
-        history: its `history.csv`, with a column `seed`.
-        results: its rows of `results.csv`.
-        classes: its rows of `classes.csv`.
-        confusion: its rows of `confusion.csv`.
-        reliability: its rows of `reliability.csv`.
-    """
-
-    record: RunRecord
-    history: pd.DataFrame
-    results: pd.DataFrame
-    classes: pd.DataFrame
-    confusion: pd.DataFrame
-    reliability: pd.DataFrame
+    record: RunRecord  # its `run.json`
+    history: pd.DataFrame  # its `history.csv`, with a column `seed`
+    results: pd.DataFrame  # its rows of `results.csv`
+    classes: pd.DataFrame  # its rows of `classes.csv`
+    confusion: pd.DataFrame  # its rows of `confusion.csv`
+    reliability: pd.DataFrame  # its rows of `reliability.csv`
 
 
 DrawCharts = Callable[[RunTables], Iterable[Chart]]
@@ -183,17 +174,11 @@ def _log_results(
 
 @dataclass(frozen=True)
 class Point:
-    """One number of a run.
+    """One number of a run."""
 
-    Args:
-        name: of the metric in MLflow.
-        value: finite.
-        step: condition of a robustness test if conditions are numbers; else 0.
-    """
-
-    name: str
-    value: float
-    step: int = 0
+    name: str  # of the metric in MLflow
+    value: float  # finite
+    step: int = 0  # condition of a robustness test if conditions are numbers; else 0
 
 
 def run_points(

@@ -20,17 +20,11 @@ __all__ = ["SelectedRun", "best_run", "best_runs", "study_results"]
 
 @dataclass(frozen=True)
 class SelectedRun:
-    """A selected run with its metrics.
+    """A selected run with its metrics."""
 
-    Args:
-        run: which.
-        val: metrics on val.
-        test: metrics on test, for information only: nothing is selected by them.
-    """
-
-    run: Run
-    val: dict[str, float]
-    test: dict[str, float]
+    run: Run  # which
+    val: dict[str, float]  # metrics on val
+    test: dict[str, float]  # metrics on test, for information only: nothing is selected by them
 
 
 def study_results(params: Params) -> pd.DataFrame:

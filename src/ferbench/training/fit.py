@@ -43,6 +43,9 @@ from ferbench.training.optimizers import accumulated_batches
 
 __all__ = ["Fitted", "TrainingData", "batch_share", "devices_of", "fit", "placement"]
 
+Row = tuple[Variant, Recipe, int]  # with the seed
+OnEpoch = Callable[[dict[str, float]], None] | None
+
 _MODULES: dict[str, type[RunModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
 _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
     "classify": FaceDataset,
@@ -52,49 +55,30 @@ _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Faces to train on and to select the checkpoint on.
+    """Faces to train on and to select the checkpoint on."""
 
-    Args:
-        pack: folder of packed images.
-        train: labelled faces to train on.
-        val: labelled faces to select on.
-        metric: selects the checkpoint.
-    """
-
-    pack: Path
-    train: FaceTable
-    val: FaceTable
+    pack: Path  # folder of packed images
+    train: FaceTable  # labelled faces to train on
+    val: FaceTable  # labelled faces to select on
+    # Selects the checkpoint
     metric: SelectionMetric = field(default_factory=lambda: SelectionMetric("accuracy", 0.5))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome of a training.
+    """The outcome of a training."""
 
-    Args:
-        state: weights of the best epoch, averaged if the recipe averages.
-        history: one row an epoch.
-        best_epoch: counted from 0.
-        val_score: the selection metric of the best epoch, on val.
-        val_loss: of the best epoch.
-        seconds: of all epochs, including those before an interruption.
-        parameters: number of them.
-        precision: Lightning's name, such as `32-true`.
-        devices: number of devices that shared each batch, and their kind, such as `1 cpu`.
-        resumed: whether training resumed from a checkpoint.
-        initial: the file of initial weights and how many tensors matched; empty for none.
-    """
-
-    state: dict[str, torch.Tensor]
-    history: list[dict[str, float]]
-    best_epoch: int
-    val_score: float
-    val_loss: float
-    seconds: float
-    parameters: int
-    precision: str
-    devices: str
-    resumed: bool
+    state: dict[str, torch.Tensor]  # weights of the best epoch, averaged if the recipe averages
+    history: list[dict[str, float]]  # one row an epoch
+    best_epoch: int  # counted from 0
+    val_score: float  # the selection metric of the best epoch, on val
+    val_loss: float  # of the best epoch
+    seconds: float  # of all epochs, including those before an interruption
+    parameters: int  # number of them
+    precision: str  # Lightning's name, such as `32-true`
+    devices: str  # number of devices that shared each batch, and their kind, such as `1 cpu`
+    resumed: bool  # whether training resumed from a checkpoint
+    # The file of initial weights and how many tensors matched; empty for none
     initial: dict[str, Any]
 
 
@@ -130,13 +114,7 @@ def batch_share(recipe: Recipe, devices: int) -> int:
     return share
 
 
-def fit(
-    row: tuple[Variant, Recipe, int],
-    data: TrainingData,
-    train: Train,
-    checkpoints: Path,
-    on_epoch: Callable[[dict[str, float]], None] | None,
-) -> Fitted:
+def fit(row: Row, data: TrainingData, train: Train, checkpoints: Path, on_epoch: OnEpoch) -> Fitted:
     """Train a variant, or resume the interrupted training that left these checkpoints.
 
     Args:
@@ -152,11 +130,7 @@ def fit(
 
 
 def _two_stages(
-    row: tuple[Variant, Recipe, int],
-    data: TrainingData,
-    train: Train,
-    checkpoints: Path,
-    on_epoch: Callable[[dict[str, float]], None] | None,
+    row: Row, data: TrainingData, train: Train, checkpoints: Path, on_epoch: OnEpoch
 ) -> Fitted:
     """Train the classifier alone, then the whole network from the best epoch of the first stage.
 
@@ -190,11 +164,11 @@ def _two_stages(
 
 
 def _one_stage(
-    row: tuple[Variant, Recipe, int],
+    row: Row,
     data: TrainingData,
     train: Train,
     checkpoints: Path,
-    on_epoch: Callable[[dict[str, float]], None] | None,
+    on_epoch: OnEpoch,
     *,
     start: dict[str, torch.Tensor] | None = None,
     head_only: bool = False,
@@ -279,7 +253,7 @@ def _trainer(
 
 
 def _loaders(
-    row: tuple[Variant, Recipe, int], data: TrainingData, trainer: Trainer
+    row: Row, data: TrainingData, trainer: Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     variant, recipe, seed = row
     kind = _DATASETS[task_of(variant)]

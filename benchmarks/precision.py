@@ -27,8 +27,8 @@ from synthetic_data import make_data  # beside this script
 
 from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.training.fit import fit
-from ferbench.training.outcome import SelectionMetric, TrainingData
+from ferbench.training.fit import TrainingData, fit
+from ferbench.training.modules import SelectionMetric
 from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]

@@ -43,8 +43,8 @@ from ferbench.evaluation.predict import predict_split
 from ferbench.files import write_json
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.training.fit import fit
-from ferbench.training.outcome import SelectionMetric, TrainingData
+from ferbench.training.fit import TrainingData, fit
+from ferbench.training.modules import SelectionMetric
 from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]

@@ -9,12 +9,12 @@ images.
 import torch
 
 from ferbench.artifacts.predictions import write_boxes, write_predictions
+from ferbench.artifacts.runs import EvaluationRecord
 from ferbench.cli.stage import run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.predict import predict_split
-from ferbench.files import write_json
 from ferbench.models.weights import load_trained
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         write_boxes(folder / "boxes.parquet", found.boxes)
         boxes = int((~found.boxes["truth"]).sum())
         counts[split] = {"faces": len(found.predictions), "boxes": boxes}
-    write_json(run.folder / "evaluation.json", {"device": device, "splits": counts})
+    EvaluationRecord(device=device, splits=counts).write(run.folder / "evaluation.json")
 
 
 if __name__ == "__main__":

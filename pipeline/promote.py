@@ -1,7 +1,7 @@
-"""Let the registered model try the gates to the alias `champion`.
+"""Make the registered model champion if it passes all promotion gates.
 
 Reads reports/<study>/registered.json and results.csv; writes reports/<study>/promotion.json with
-every gate's outcome. A model that fails a gate is no error: the champion stays.
+the outcome of every gate. A failed gate is no error: the champion stays.
 Command: python pipeline/promote.py. Seconds.
 """
 

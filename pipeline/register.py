@@ -1,6 +1,6 @@
-"""File the study's best model, on val, in the MLflow registry, with its card.
+"""Register the study's best model on val, with its card, in the MLflow registry.
 
-Reads reports/<study>/results.csv and the best cells' weights; writes
+Reads reports/<study>/results.csv and the best runs' weights; writes
 reports/<study>/registered.json.
 Command: python pipeline/register.py. Half a minute on one core.
 """
@@ -15,9 +15,9 @@ from ferbench.tracking.promotion import register_best
 
 def main() -> None:
     params = load_params()
-    filed = register_best(params)
-    write_json(Path("reports", params.study.name, "registered.json"), filed)
-    for row in filed.values():
+    registered = register_best(params)
+    write_json(Path("reports", params.study.name, "registered.json"), registered)
+    for row in registered.values():
         print(f"{row['model']} version {row['version']}: {row['variant']}, seed {row['seed']}")
 
 

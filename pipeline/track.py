@@ -1,22 +1,38 @@
-"""Complete every cell's record in MLflow: metrics, figures, data, the best seeds' models.
+"""Complete the MLflow run of every training: metrics, charts, data set, the best seeds' models.
 
-Reads reports/<study>/results.csv and runs/<study>/; writes reports/<study>/tracking.json, run ids
-by cell.
+Reads reports/<study>/ and runs/<study>/; writes reports/<study>/tracking.json, MLflow run ids by
+run.
 Command: python pipeline/track.py. Some ten seconds a variant on one core.
 """
 
 from pathlib import Path
 
+from ferbench.reporting.drawing import Chart
+from ferbench.reporting.panels import confusion_chart, curve_chart, shares
+from ferbench.reporting.reliability import reliability_chart
+
 from ferbench.cli.stage import run_stage
 from ferbench.config.params import load_params
 from ferbench.files import write_json
-from ferbench.tracking.publish import publish_study
+from ferbench.tracking.publish import RunTables, publish_study
 from ferbench.tracking.store import shown, store_uri
+
+
+def draw_charts(tables: RunTables) -> list[Chart]:
+    """The report's charts, of one run."""
+    record = tables.record
+    confusion = tables.confusion[tables.confusion["subset"] == "test"]
+    title = f"{record.variant} on {record.name}, seed {record.seed}"
+    return [
+        confusion_chart("confusion_test", f"{title}: test, per cent", shares(confusion)),
+        reliability_chart("reliability_test", f"{title}: test", tables.reliability),
+        curve_chart("curves", title, tables.history, record.select),
+    ]
 
 
 def main() -> None:
     params = load_params()
-    runs = publish_study(params)
+    runs = publish_study(params, draw_charts)
     write_json(Path("reports", params.study.name, "tracking.json"), runs)
     print(f"{len(runs)} runs in experiment {params.study.name} of {shown(store_uri())}")
 

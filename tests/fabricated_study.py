@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from tests.run_records import run_record
 
 from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.config.catalogue import expand, read_yaml
-from ferbench.config.params import Params, load_params
+from ferbench.config.params import Dataset, Params, load_params
 
 CLASSES = ["neutral", "happiness", "anger"]
 SKILL = {"vgg_improved": 1.1, "ivsa": 2.2, "yolov5s": 1.5, "yolov5s_osam": 1.4}
@@ -182,30 +183,19 @@ def _boxes(names: list[str], words: list[str], prob: np.ndarray) -> pd.DataFrame
     return pd.DataFrame(rows)[list(no_boxes(CLASSES).columns)]
 
 
-def _run(variant: str, key: str, row: object, seed: int, detects: bool) -> dict[str, object]:
-    return {
-        "study": "demo",
-        "variant": variant,
-        "dataset": key,
-        "name": row.name,
-        "protocol": row.protocol,
-        "seed": seed,
-        "task": "detect" if detects else "classify",
-        "classes": CLASSES,
-        "best_epoch": 7,
-        "epochs": 8,
-        "val_score": 0.8,
-        "select": "map50" if detects else "accuracy",
-        "precision": "32-true",
-        "devices": "1 cpu",
-        "train_seconds": 20.0 + seed,
-        "train_images": 300,
-        "val_images": 45,
-        "parameters": 1000,
-        "hardware": {"cpu": "Imaginary 2-core", "gpu": None},
-        "versions": {"python": "3.11.9", "torch": "2.14.1"},
-        "commit": "0123456789abcdef",
-    }
+def _run(variant: str, key: str, row: Dataset, seed: int, detects: bool) -> dict[str, object]:
+    return run_record(
+        variant=variant,
+        dataset=key,
+        name=row.name,
+        protocol=row.protocol,
+        seed=seed,
+        task="detect" if detects else "classify",
+        classes=CLASSES,
+        run_key=f"{variant}-{key}-{seed}",
+        select="map50" if detects else "accuracy",
+        train_seconds=20.0 + seed,
+    ).model_dump()
 
 
 def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Params:

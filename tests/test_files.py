@@ -1,4 +1,4 @@
-"""Writes are whole or absent; digests say the same for the same content."""
+"""Atomic writes, JSON and digests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ferbench.files import (
 )
 
 
-def test_a_file_written_to_the_end_replaces_the_old_one(tmp_path: Path) -> None:
+def test_completed_file_replaces_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.csv"
     for text in ("old", "new"):
         with whole_file(path) as temporary:
@@ -32,7 +32,7 @@ def test_a_file_written_to_the_end_replaces_the_old_one(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_leaves_the_old_file_only(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
     with pytest.raises(RuntimeError, match="power cut"), whole_file(path) as temporary:
@@ -42,7 +42,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_kept(
+def test_partial_files_of_dead_processes_are_removed_and_of_live_ones_kept(
     tmp_path: Path,
 ) -> None:
     """A killed stage's folder stood beside its output for good, and entered DVC's hash."""
@@ -60,12 +60,12 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_k
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([kept, "out", "out.csv"])
 
 
-def test_dvc_does_not_see_what_is_half_written() -> None:
+def test_dvc_ignores_partial_files() -> None:
     ignored = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
     assert f"{PARTIAL}*" in ignored
 
 
-def test_a_fresh_folder_holds_nothing_of_the_old_one(tmp_path: Path) -> None:
+def test_fresh_folder_replaces_the_old_one_completely(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.mkdir()
     (path / "stale").touch()
@@ -75,7 +75,7 @@ def test_a_fresh_folder_holds_nothing_of_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+def test_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.mkdir()
     (path / "old").touch()
@@ -86,20 +86,20 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_json_comes_back_as_it_went(tmp_path: Path) -> None:
+def test_json_is_read_as_it_was_written(tmp_path: Path) -> None:
     value = {"emotion": "Überraschung", "counts": [1, 2.5, None, True]}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
     assert (tmp_path / "a.json").read_bytes().endswith(b"}\n")
 
 
-def test_json_refuses_what_other_readers_cannot_read(tmp_path: Path) -> None:
+def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_checksums_are_those_of_hashlib(tmp_path: Path) -> None:
+def test_checksums_equal_hashlib(tmp_path: Path) -> None:
     content = os.urandom(100_000)
     path = tmp_path / "bytes"
     path.write_bytes(content)
@@ -107,7 +107,7 @@ def test_checksums_are_those_of_hashlib(tmp_path: Path) -> None:
     assert sha256_file(path) == hashlib.sha256(content).hexdigest()
 
 
-def test_a_digest_depends_on_values_and_order_of_lists_only() -> None:
+def test_digest_depends_on_values_and_order_of_lists_only() -> None:
     assert digest({"a": [1, 2], "b": {"c": 1}}) == digest({"b": {"c": 1}, "a": [1, 2]})
     assert digest({"a": [1, 2]}) != digest({"a": [2, 1]})
     # printf '{"a":1}' | sha256sum

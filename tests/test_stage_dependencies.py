@@ -16,7 +16,10 @@ such as `deployed` of `latency`, need not be.
 
 from __future__ import annotations
 
+import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -25,13 +28,14 @@ from typing import Any
 import pytest
 import yaml
 from tests.import_closure import import_closure, imported_names, module_file, named_packages
+from tests.whole_checkout import checkout, environment
 
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import Recipe, Variant
 from ferbench.models.build import PARTS
 from ferbench.models.describe import FOLLOWED, roots
 from ferbench.plugins import module_of
-from ferbench.training import run as record
+from ferbench.training import provenance
 
 PROJECT = Path(__file__).parents[1]
 SRC = PROJECT / "src"
@@ -61,6 +65,18 @@ PLUMBING = {
 # Sources that a stage reads as text: they are in its deps and never imported.
 READ_AS_TEXT = {
     "describe": {"src/ferbench/data/augmentations", "src/ferbench/evaluation/metrics"},
+}
+
+# Modules that a string names, so that the closure does not follow them: (file, name). The result
+# of a stage must not depend on them.
+RUN_TIME_NAMES = {
+    ("pipeline/train.py", "ferbench.tracking.live:Recorder"): (
+        "imported while a training runs, which it observes but cannot change, as "
+        "tests/training/test_run.py shows; an edit of tracking must not retrain"
+    ),
+    ("src/ferbench/cli/lifeline.py", "ferbench.cli.dvc_child"): "the command line of a process",
+    ("src/ferbench/data/images.py", "ferbench.data.decoding"): "the name of a logger or process",
+    ("src/ferbench/models/describe.py", "ferbench.data.transforms"): "code whose digest is taken",
 }
 
 BARRIER = "reports/${study.name}/variants"
@@ -267,9 +283,84 @@ def test_digest_has_a_definition_that_some_rows_run_for_exactly_those(
 
 
 def test_run_key_digests_the_code_that_train_depends_on() -> None:
-    digested = {path.relative_to(SRC.parent).as_posix() for path in record._CODE}
-    listed = {dep for dep in _deps("train") if dep.startswith("src/")}
-    assert digested == listed, "dvc.yaml and training/record.py differ"
+    digested = {path.relative_to(PROJECT).as_posix() for path in provenance.stage_code("train")}
+    assert digested == {dep for dep in _deps("train") if dep.startswith("src/")}
+
+
+def _dotted_strings(path: Path) -> set[str]:
+    """String constants of a file that name a module of ferbench, with or without an attribute."""
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = (text for text in strings if re.fullmatch(r"ferbench(\.\w+)+(:\w+)?", text))
+    return {name for name in names if module_file(name.partition(":")[0], SRC) is not None}
+
+
+def test_only_the_observer_of_training_is_imported_by_a_name_that_the_closure_misses() -> None:
+    """Names of packages are followed as plug-in folders, so only names of modules hide imports."""
+    hidden: set[tuple[str, str]] = set()
+    for path in [*(PROJECT / "pipeline").glob("*.py"), *SRC.rglob("*.py")]:
+        names = _dotted_strings(path)
+        modules = {name for name in names if not (SRC / name.replace(".", "/")).is_dir()}
+        hidden |= {(path.relative_to(PROJECT).as_posix(), name) for name in modules}
+    assert hidden == RUN_TIME_NAMES.keys(), "import a module by a statement, or give the reason"
+
+
+@pytest.mark.parametrize("package", ["tracking", "reporting"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "robustness"])
+def test_an_edit_of_tracking_or_reporting_repeats_no_training_or_prediction(
+    stage: str, package: str
+) -> None:
+    files = [p.relative_to(PROJECT).as_posix() for p in (SRC / "ferbench" / package).rglob("*.py")]
+    assert files
+    assert not [file for file in files if any(_covers(dep, file) for dep in _deps(stage))]
+    assert not [m for m in _closure(stage) if m.startswith(f"ferbench.{package}")]
+
+
+@pytest.mark.slow
+def test_dvc_repeats_no_training_after_an_edit_of_tracking_or_reporting(tmp_path: Path) -> None:
+    """The outputs of the stages are made up: DVC only compares files with `dvc.lock`."""
+    folder = checkout(tmp_path)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    variant, dataset, seed = next(iter(params["variants"])), *params["datasets"], params["seeds"][0]
+    stages = [f"{name}@{variant}-{dataset}-{seed}" for name in ("train", "evaluate")]
+    words = {"study.name": params["study"]["name"], "item.variant": variant}
+    words |= {"item.dataset": dataset, "item.seed": str(seed)}
+    for stage in ("train", "evaluate"):
+        for path in (*STAGES[stage]["deps"], *STAGES[stage]["outs"]):
+            for name, word in words.items():
+                path = path.replace(f"${{{name}}}", word)
+            if not (folder / path).exists():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_text("made up\n")
+
+    def dvc(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def edit(module: str) -> None:
+        path = folder / "src" / "ferbench" / module
+        path.write_text(path.read_text() + "\n# A comment.\nEDITED = True\n")
+
+    dvc("commit", "--force", *stages)
+    edit("tracking/live.py")
+    edit("tracking/runs.py")
+    edit("reporting/report.py")
+    assert dvc("status", *stages).strip() == "Data and pipelines are up to date."
+    edit("training/fit.py")
+    changed = dvc("status", *stages)
+    assert stages[0] in changed
+    assert "src/ferbench/training" in changed
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""Writes that are whole or absent, and digests.
+"""Atomic writes, and digests.
 
-A stage that is killed leaves either the old file or the new one, never half of either: everything
-is written beside its place and moved over it in one step. What a killed process left half-written
-is removed by the next one that writes into its folder; DVC ignores it until then (`.dvcignore`).
+A killed stage leaves either the old file or the new one, never a part: everything is written to a
+temporary name beside its target and renamed. Temporary files of killed processes are deleted by the
+next process that writes into the folder; DVC ignores them until then (`.dvcignore`).
 """
 
 from __future__ import annotations
@@ -36,17 +36,16 @@ __all__ = [
     "write_json",
 ]
 
-# How the names of half-written files and folders begin.
+# Prefix of the names of half-written files and folders.
 PARTIAL = ".partial-"
 
-
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# SQLite and PyTorch's writer of archives, which keep the number of the error to themselves.
+# Messages of SQLite and PyTorch's archive writer, which do not pass on the error number.
 _FULL_WORDS = "database or disk is full|inline_container.*unexpected pos|No space left on device"
 
 
 def disk_full(error: BaseException) -> OSError | None:
-    """The full disk that an exception tells of, directly or not; None if it tells of none.
+    """The full disk that caused an exception, directly or not; None if none did.
 
     >>> disk_full(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 5 vs 1"))
     OSError(28, 'No space left on device')
@@ -54,7 +53,7 @@ def disk_full(error: BaseException) -> OSError | None:
     links = list(causes(error))
     for link in links:
         if isinstance(link, OSError) and link.errno in _FULL:
-            place = link.filename2 or link.filename  # of a copy, the first is what is read
+            place = link.filename2 or link.filename  # of a copy, `filename` is the source
             return link if place is None else OSError(link.errno, link.strerror, str(place))
     if any(re.search(_FULL_WORDS, str(link)) for link in links):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -62,11 +61,11 @@ def disk_full(error: BaseException) -> OSError | None:
 
 
 def need_room(folder: Path, size: int) -> None:
-    """Raise the `OSError` of a full disk before a writer begins that would not survive it.
+    """Check for free space before calling a writer that would crash on a full disk.
 
     Args:
-        folder: that will be written into.
-        size: of what will be written, in bytes.
+        folder: to be written into.
+        size: bytes to be written.
 
     Raises:
         OSError: less than that is free.
@@ -77,7 +76,7 @@ def need_room(folder: Path, size: int) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; moved over it if the block ends without an exception."""
+    """A temporary path beside `path`, renamed to it if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
     handle, name = tempfile.mkstemp(
@@ -95,9 +94,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`; takes its place if the block ends without an exception.
+    """A temporary folder beside `path`, renamed to it if the block ends without an exception.
 
-    What stood at `path` is replaced as a whole, so no file of an earlier run survives in it.
+    An existing folder at `path` is replaced as a whole, so no file of an earlier run survives.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
@@ -116,7 +115,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Delete what processes that are gone have left half-written in a folder."""
+    """Delete the temporary files and folders of processes that no longer run."""
     for entry in folder.glob(f"{PARTIAL}*"):
         owner = entry.name[len(PARTIAL) :].split("-", 1)[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):

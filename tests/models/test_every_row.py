@@ -13,9 +13,8 @@ from torch import Tensor
 from ferbench.config.params import load_params
 from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
-from ferbench.training.modules import ClassifierModule, DetectorModule
+from ferbench.training.modules import ClassifierModule, DetectorModule, SelectionMetric
 from ferbench.training.optimizers import build_optimizer
-from ferbench.training.outcome import SelectionMetric
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 DETECTORS = [name for name, row in STUDY.variants.items() if task_of(row) == "detect"]

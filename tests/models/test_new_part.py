@@ -15,8 +15,7 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.models import attention
 from ferbench.models.describe import describe
 from ferbench.plugins import names
-from ferbench.training.fit import fit
-from ferbench.training.outcome import TrainingData
+from ferbench.training.fit import TrainingData, fit
 
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.

@@ -1,13 +1,16 @@
-"""A scored study and its record in MLflow, without trained networks."""
+"""A scored study to be recorded in MLflow, without trained networks."""
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from tests.fabricated_study import fabricate, fabricate_reports
 
+from ferbench.artifacts.runs import EvaluationRecord
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
@@ -17,27 +20,33 @@ from ferbench.tracking import publish
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Cells whose model was logged, in the place of logging it."""
+    """Keys of the runs whose model was logged; nothing is logged or drawn."""
     keys: list[str] = []
     monkeypatch.setattr(publish, "load_trained", lambda path: path)
-    monkeypatch.setattr(
-        publish, "logged_model", lambda study, record, model: keys.append(record["run_key"])
-    )
+    monkeypatch.setattr(publish, "logged_model", lambda record, model: keys.append(record.run_key))
+    for name in ("precision_recall_figure", "class_figure"):
+        monkeypatch.setattr(publish, name, lambda table: plt.figure(figsize=(0.1, 0.1)))
     return keys
 
 
-@pytest.fixture
-def study(own_store: Path) -> Params:
-    """A scored study in the current folder, as another machine left it."""
-    root = Path()
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path]:
+    """A scored study and the project's folder that it is in."""
+    root = tmp_path_factory.mktemp("scored")
     params = dataclasses.replace(fabricate(root, faces=40, probes=True), explain={})
     fabricate_reports(root, params)
     write_scoreboard(score_study(params, root), root / "reports" / "demo")
-    for cell in all_runs(params):
-        path = cell.folder / "run.json"
-        more = {"run_key": cell.name, "data_digest": "d" * 64, "paper": "p1"}
-        write_json(path, read_json(path) | more)
-        write_json(cell.folder / "evaluation.json", {"device": "cpu"})
-        about = Path("reports", "demo", "variants", f"{cell.variant}.json")
-        write_json(about, read_json(about) | {"row": {"head": "pooled"}, "recipe": {"lr": 0.1}})
+    for run in all_runs(params):
+        EvaluationRecord(device="cpu", splits={}).write(root / run.folder / "evaluation.json")
+        description = root / "reports" / "demo" / "variants" / f"{run.variant}.json"
+        more = {"row": {"head": "pooled"}, "recipe": {"lr": 0.1}}
+        write_json(description, read_json(description) | more)
+    return params, root
+
+
+@pytest.fixture
+def study(own_store: Path, scored: tuple[Params, Path]) -> Params:
+    """The scored study in the current folder, as another machine left it."""
+    params, root = scored
+    shutil.copytree(root, own_store.parent, dirs_exist_ok=True)
     return params

@@ -1,4 +1,4 @@
-"""What is served says what the network says, and takes nothing but images as agreed."""
+"""Exported models: same outputs as the network, checked inputs, logged once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from tests.run_records import run_record, run_setup
 from tests.tiny_study import CLASSES
 
 from ferbench.cli.stage import status_of
@@ -17,7 +18,8 @@ from ferbench.config.params import Params
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
 from ferbench.tracking.registry import log_model, logged_model, register_version, servable
-from ferbench.tracking.runs import connect, experiment_id, open_run, store_uri
+from ferbench.tracking.runs import experiment_id, open_run
+from ferbench.tracking.store import connect, store_uri
 
 
 def trained(params: Params, variant: str) -> Trained:
@@ -39,7 +41,7 @@ def images(of: Trained, count: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("variant", ["vgg_improved", "ivsa"])
-def test_a_served_classifier_gives_the_networks_probabilities(params: Params, variant: str) -> None:
+def test_served_classifier_gives_the_networks_probabilities(params: Params, variant: str) -> None:
     model = trained(params, variant)
     with torch.no_grad():
         expected = torch.softmax(model.network(images(model, 3)), dim=1)
@@ -49,7 +51,7 @@ def test_a_served_classifier_gives_the_networks_probabilities(params: Params, va
 
 
 @pytest.mark.parametrize("variant", ["yolov5s", "yolov5s_osam"])
-def test_a_served_detector_gives_the_networks_decoded_boxes(params: Params, variant: str) -> None:
+def test_served_detector_gives_the_networks_decoded_boxes(params: Params, variant: str) -> None:
     model = trained(params, variant)
     with torch.no_grad():
         expected = model.network(images(model, 2))[0]
@@ -58,7 +60,7 @@ def test_a_served_detector_gives_the_networks_decoded_boxes(params: Params, vari
     assert torch.allclose(served, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_serving_leaves_the_network_as_it_was(params: Params) -> None:
+def test_serving_does_not_change_the_network(params: Params) -> None:
     model = trained(params, "yolov5s")
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     module = servable(model)
@@ -72,12 +74,12 @@ def test_serving_leaves_the_network_as_it_was(params: Params) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_store")
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
-def test_a_logged_model_is_a_program_that_checks_its_input(params: Params, variant: str) -> None:
+def test_logged_model_checks_its_input(params: Params, variant: str) -> None:
     import mlflow
     from mlflow.exceptions import MlflowException
 
     model = trained(params, variant)
-    run = open_run("demo", "a", "k" * 64, {})
+    run = open_run(run_setup())
     mlflow.set_tracking_uri(store_uri())
     loaded = mlflow.pyfunc.load_model(log_model(model, run.run_id).model_uri)
     image = images(model, 3)
@@ -91,12 +93,12 @@ def test_a_logged_model_is_a_program_that_checks_its_input(params: Params, varia
 
 
 @pytest.mark.usefixtures("own_store")
-def test_an_export_does_not_begin_where_its_room_is_short(
+def test_export_is_refused_on_a_nearly_full_disk(
     params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """PyTorch's writer ends the process on a full disk, with no exception to catch."""
     model = trained(params, "vgg_improved")
-    run = open_run("demo", "a", "k" * 64, {})
+    run = open_run(run_setup())
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     assert status_of(lambda: log_model(model, run.run_id) and None) == 2
     assert f"disk full while writing {tempfile.gettempdir()}" in capsys.readouterr().err
@@ -104,11 +106,11 @@ def test_an_export_does_not_begin_where_its_room_is_short(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_store")
-def test_a_model_is_logged_and_registered_once_also_after_a_kill(
+def test_model_is_logged_and_registered_once_after_a_kill(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, key = trained(params, "vgg_improved"), "k" * 64
-    open_run("demo", "a", key, {}).finish()
+    open_run(run_setup(run_key=key)).finish()
 
     class Killed(BaseException):
         pass
@@ -119,8 +121,8 @@ def test_a_model_is_logged_and_registered_once_also_after_a_kill(
     with monkeypatch.context() as patch:  # between the model and the tag that names it
         patch.setattr(MlflowClient, "set_tag", kill)
         with pytest.raises(Killed):
-            logged_model("demo", {"run_key": key}, model)
-    uri = logged_model("demo", {"run_key": key}, model)
+            logged_model(run_record(run_key=key), model)
+    uri = logged_model(run_record(run_key=key), model)
     client = connect()
     (found,) = client.search_logged_models([experiment_id(client, "demo")])
     assert found.model_uri == uri
@@ -130,8 +132,8 @@ def test_a_model_is_logged_and_registered_once_also_after_a_kill(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_store")
-def test_the_model_of_a_run_is_logged_once(params: Params) -> None:
+def test_model_of_a_run_is_logged_once(params: Params) -> None:
     model, key = trained(params, "vgg_improved"), "k" * 64
-    open_run("demo", "a", key, {}).finish()
-    uri = logged_model("demo", {"run_key": key}, model)
-    assert logged_model("demo", {"run_key": key}, model) == uri
+    open_run(run_setup(run_key=key)).finish()
+    uri = logged_model(run_record(run_key=key), model)
+    assert logged_model(run_record(run_key=key), model) == uri

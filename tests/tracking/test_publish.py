@@ -1,25 +1,47 @@
-"""The record in MLflow, made whole from files, however often."""
+"""Stage `track` completes the MLflow runs of a study from its files, however often it runs."""
 
 from __future__ import annotations
 
 import dataclasses
 import errno
 import os
+import re
+import runpy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from filelock import FileLock, Timeout
+from tests.tiny_study import PROJECT
 
+from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.cli.stage import status_of
 from ferbench.config.params import Explain, Params
 from ferbench.config.runs import all_runs
-from ferbench.files import read_json, write_json
-from ferbench.tracking.publish import publish_study
-from ferbench.tracking.runs import MlflowRun, connect, experiment_id, open_run, open_run_of
-from ferbench.tracking.store import StoreError
+from ferbench.files import write_json
+from ferbench.tracking.publish import (
+    _TABLES,
+    RunTables,
+    class_figure,
+    precision_recall_figure,
+    publish_study,
+)
+from ferbench.tracking.runs import MlflowRun, experiment_id, open_finished_run, open_run
+from ferbench.tracking.store import StoreError, connect
+
+
+def charts(tables: RunTables) -> list[SimpleNamespace]:
+    """One chart, which shows the sizes of the tables."""
+    sizes = (len(tables.history), len(tables.confusion), len(tables.reliability))
+    return [SimpleNamespace(name="sizes", svg=f"<svg>{sizes}</svg>")]
+
+
+def publish(params: Params) -> dict[str, str]:
+    return publish_study(params, charts)
 
 
 def runs() -> dict[str, Any]:
@@ -28,17 +50,17 @@ def runs() -> dict[str, Any]:
     return {run.data.tags["run_key"]: run for run in found}
 
 
-def test_a_restored_study_is_recorded_whole_and_twice_adds_nothing(
+def test_restored_study_is_recorded_completely_and_a_second_time_adds_nothing(
     study: Params, logged: list[str]
 ) -> None:
-    first = publish_study(study)
+    first = publish(study)
     assert set(first) == {cell.name for cell in all_runs(study)}
-    assert publish_study(study) == first
+    assert publish(study) == first
     found = runs()
     assert {key: run.info.run_id for key, run in found.items()} == first
     run = found["ivsa-synthetic-0"]
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"row.head": "pooled", "recipe.lr": "0.1"}
+    assert run.data.params == {"row.head": "pooled", "recipe.lr": "0.1", "deviations": "none"}
     assert {"test/accuracy", "val/f1_macro", "train_loss"} <= run.data.metrics.keys()
     client = connect()
     curve = client.get_metric_history(run.info.run_id, "val_score")
@@ -50,9 +72,9 @@ def test_a_restored_study_is_recorded_whole_and_twice_adds_nothing(
     assert len(run.inputs.dataset_inputs) == 1
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     files = {"run.json", "history.csv", "evaluation.json"}
-    assert names == files | {
-        f"{n}_test.png" for n in ("confusion", "classes", "precision_recall", "reliability")
-    }
+    assert names == files | {"classes_test.png", "precision_recall_test.png", "sizes.svg"}
+    drawn = Path(client.download_artifacts(run.info.run_id, "sizes.svg")).read_text()
+    assert re.fullmatch(r"<svg>\(8, [1-9]\d*, [1-9]\d*\)</svg>", drawn)
     assert "test/recall/anger" in run.data.metrics
     experiment = client.get_experiment(experiment_id(client, "demo"))
     assert "| synthetic | person_70_10_20 | ivsa |" in experiment.tags["mlflow.note.content"]
@@ -68,13 +90,14 @@ def curves(run_id: str) -> dict[str, list[tuple[int, float]]]:
 
 
 class Killed(BaseException):
-    """What a signal does to a stage, at a place that a test chooses."""
+    """A signal that kills the stage."""
 
 
 @pytest.mark.parametrize(
-    "step", ["log_points", "log_history", "log_dataset", "log_figure", "finish", "set_tags"]
+    "step",
+    ["log_points", "complete", "log_dataset", "log_figure", "log_text", "finish", "set_tags"],
 )
-def test_a_stage_that_is_killed_anywhere_ends_as_if_it_had_not_been(
+def test_stage_killed_anywhere_is_completed_by_the_next(
     study: Params, logged: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     act, calls = getattr(MlflowRun, step), [0]
@@ -88,8 +111,8 @@ def test_a_stage_that_is_killed_anywhere_ends_as_if_it_had_not_been(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowRun, step, stop_midway)
         with pytest.raises(Killed):
-            publish_study(study)
-    ids = publish_study(study)
+            publish(study)
+    ids = publish(study)
     found = runs()
     assert {key: run.info.run_id for key, run in found.items()} == ids
     assert len(ids) == len(all_runs(study))
@@ -101,47 +124,42 @@ def test_a_stage_that_is_killed_anywhere_ends_as_if_it_had_not_been(
             assert len(steps) == len(set(steps)), name
 
 
-def test_what_the_store_missed_while_it_was_away_is_added_and_nothing_twice(
-    study: Params, logged: list[str]
-) -> None:
-    cell = all_runs(study)[0]
-    history = pd.read_csv(cell.folder / "history.csv")
-    rows = [dict(row) for _, row in history.iterrows()]
-    begun = open_run("demo", "a", cell.name, {})
-    for row in rows[:3]:
+def test_points_that_the_store_missed_are_added_once(study: Params, logged: list[str]) -> None:
+    run = all_runs(study)[0]
+    record = RunRecord.read(run.folder / "run.json")
+    history = read_history(run.folder / "history.csv")
+    begun = open_run(record)
+    for row in history.to_dict("records")[:3]:
         begun.log_epoch(row)
-    path = cell.folder / "run.json"
-    write_json(path, read_json(path) | {"mlflow_run_id": None, "deviations": ["one"]})
-    assert publish_study(study)[cell.name] == begun.run_id
+    assert publish(study)[run.name] == begun.run_id
     points = curves(begun.run_id)
     for name in history.columns.drop("epoch"):
         assert points[name] == list(zip(history["epoch"], history[name], strict=True))
-    run = connect().get_run(begun.run_id)
-    assert (run.info.status, run.data.params["deviations"]) == ("FINISHED", "one")
+    assert connect().get_run(begun.run_id).info.status == "FINISHED"
 
 
-def test_a_part_of_a_curve_is_completed(study: Params, logged: list[str]) -> None:
-    ids = publish_study(study)
+def test_partial_curve_is_completed(study: Params, logged: list[str]) -> None:
+    ids = publish(study)
     client = connect()
     whole = curves(ids["yolov5s-synthetic-0"])["test_canvas/accuracy"]
     client.delete_run(ids["yolov5s-synthetic-0"])
-    run, _ = open_run_of(read_json(Path("runs/demo/yolov5s/synthetic/0/run.json")), "again")
+    run = open_finished_run(RunRecord.read(Path("runs/demo/yolov5s/synthetic/0/run.json")))
     run.log_points([("test_canvas/accuracy", *whole[0])])
-    assert publish_study(study)["yolov5s-synthetic-0"] == run.run_id
+    assert publish(study)["yolov5s-synthetic-0"] == run.run_id
     assert curves(run.run_id)["test_canvas/accuracy"] == whole
 
 
-def test_a_store_that_fails_ends_the_stage_with_its_remedy(
+def test_faulty_store_fails_the_stage_with_its_remedy(
     study: Params, logged: list[str], own_store: Path
 ) -> None:
     own_store.write_bytes(b"no database" * 1000)
-    with pytest.raises(StoreError, match=f"{own_store}: is no SQLite database"):
-        publish_study(study)
+    with pytest.raises(StoreError, match=f"{own_store}: is damaged or not an SQLite database"):
+        publish(study)
     own_store.unlink()
-    assert set(publish_study(study)) == {cell.name for cell in all_runs(study)}
+    assert set(publish(study)) == {cell.name for cell in all_runs(study)}
 
 
-def test_a_disk_that_is_full_is_told_and_the_stage_goes_on_from_there(
+def test_full_disk_is_reported_and_the_next_run_completes(
     study: Params,
     logged: list[str],
     own_store: Path,
@@ -157,51 +175,83 @@ def test_a_disk_that_is_full_is_told_and_the_stage_goes_on_from_there(
         copy(*args, **words)
 
     def stage() -> None:
-        publish_study(study)
+        publish(study)
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfileobj", full)
         assert status_of(stage) == 2
-    told = capsys.readouterr().err
-    assert f"disk full while writing {own_store}" in told
-    assert "remedy: free some space" in told
+    error = capsys.readouterr().err
+    assert f"disk full while writing {own_store}" in error
+    assert "remedy: free some space" in error
     assert status_of(stage) == 0
     assert {run.info.status for run in runs().values()} == {"FINISHED"}
 
 
-def test_two_checkouts_that_publish_one_run_wait_for_each_other(
+def test_checkouts_publish_one_at_a_time(
     study: Params, logged: list[str], own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = []
 
-    def look(self: MlflowRun, *args: Any) -> None:
+    def try_lock(self: MlflowRun, *args: Any) -> None:
         with pytest.raises(Timeout):
             FileLock(f"{own_store}.track", is_singleton=False).acquire(timeout=0)
         held.append(self.run_id)
 
-    monkeypatch.setattr(MlflowRun, "log_dataset", look)
-    publish_study(study)
+    monkeypatch.setattr(MlflowRun, "log_dataset", try_lock)
+    publish(study)
     assert len(held) == len(all_runs(study))
     FileLock(f"{own_store}.track").acquire(timeout=0)
 
 
-def test_what_was_drawn_of_the_first_seed_is_recorded(study: Params, logged: list[str]) -> None:
+def test_explanations_of_the_first_seed_are_recorded(study: Params, logged: list[str]) -> None:
     drawn = dataclasses.replace(study, explain={"faces": Explain(("saliency",), 4)})
     for variant in study.variants:
         folder = Path("runs", "demo", "_explain", "faces", variant, "synthetic")
         write_json(folder / "index.json", {"figures": [{"file": "saliency.png"}]})
         (folder / "saliency.png").write_bytes(b"a picture")
-    ids = publish_study(drawn)
+    ids = publish(drawn)
     client = connect()
     files = client.list_artifacts(ids["ivsa-synthetic-0"], "explain/faces")
     assert [file.path for file in files] == ["explain/faces/saliency.png"]
     assert client.list_artifacts(ids["ivsa-synthetic-1"], "explain/faces") == []
 
 
-def test_the_model_of_each_variants_best_seed_alone_is_logged(
+def test_only_the_model_of_each_variants_best_seed_is_logged(
     study: Params, logged: list[str]
 ) -> None:
-    publish_study(study)
+    publish(study)
     best = [key for key, run in runs().items() if run.data.tags["best_seed"] == "True"]
     assert sorted(logged) == sorted(best)
     assert {key.rsplit("-", 1)[0] for key in best} == {f"{v}-synthetic" for v in study.variants}
+
+
+def test_stage_track_draws_the_reports_charts_of_one_run(scored: tuple[Params, Path]) -> None:
+    params, root = scored
+    run = all_runs(params)[0]
+    reports = root / "reports" / "demo"
+    tables = {name: pd.read_csv(reports / f"{name}.csv") for name in _TABLES}
+    own = {
+        name: table[(table["variant"] == run.variant) & (table["seed"] == run.seed)]
+        for name, table in tables.items()
+    }
+    history = read_history(root / run.folder / "history.csv").assign(seed=run.seed)
+    record = RunRecord.read(root / run.folder / "run.json")
+    draw_charts = runpy.run_path(str(PROJECT / "pipeline" / "track.py"))["draw_charts"]
+    drawn = draw_charts(RunTables(record, history, results=pd.DataFrame(), **own))
+    assert [chart.name for chart in drawn] == ["confusion_test", "reliability_test", "curves"]
+    assert all("<svg" in chart.svg for chart in drawn)
+
+
+def test_figures_of_a_run_show_every_class() -> None:
+    prob = {"anger": [0.9, 0.2, 0.0], "neutral": [0.1, 0.8, 0.0], "fear": [0.0, 0.0, 0.0]}
+    names = {"image_id": ["a", "b", "c"], "target": ["anger", "neutral", "anger"]}
+    (axes,) = precision_recall_figure(pd.DataFrame(names | prob)).axes
+    shown = [line.get_label().partition(" ")[0] for line in axes.get_lines()]
+    assert shown == ["anger", "neutral"], "a class without a face has no curve"
+    rows = [(e, m, 0.5) for e in ("anger", "neutral") for m in ("precision", "recall", "f1", "ap")]
+    (axes,) = class_figure(pd.DataFrame(rows, columns=["emotion", "metric", "value"])).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["anger", "neutral"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        *("precision", "recall", "f1"),
+    ]
+    plt.close("all")

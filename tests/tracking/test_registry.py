@@ -1,4 +1,4 @@
-"""Registered once, crowned, and given back."""
+"""The model registry: registered once, promoted, rolled back; and model cards."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from tests.run_records import run_record
 
+from ferbench.config.runs import Run
 from ferbench.errors import InputError
 from ferbench.tracking.registry import (
-    _whole_model,
+    _complete_model,
     champion,
     crown,
+    model_card,
     model_name,
     register_version,
     roll_back,
 )
-from ferbench.tracking.runs import connect
-from ferbench.tracking.store import StoreError
+from ferbench.tracking.selection import SelectedRun
+from ferbench.tracking.store import StoreError, connect
 
 NAME = model_name("tiny")
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -38,7 +41,7 @@ def register(place: Path, key: str, card: str = "a card") -> str:
     return register_version(NAME, (place / key).as_uri(), key, card, {"study": "demo", "seed": 0})
 
 
-def test_a_run_is_registered_once_and_its_card_renewed(tmp_path: Path) -> None:
+def test_run_is_registered_once_and_its_card_updated(tmp_path: Path) -> None:
     first = register(tmp_path, "one")
     assert register(tmp_path, "one", "a better card") == first == "1"
     (version,) = connect().search_model_versions(f"name = '{NAME}'")
@@ -46,26 +49,26 @@ def test_a_run_is_registered_once_and_its_card_renewed(tmp_path: Path) -> None:
     assert version.tags == {"study": "demo", "seed": "0", "run_key": "one"}
 
 
-def test_another_run_is_another_version(tmp_path: Path) -> None:
+def test_other_run_is_another_version(tmp_path: Path) -> None:
     assert [register(tmp_path, key) for key in ("one", "two", "one")] == ["1", "2", "1"]
 
 
-def test_without_a_model_or_an_alias_there_is_no_champion(tmp_path: Path) -> None:
+def test_champion_is_none_without_model_or_alias(tmp_path: Path) -> None:
     assert champion(NAME) is None
     register(tmp_path, "one")
     assert champion(NAME) is None
 
 
-def test_a_crowned_version_is_champion(tmp_path: Path) -> None:
+def test_crowned_version_is_champion(tmp_path: Path) -> None:
     version = register(tmp_path, "one")
     crown(NAME, version)
     crown(NAME, version)
     assert champion_version() == version
-    with pytest.raises(InputError, match="no earlier champion"):
-        roll_back(NAME)  # crowned twice, it is not its own predecessor
+    with pytest.raises(InputError, match="no previous champion"):
+        roll_back(NAME)  # crowned twice, it does not precede itself
 
 
-def test_a_roll_back_gives_the_alias_back_and_twice_is_as_before(tmp_path: Path) -> None:
+def test_two_roll_backs_cancel(tmp_path: Path) -> None:
     for key in ("one", "two"):
         crown(NAME, register(tmp_path, key))
     assert champion_version() == "2"
@@ -75,17 +78,17 @@ def test_a_roll_back_gives_the_alias_back_and_twice_is_as_before(tmp_path: Path)
     assert champion_version() == "2"
 
 
-def test_after_a_third_champion_the_second_is_the_one_before(tmp_path: Path) -> None:
+def test_roll_back_returns_to_the_previous_of_three(tmp_path: Path) -> None:
     for key in ("one", "two", "three"):
         crown(NAME, register(tmp_path, key))
     assert roll_back(NAME) == ("3", "2")
 
 
-def test_without_a_champion_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{NAME}: no earlier champion to go back to"):
+def test_roll_back_without_a_previous_champion_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{NAME}: no previous champion to roll back to"):
         roll_back(NAME)
     register(tmp_path, "one")
-    with pytest.raises(InputError, match="no earlier champion"):
+    with pytest.raises(InputError, match="no previous champion"):
         roll_back(NAME)
 
 
@@ -120,7 +123,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_promotion_that_is_killed_anywhere_is_completed_by_the_next(
+def test_killed_promotion_is_completed_by_the_next(
     tmp_path: Path, killed_after: Callable[[str], Any], change: str
 ) -> None:
     first, second = register(tmp_path, "one"), register(tmp_path, "two")
@@ -133,7 +136,7 @@ def test_a_promotion_that_is_killed_anywhere_is_completed_by_the_next(
 
 
 @pytest.mark.parametrize("change", CHANGES[:2])
-def test_a_roll_back_that_is_killed_is_completed_and_not_turned_around(
+def test_killed_roll_back_is_completed_and_not_reversed(
     tmp_path: Path, killed_after: Callable[[str], Any], change: str
 ) -> None:
     for key in ("one", "two"):
@@ -145,7 +148,7 @@ def test_a_roll_back_that_is_killed_is_completed_and_not_turned_around(
     assert roll_back(NAME) == ("1", "2")
 
 
-def test_a_store_that_fails_is_not_taken_for_one_without_a_champion(
+def test_faulty_store_is_not_mistaken_for_one_without_champion(
     tmp_path: Path, own_store: Path
 ) -> None:
     crown(NAME, register(tmp_path, "one"))
@@ -154,7 +157,7 @@ def test_a_store_that_fails_is_not_taken_for_one_without_a_champion(
         champion(NAME)
 
 
-def test_a_registration_that_is_killed_before_its_version_is_completed(
+def test_killed_registration_is_completed(
     tmp_path: Path, killed_after: Callable[[str], Any]
 ) -> None:
     with killed_after("create_registered_model"):
@@ -194,12 +197,50 @@ class Models:
         self.models = [model for model in self.models if model.model_id != model_id]
 
 
-def test_a_half_logged_model_makes_place_and_a_whole_one_is_used() -> None:
+def test_incomplete_model_is_deleted_and_a_complete_one_used() -> None:
     client = Models(Model("m-new", "PENDING"), Model("m-whole", "READY"), Model("m-old", "READY"))
-    assert _whole_model(client, "1", "r") == "models:/m-whole"  # type: ignore[arg-type]
+    assert _complete_model(client, "1", "r") == "models:/m-whole"  # type: ignore[arg-type]
     assert [model.model_id for model in client.models] == ["m-whole", "m-old"]
 
 
-def test_a_model_whose_files_are_gone_is_logged_anew() -> None:
+def test_model_without_files_is_logged_again() -> None:
     client = Models(Model("m-1", "READY"), files=())
-    assert _whole_model(client, "1", "r") is None  # type: ignore[arg-type]
+    assert _complete_model(client, "1", "r") is None  # type: ignore[arg-type]
+
+
+DATA = {"title": "Tiny faces", "licence": "For research alone.", "faults": "Few persons."}
+
+
+def card(**metrics: dict[str, float]) -> str:
+    selected = SelectedRun(Run("demo", "ivsa", "tiny", 7), **metrics)
+    record = run_record(seed=7, best_epoch=4, epochs=9, commit="abc123", val_images=12)
+    return model_card(selected, record, DATA)
+
+
+def test_card_lists_every_metric_on_val_and_test() -> None:
+    text = card(val={"f1_macro": 0.5, "accuracy": 0.625}, test={"accuracy": 0.5, "f1_macro": 0.25})
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| metric | val (12 images) | test |",
+        "| accuracy | 0.6250 | 0.5000 |",
+        "| f1_macro | 0.5000 | 0.2500 |",
+    ]
+
+
+def test_card_states_origin_input_and_restrictions() -> None:
+    text = " ".join(card(val={"accuracy": 0.5}, test={"accuracy": 0.5}).split())
+    for words in (
+        "# ivsa on tiny",
+        "study `demo`, protocol `person_70_10_20`, seed 7, epoch 5 of 9, commit `abc123`",
+        "Selected on val",
+        "1 x 40 x 40, fractions in [0, 1]",
+        "Classes: neutral, happiness, anger.",
+        "Licence: For research alone. Known faults: Few persons.",
+        "An expression is not an inner state",
+        "Regulation 2024/1689",
+    ):
+        assert words in text
+
+
+def test_card_has_nan_for_a_metric_that_test_lacks() -> None:
+    assert "| accuracy | 0.5000 | nan |" in card(val={"accuracy": 0.5}, test={})

@@ -1,6 +1,6 @@
-"""Checkouts that share one store, and a store that fails, in processes that really train.
+"""Checkouts that share one store, and stores that fail, with processes that train.
 
-Every test here starts processes of its own; the same faults without them are in `test_store`.
+`test_store` tests the same faults without processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from tests.tiny_study import make_stored
 from tests.tracking.test_ui import _wait_for
-from tests.training.one_training import cell_of, study
+from tests.training.one_training import run_of, study
 
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
@@ -47,8 +47,8 @@ class Checkout:
     def start(self, what: str) -> None:
         command = [sys.executable, "-m", "tests.training.one_training", what]
         words = [str(self.folder), str(self._data), str(self.seed)]
-        told = self.folder / f"{what}.log"
-        with told.open("w") as file:
+        log = self.folder / f"{what}.log"
+        with log.open("w") as file:
             self.process = subprocess.Popen(
                 [*command, *words],
                 cwd=PROJECT,
@@ -68,7 +68,7 @@ class Checkout:
     def wait_for(self, point: str) -> None:
         assert self.process is not None
         while not (self.folder / point).exists():
-            assert self.process.poll() is None, self.told("train")
+            assert self.process.poll() is None, self.log("train")
             time.sleep(0.05)
 
     def end(self) -> int:
@@ -79,12 +79,12 @@ class Checkout:
         self.start(what)
         return self.end()
 
-    def told(self, what: str) -> str:
+    def log(self, what: str) -> str:
         return (self.folder / f"{what}.log").read_text()
 
     @property
     def history(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / cell_of(study(), self.seed).folder / "history.csv")
+        return pd.read_csv(self.folder / run_of(study(), self.seed).folder / "history.csv")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def runs(store: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
 
 
 def assert_holds_once(store: str, run: Run, history: pd.DataFrame) -> None:
-    """Every point of a history stands in a run, and stands there once."""
+    """Every point of a history is recorded in a run exactly once."""
     client = MlflowClient(store)
     assert run.info.status == "FINISHED"
     for name in CURVES:
@@ -113,7 +113,7 @@ def assert_holds_once(store: str, run: Run, history: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("_try", range(TRIES))
-def test_checkouts_that_train_at_once_on_a_new_store_all_have_their_runs(
+def test_checkouts_that_train_at_once_on_a_new_store_all_record_their_runs(
     tmp_path: Path, data: Path, _try: int
 ) -> None:
     """Two of them train the same key."""
@@ -130,8 +130,8 @@ def test_checkouts_that_train_at_once_on_a_new_store_all_have_their_runs(
     for checkout in checkouts:
         checkout.go("ready")
     statuses = [checkout.end() for checkout in checkouts]
-    assert statuses == [0] * CHECKOUTS, "\n".join(c.told("train")[-2000:] for c in checkouts)
-    assert [c.told("train").count("warning: ") for c in checkouts] == [0] * CHECKOUTS
+    assert statuses == [0] * CHECKOUTS, "\n".join(c.log("train")[-2000:] for c in checkouts)
+    assert [c.log("train").count("warning: ") for c in checkouts] == [0] * CHECKOUTS
     found = runs(store, ViewType.ALL)
     assert [run.info.lifecycle_stage for run in found] == ["active"] * CHECKOUTS
     by_checkout = {run.data.tags["ferbench.checkout"].partition(":")[2]: run for run in found}
@@ -140,7 +140,7 @@ def test_checkouts_that_train_at_once_on_a_new_store_all_have_their_runs(
         assert_holds_once(store, by_checkout[str(checkout.folder)], checkout.history)
 
 
-def test_a_killed_training_goes_on_in_its_run_and_another_checkout_leaves_it_alone(
+def test_killed_training_resumes_its_mlflow_run_which_other_checkouts_leave_alone(
     tmp_path: Path, data: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/runs.db"
@@ -176,7 +176,7 @@ def locked(file: Path) -> Iterator[None]:
 
 @contextmanager
 def overwritten(file: Path, change: Callable[[Path], None]) -> Iterator[None]:
-    """A store that is spoilt for a while."""
+    """A store that is damaged for a while."""
     kept = Path(shutil.copy(file, file.with_suffix(".kept")))
     change(file)
     yield
@@ -229,15 +229,18 @@ def deleted(file: Path) -> Iterator[None]:
 
 FAULTS = {
     "locked": (locked, "is locked by another process"),
-    "junk": (junk, "is no SQLite database, or a damaged one"),
-    "of_another_version": (of_another_version, "has not the tables of this version of MLflow"),
+    "junk": (junk, "is damaged or not an SQLite database"),
+    "of_another_version": (
+        of_another_version,
+        "does not have the tables of this version of MLflow",
+    ),
     "read_only": (read_only, "cannot be written"),
     "deleted": (deleted, "has been deleted or replaced since it was opened"),
 }
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "deleted"])
-def test_a_training_that_begins_without_its_store_is_recorded_later(
+def test_training_that_starts_without_its_store_is_recorded_later(
     tmp_path: Path, data: Path, empty_store: Path, fault: str
 ) -> None:
     (tmp_path / "store").mkdir()
@@ -245,13 +248,13 @@ def test_a_training_that_begins_without_its_store_is_recorded_later(
     checkout = Checkout(tmp_path / "checkout", data, f"sqlite:///{file}")
     make, words = FAULTS[fault]
     with make(file):
-        assert checkout.run("train") == 0, checkout.told("train")
-        assert_tells_once(checkout, f"warning: sqlite:///{file}: {words}")
+        assert checkout.run("train") == 0, checkout.log("train")
+        assert_warns_once(checkout, f"warning: sqlite:///{file}: {words}")
     assert_is_recorded_later(checkout, f"sqlite:///{file}")
 
 
 @pytest.mark.parametrize("fault", ["locked", "deleted", "junk", "read_only"])
-def test_a_training_that_loses_its_store_midway_is_recorded_later(
+def test_training_that_loses_its_store_midway_is_recorded_later(
     tmp_path: Path, data: Path, empty_store: Path, fault: str
 ) -> None:
     (tmp_path / "store").mkdir()
@@ -263,8 +266,8 @@ def test_a_training_that_loses_its_store_midway_is_recorded_later(
     checkout.wait_for("epoch_0")
     with make(file):
         checkout.go("epoch_0")
-        assert checkout.end() == 0, checkout.told("train")
-        assert_tells_once(checkout, f"warning: sqlite:///{file}: {words}")
+        assert checkout.end() == 0, checkout.log("train")
+        assert_warns_once(checkout, f"warning: sqlite:///{file}: {words}")
     assert_is_recorded_later(checkout, f"sqlite:///{file}")
 
 
@@ -308,7 +311,7 @@ def served(file: Path, port: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("fault", [refusing, silent])
-def test_a_training_whose_server_does_not_answer_is_recorded_later(
+def test_training_with_a_silent_server_is_recorded_later(
     tmp_path: Path, data: Path, empty_store: Path, fault: Callable[[int], object]
 ) -> None:
     file = Path(shutil.copy(empty_store, tmp_path / "runs.db"))
@@ -318,27 +321,27 @@ def test_a_training_whose_server_does_not_answer_is_recorded_later(
     store = f"http://me:secret@127.0.0.1:{port}"
     checkout = Checkout(tmp_path / "checkout", data, store)
     with fault(port):  # type: ignore[attr-defined]
-        assert checkout.run("train") == 0, checkout.told("train")
-        assert_tells_once(checkout, f"warning: http://127.0.0.1:{port}: does not answer")
+        assert checkout.run("train") == 0, checkout.log("train")
+        assert_warns_once(checkout, f"warning: http://127.0.0.1:{port}: does not answer")
         assert checkout.run("track") == 2
-        assert f"error: http://127.0.0.1:{port}: does not answer" in checkout.told("track")
-        assert "secret" not in checkout.told("track") + checkout.told("train")
+        assert f"error: http://127.0.0.1:{port}: does not answer" in checkout.log("track")
+        assert "secret" not in checkout.log("track") + checkout.log("train")
     with served(file, port):
         assert_is_recorded_later(checkout, f"http://127.0.0.1:{port}")
 
 
-def assert_tells_once(checkout: Checkout, start: str) -> None:
-    """One message begins so; nothing else of the fault is told."""
-    told = checkout.told("train")
-    assert told.count("warning: ") == 1, told
-    assert start in told
-    assert "remedy: " in told
-    assert "Traceback" not in told
-    assert "ERROR mlflow" not in told
+def assert_warns_once(checkout: Checkout, start: str) -> None:
+    """The log holds one message of the fault, which starts so, and no traceback."""
+    log = checkout.log("train")
+    assert log.count("warning: ") == 1, log
+    assert start in log
+    assert "remedy: " in log
+    assert "Traceback" not in log
+    assert "ERROR mlflow" not in log
 
 
 def assert_is_recorded_later(checkout: Checkout, store: str) -> None:
     for _ in range(2):  # the second time adds nothing
-        assert checkout.run("track") == 0, checkout.told("track")
+        assert checkout.run("track") == 0, checkout.log("track")
     (run,) = runs(store)
     assert_holds_once(store, run, checkout.history)

@@ -1,4 +1,4 @@
-"""A store that cannot serve is named, with the remedy, in the time that a user waits."""
+"""A store that cannot be used is named with its remedy, within seconds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
+from tests.run_records import run_setup
 
 from ferbench import environment
+from ferbench.errors import InputError
 from ferbench.files import PARTIAL
 from ferbench.tracking import store
 from ferbench.tracking.runs import experiment_id, open_run
@@ -24,17 +27,17 @@ from ferbench.tracking.store import (
     StoreError,
     artifact_place,
     connect,
-    one_at_a_time,
     patient_uploads,
     shown,
     sqlite_file,
     store_faults,
+    store_lock,
 )
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits for locks are over at once."""
+    """Waiting for locks ends at once."""
     monkeypatch.setattr(store, "_BUSY_S", 0.05)
     monkeypatch.setattr(store, "_MAKING_S", 0.05)
 
@@ -54,26 +57,26 @@ def change(statement: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (junk, "is no SQLite database, or a damaged one"),
+        (junk, "is damaged or not an SQLite database"),
         (change("update alembic_version set version_num = 'x'"), "schema x instead of"),
         (change("delete from alembic_version"), "schema none instead of"),
         (change("drop table alembic_version"), "schema none instead of"),
     ],
 )
-def test_a_store_that_mlflow_cannot_read_is_refused_and_left_as_it_is(
+def test_unreadable_store_is_refused_and_left_unchanged(
     own_store: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     spoil(own_store)
     before = own_store.read_bytes()
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError) as caught:
         connect()
-    assert words in told.value.what
-    assert told.value.where == f"sqlite:///{own_store}"
-    assert told.value.remedy
+    assert words in caught.value.what
+    assert caught.value.where == f"sqlite:///{own_store}"
+    assert caught.value.remedy
     assert own_store.read_bytes() == before
 
 
-def test_a_database_of_another_program_gets_no_tables_of_mlflow(own_store: Path) -> None:
+def test_database_of_another_program_gets_no_mlflow_tables(own_store: Path) -> None:
     own_store.unlink()
     change("create table poems (line text)")(own_store)
     with pytest.raises(StoreError, match="schema none instead of"):
@@ -83,17 +86,17 @@ def test_a_database_of_another_program_gets_no_tables_of_mlflow(own_store: Path)
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_locked_store_is_named(own_store: Path) -> None:
+def test_locked_store_is_reported(own_store: Path) -> None:
     with closing(sqlite3.connect(own_store, isolation_level=None)) as database:
         database.execute("begin exclusive")
         with pytest.raises(StoreError, match="is locked by another process"):
             connect()
 
 
-def test_a_store_that_is_locked_for_a_moment_is_waited_for(
+def test_short_lock_of_a_store_is_waited_for(
     own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite refuses one of two processes at once if both have read before they write."""
+    """SQLite refuses one of two writers at once if both have read before."""
     client = connect()
     refusals = [OperationalError("insert", {}, sqlite3.OperationalError("database is locked"))] * 3
     create = MlflowClient.create_experiment
@@ -108,51 +111,47 @@ def test_a_store_that_is_locked_for_a_moment_is_waited_for(
     assert refusals == []
 
 
-def test_a_store_that_is_deleted_while_it_is_open_is_named(own_store: Path) -> None:
-    run = open_run("demo", "a", "k" * 64, {})
+def test_store_deleted_while_open_is_reported(own_store: Path) -> None:
+    run = open_run(run_setup())
     own_store.unlink()
     with pytest.raises(StoreError, match="has been deleted or replaced since it was opened"):
-        run.log_values({"accuracy": 0.5})
+        run.log_points([("accuracy", 0, 0.5)])
 
 
-def test_a_store_that_cannot_be_written_is_named(
-    own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_store_is_reported(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///file:{own_store}?mode=ro&uri=true")
     with pytest.raises(StoreError, match="cannot be written"):
-        open_run("demo", "a", "k" * 64, {})
+        open_run(run_setup())
 
 
-def test_a_folder_that_cannot_be_written_is_named(
-    own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_folder_is_reported(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store.os, "access", lambda path, mode: False)  # root may write anywhere
-    with pytest.raises(StoreError, match="cannot be written") as told:
+    with pytest.raises(StoreError, match="cannot be written") as caught:
         connect()
-    assert str(own_store.parent) in told.value.what
+    assert str(own_store.parent) in caught.value.what
 
 
-def test_a_place_below_a_file_is_refused(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_below_a_file_is_refused(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_store}/runs.db")
     with pytest.raises(StoreError, match="cannot be used"):
         connect()
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
-def test_a_server_that_refuses_is_named_without_its_credentials(
+def test_refusing_server_is_reported_without_credentials(
     own_store: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv(
         "MLFLOW_TRACKING_URI", f"{scheme}://me:hunter2@127.0.0.1:9/a?password=hunter2"
     )
-    with pytest.raises(StoreError, match="does not answer") as told:
+    with pytest.raises(StoreError, match="does not answer") as caught:
         connect()
-    assert told.value.where == f"{scheme}://127.0.0.1:9/a"
-    assert "hunter2" not in str(told.value)
+    assert caught.value.where == f"{scheme}://127.0.0.1:9/a"
+    assert "hunter2" not in str(caught.value)
 
 
-def test_a_server_that_is_silent_is_named(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_server_is_reported(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.socket() as server:
@@ -163,14 +162,14 @@ def test_a_server_that_is_silent_is_named(own_store: Path, monkeypatch: pytest.M
             connect()
 
 
-def test_the_limits_of_a_server_end_within_half_a_minute() -> None:
+def test_timeouts_of_a_server_add_up_to_half_a_minute() -> None:
     limits = {k: int(v) for k, v in environment.SWITCHES.items() if k.startswith("MLFLOW_HTTP")}
     tries = limits["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] + 1
     pauses = sum(limits["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] * 2**n + 1 for n in range(tries - 2))
     assert tries * limits["MLFLOW_HTTP_REQUEST_TIMEOUT"] + pauses <= 30
 
 
-def test_an_upload_may_take_longer_unless_the_user_has_set_how_long(
+def test_upload_has_a_longer_timeout_unless_the_user_sets_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -183,9 +182,7 @@ def test_an_upload_may_take_longer_unless_the_user_has_set_how_long(
         assert store.os.environ[name] == "3"
 
 
-def test_a_driver_that_is_not_installed_is_named(
-    own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_driver_is_reported(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="database driver that is not installed"), store_faults():
         raise ModuleNotFoundError("No module named 'psycopg2'")
 
@@ -198,15 +195,15 @@ def test_a_driver_that_is_not_installed_is_named(
         OSError(errno.EDQUOT, "Disk quota exceeded"),
     ],
 )
-def test_a_full_disk_stays_a_full_disk(own_store: Path, error: Exception) -> None:
-    with pytest.raises(OSError, match=r"No space|quota") as told, store_faults():
+def test_full_disk_is_reported_as_such(own_store: Path, error: Exception) -> None:
+    with pytest.raises(OSError, match=r"No space|quota") as caught, store_faults():
         raise MlflowException("cannot log") from error
-    assert told.value.errno in (errno.ENOSPC, errno.EDQUOT)
+    assert caught.value.errno in (errno.ENOSPC, errno.EDQUOT)
     expected = "store/written.png" if getattr(error, "filename2", None) else str(own_store)
-    assert told.value.filename == expected
+    assert caught.value.filename == expected
 
 
-def test_what_is_no_fault_of_a_store_is_let_through(own_store: Path) -> None:
+def test_errors_that_are_no_fault_of_a_store_are_let_through(own_store: Path) -> None:
     client = connect()
     with pytest.raises(MlflowException, match="no-such-run"):
         client.get_run("no-such-run")
@@ -216,7 +213,7 @@ def test_what_is_no_fault_of_a_store_is_let_through(own_store: Path) -> None:
         Path("nowhere").read_text()
 
 
-def test_a_new_store_appears_whole_and_leaves_of_a_killed_maker_go(own_store: Path) -> None:
+def test_new_store_removes_partial_files_of_a_killed_process(own_store: Path) -> None:
     own_store.unlink()
     with subprocess.Popen(["true"]) as killed:
         killed.wait()
@@ -226,38 +223,39 @@ def test_a_new_store_appears_whole_and_leaves_of_a_killed_maker_go(own_store: Pa
     assert sorted(path.name for path in own_store.parent.iterdir()) == ["runs.db", "runs.db.lock"]
 
 
-def test_an_empty_file_becomes_a_store(own_store: Path) -> None:
+def test_empty_file_becomes_a_store(own_store: Path) -> None:
     own_store.write_bytes(b"")
     assert connect().search_experiments()
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_holder_that_hangs_is_named(own_store: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from filelock import FileLock
-
+def test_lock_that_another_process_keeps_is_refused_with_its_file(
+    own_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         FileLock(f"{own_store}.lock"),
         caplog.at_level(logging.WARNING),
-        pytest.raises(StoreError, match=r"has held its lock[^$]*runs\.db\.lock"),
-        one_at_a_time(),
+        pytest.raises(InputError, match=r"runs\.db is in use by another process") as caught,
+        store_lock(),
     ):
         pass
-    assert "waiting for another process" in caplog.text
+    assert caught.value.where == f"{own_store}.lock"
+    assert "for another process" in caplog.text
 
 
-def test_the_lock_of_a_store_is_one_for_all_checkouts(
+def test_all_checkouts_share_one_lock_of_a_store(
     own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        with one_at_a_time(), one_at_a_time():  # a block within a block goes on
+        with store_lock(), store_lock():  # blocks nest
             pass
     assert not list(tmp_path.glob("*/*"))
     assert Path(f"{own_store}.lock").exists()
 
 
-def test_files_of_a_shared_store_lie_beside_it(
+def test_artifacts_of_a_shared_store_are_beside_it(
     own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in the checkout that happened to be the first."""
@@ -282,10 +280,10 @@ def test_files_of_a_shared_store_lie_beside_it(
         ("file:///data/mlruns", None),
     ],
 )
-def test_an_address_of_sqlite_names_a_file(uri: str, path: str | None) -> None:
+def test_sqlite_address_gives_its_file(uri: str, path: str | None) -> None:
     assert sqlite_file(uri) == (None if path is None else Path(path))
 
 
-def test_no_credentials_are_shown_in_a_message() -> None:
-    told = shown("request to http://me:a%40b@host:5/api?token=c failed: see https://x.org/y")
-    assert told == "request to http://host:5/api failed: see https://x.org/y"
+def test_messages_show_no_credentials() -> None:
+    text = shown("request to http://me:a%40b@host:5/api?token=c failed: see https://x.org/y")
+    assert text == "request to http://host:5/api failed: see https://x.org/y"

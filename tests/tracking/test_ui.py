@@ -97,7 +97,7 @@ def compared(browser: Browser, address: str, store: str, study: str) -> Page:
 def test_charts_begin_with_the_scores_on_test_and_comparing_lists_them(
     study: Params, logged: list[str], own_store: Path
 ) -> None:
-    publish_study(study)
+    publish_study(study, lambda tables: [])
     store = f"sqlite:///{own_store}"
     with served(store) as address, open_chromium() as browser:
         page = charts(browser, address, store, "demo")

@@ -26,13 +26,13 @@ def follow(
     return kept, None
 
 
-def test_a_tie_goes_to_the_epoch_with_the_lower_loss() -> None:
+def test_ties_are_broken_by_the_lower_loss() -> None:
     selection = Selection(Path("x"), higher_is_better=True, patience=9)
     epochs = [(0.9, 1.0), (1.0, 0.8), (1.0, 0.5), (1.0, 0.6), (0.9, 0.1)]
     assert follow(selection, epochs) == ([0, 1, 2], None)
 
 
-def test_of_equal_score_and_loss_the_earlier_epoch_stays() -> None:
+def test_equal_score_and_loss_keep_the_earlier_epoch() -> None:
     selection = Selection(Path("x"), higher_is_better=True, patience=9)
     assert follow(selection, [(0.5, 1.0), (0.5, 1.0)]) == ([0], None)
 
@@ -44,19 +44,19 @@ def test_patience_counts_from_the_last_epoch_that_reached_the_best_score() -> No
     assert follow(selection, epochs) == ([0], 4)
 
 
-def test_a_metric_of_which_less_is_better_is_minimised() -> None:
+def test_metric_where_lower_is_better_is_minimised() -> None:
     selection = Selection(Path("x"), higher_is_better=False, patience=2)
     epochs = [(0.9, 1.0), (0.5, 1.0), (0.6, 0.1), (0.7, 0.1)]
     assert follow(selection, epochs) == ([0, 1], 3)
 
 
 @pytest.mark.parametrize("first", [float("nan"), 0.0])
-def test_a_score_that_is_no_number_is_replaced_by_any_that_is_one(first: float) -> None:
+def test_nan_score_is_replaced_by_any_number(first: float) -> None:
     selection = Selection(Path("x"), higher_is_better=True, patience=9)
     assert follow(selection, [(first, 1.0), (0.1, 1.0), (float("nan"), 0.0)]) == ([0, 1], None)
 
 
-def test_a_resumed_selection_remembers_best_and_patience() -> None:
+def test_resumed_selection_keeps_best_and_patience() -> None:
     straight = Selection(Path("x"), higher_is_better=True, patience=2)
     epochs = [(0.5, 1.0), (0.4, 1.0), (0.5, 0.9), (0.4, 1.0), (0.3, 1.0)]
     expected = follow(straight, epochs)

@@ -18,8 +18,7 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.models.build import as_fractions, build_network, task_of
-from ferbench.training.fit import fit
-from ferbench.training.outcome import TrainingData
+from ferbench.training.fit import TrainingData, fit
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 RECIPES = {name: Recipe(**row) for name, row in Catalogue(PROJECT / "params.yaml").recipes.items()}
@@ -129,8 +128,8 @@ def test_warm_up_leaves_most_units_of_every_layer_alive(
 ) -> None:
     row, recipe = SMALLEST[name], shortened(RECIPES[name])
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
-    sides = TrainingData(faces.pack, faces.faces("train"), faces.faces("val"))
-    fitted = fit((STUDY.variants[row], recipe, 0), sides, train, tmp_path, None)
+    data = TrainingData(faces.pack, faces.faces("train"), faces.faces("val"))
+    fitted = fit((STUDY.variants[row], recipe, 0), data, train, tmp_path, None)
     shares = dead_shares(faces, row, recipe, fitted.state)
     assert shares
     assert max(shares) <= LIMIT, shares

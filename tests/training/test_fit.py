@@ -1,11 +1,13 @@
-"""Training of a cell: it learns, repeats itself, and goes on exactly where it was killed."""
+"""Training learns, is reproducible, and resumes exactly after an interruption."""
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,17 +22,16 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import SceneDataset, loader
 from ferbench.errors import InputError
-from ferbench.evaluation.predict import predict_split
+from ferbench.evaluation.predict import predict_side
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
 from ferbench.training.callbacks import train_classifier_alone
-from ferbench.training.fit import fit
-from ferbench.training.modules import DetectorModule
-from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
+from ferbench.training.fit import Fitted, TrainingData, fit
+from ferbench.training.modules import DetectorModule, SelectionMetric
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
-RULE = SelectionMetric("accuracy", 0.5)
+METRIC = SelectionMetric("accuracy", 0.5)
 pytestmark = [
     # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
@@ -44,13 +45,13 @@ def train(
     stored: PackedDataset,
     folder: Path,
     variant: str,
-    follow: Any = None,
+    on_epoch: Any = None,
     **changes: Any,
 ) -> Fitted:
     recipe = dataclasses.replace(params.recipe_of(variant), **changes)
-    sides = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
+    data = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
     row = (params.variants[variant], recipe, 5)
-    return fit(row, sides, params.train, folder, follow or (lambda row: None))
+    return fit(row, data, params.train, folder, on_epoch or (lambda row: None))
 
 
 def assert_same(a: Fitted, b: Fitted) -> None:
@@ -75,48 +76,79 @@ def die_after(epoch: int) -> Any:
     return follow
 
 
+Straight = Callable[..., Fitted]
+
+
+@pytest.fixture(scope="module")
+def straight(
+    params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory
+) -> Straight:
+    """Trains without an interruption; the same settings once."""
+    done: dict[str, Fitted] = {}
+
+    def act(variant: str, **changes: Any) -> Fitted:
+        key = f"{variant} {changes}"
+        if key not in done:
+            folder = tmp_path_factory.mktemp("straight")
+            done[key] = train(params, stored, folder, variant, **changes)
+        return done[key]
+
+    return act
+
+
+@pytest.fixture(scope="module")
+def killed(params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of `vgg_improved`, killed in epoch 2: epochs 0 and 1 have theirs."""
+    folder = tmp_path_factory.mktemp("killed")
+    with pytest.raises(KilledError):
+        train(params, stored, folder, "vgg_improved", die_after(2))
+    return folder
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_killed_training_goes_on_to_the_very_same_end(
-    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
+def test_killed_training_resumes_to_the_same_result(
+    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight, variant: str
 ) -> None:
-    straight = train(params, stored, tmp_path / "straight", variant)
+    whole = straight(variant)
     with pytest.raises(KilledError):
         # Dies in epoch 2, before that epoch's checkpoint: epochs 0 and 1 are safe.
-        train(params, stored, tmp_path / "killed", variant, die_after(2))
-    resumed = train(params, stored, tmp_path / "killed", variant)
+        train(params, stored, tmp_path, variant, die_after(2))
+    resumed = train(params, stored, tmp_path, variant)
     assert resumed.resumed
-    assert not straight.resumed
+    assert not whole.resumed
     assert [row["epoch"] for row in resumed.history] == [0, 1, 2]
-    assert_same(straight, resumed)
+    assert_same(whole, resumed)
 
 
 @pytest.mark.filterwarnings("ignore:.*training starts from epoch 0")
 @pytest.mark.parametrize("damaged", ["best.ckpt", "last.ckpt"])
 @pytest.mark.parametrize("how", ["absent", "cut", "junk"])
-def test_a_training_survives_the_loss_of_a_checkpoint(
-    params: Params, stored: PackedDataset, tmp_path: Path, damaged: str, how: str
+def test_training_survives_a_lost_or_damaged_checkpoint(
+    params: Params,
+    stored: PackedDataset,
+    tmp_path: Path,
+    straight: Straight,
+    killed: Path,
+    damaged: str,
+    how: str,
 ) -> None:
-    """With `last.ckpt` alone, every later start failed."""
-    straight = train(params, stored, tmp_path / "straight", "vgg_improved")
-    with pytest.raises(KilledError):
-        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(2))
-    path = tmp_path / "killed" / damaged
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / damaged
     content = path.read_bytes()
     path.unlink()
     if how != "absent":
         path.write_bytes(content[: len(content) // 2] if how == "cut" else b"junk")
-    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved"))
+    assert_same(straight("vgg_improved"), train(params, stored, tmp_path, "vgg_improved"))
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.3])
-def test_a_lost_best_checkpoint_is_the_last_one_if_that_is_best(
+def test_lost_best_checkpoint_is_replaced_by_the_last_if_that_is_best(
     params: Params,
     stored: PackedDataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lost: float,
 ) -> None:
-    """Otherwise the best weights are gone, and training starts again."""
     scores = iter([0.2, lost, 0.15, 0.25, 0.2, 0.2])
     monkeypatch.setattr(SelectionMetric, "value", lambda *_, **__: next(scores))
     with pytest.raises(KilledError):
@@ -131,33 +163,33 @@ def test_a_lost_best_checkpoint_is_the_last_one_if_that_is_best(
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_two_stages_survive_a_kill_in_either(
-    params: Params, stored: PackedDataset, tmp_path: Path, epoch: int
+def test_two_stages_resume_after_a_kill_in_either(
+    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight, epoch: int
 ) -> None:
     changes = {"head_epochs": 2, "head_lr": 0.01, "epochs": 3}
-    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
-    assert [row["epoch"] for row in straight.history] == [0, 1, 2, 3, 4]
-    assert straight.val_score == max(row["val_score"] for row in straight.history)
+    whole = straight("vgg_improved", **changes)
+    assert [row["epoch"] for row in whole.history] == [0, 1, 2, 3, 4]
+    assert whole.val_score == max(row["val_score"] for row in whole.history)
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(epoch), **changes)
-    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved", **changes))
+        train(params, stored, tmp_path, "vgg_improved", die_after(epoch), **changes)
+    assert_same(whole, train(params, stored, tmp_path, "vgg_improved", **changes))
 
 
-def test_the_first_stage_trains_the_last_linear_layer_alone(params: Params) -> None:
+def test_first_stage_trains_the_last_linear_layer_only(params: Params) -> None:
     network = build_network(params.variants["ivsa"], params.recipe_of("ivsa"), 7, seed=0)
     train_classifier_alone(network)
     learns = {name: p.numel() for name, p in network.named_parameters() if p.requires_grad}
     assert sorted(learns.values()) == [7, 7 * 1000]
 
 
-def test_a_detector_has_no_first_stage(
+def test_detector_with_a_first_stage_is_refused(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="head_epochs: 0"):
         train(params, stored, tmp_path, "yolov5s", head_epochs=1)
 
 
-def test_gathered_batches_make_fewer_steps_and_resume(
+def test_gradient_accumulation_resumes(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
@@ -167,7 +199,7 @@ def test_gathered_batches_make_fewer_steps_and_resume(
     assert_same(straight, train(params, stored, tmp_path / "killed", "yolov5s", **changes))
 
 
-def test_ten_crops_train_and_resume(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+def test_ten_crops_resume(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
     changes = {"crops": 10, "augment": "p1", "epochs": 2}
     straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
     with pytest.raises(KilledError):
@@ -176,7 +208,7 @@ def test_ten_crops_train_and_resume(params: Params, stored: PackedDataset, tmp_p
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
-def test_schedules_survive_a_kill(
+def test_schedule_resumes(
     params: Params, stored: PackedDataset, tmp_path: Path, schedule: str
 ) -> None:
     changes = {"schedule": schedule, "plateau_patience": 0, "epochs": 4, "lr": 0.0}
@@ -187,7 +219,7 @@ def test_schedules_survive_a_kill(
     assert_same(straight, resumed)
 
 
-def test_a_finished_training_is_not_trained_again(
+def test_finished_training_is_not_repeated(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     first = train(params, stored, tmp_path, "vgg_improved")
@@ -195,7 +227,7 @@ def test_a_finished_training_is_not_trained_again(
     assert_same(first, again)
 
 
-def test_training_stops_early_and_a_stopped_one_stays_stopped(
+def test_training_stops_early_and_stays_stopped(
     params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.5, 0.5, 0.4, 0.4])  # the tie of epoch 1 is where patience counts from
@@ -209,48 +241,47 @@ def test_training_stops_early_and_a_stopped_one_stays_stopped(
 
 
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
-def test_a_checkpoint_is_selected_by_the_number_that_is_reported(
+def test_val_score_equals_the_metric_that_evaluation_reports(
     params: Params, stored: PackedDataset, tmp_path: Path, variant: str
 ) -> None:
-    """The score of the best epoch is what evaluation computes of the stored predictions on val."""
     fitted = train(params, stored, tmp_path, variant, epochs=4, lr=0.002)
     recipe = dataclasses.replace(params.recipe_of(variant), epochs=4, lr=0.002)
     network = build_network(params.variants[variant], recipe, len(stored.classes), 0)
     network.load_state_dict(fitted.state)
     trained = Trained(network.eval(), params.variants[variant], recipe, stored.classes)
-    read = predict_split(trained, stored, "val", "cpu")
+    read = predict_side(trained, stored, "val", "cpu")
     threshold = 0.5 if variant == "yolov5s" else None
     metrics = score_predictions(Predictions(read.predictions, read.boxes, threshold), ["accuracy"])
     assert fitted.val_score == pytest.approx(metrics["accuracy"], abs=1e-6)
 
 
-def test_the_metric_and_direction_of_selection_are_the_rules(
+def test_metric_of_selection_is_minimised_if_lower_is_better(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
-    sides = TrainingData(
+    data = TrainingData(
         stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("nll", 0.5)
     )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
-    fitted = fit(row, sides, params.train, tmp_path, None)
+    fitted = fit(row, data, params.train, tmp_path, None)
     scores = [epoch["val_score"] for epoch in fitted.history]
     assert fitted.val_score == min(scores)
     assert fitted.val_score == pytest.approx(fitted.val_loss, rel=1e-4)  # both are cross-entropy
 
 
-def test_a_classifier_cannot_be_selected_by_a_metric_of_boxes(
+def test_classifier_selected_by_a_metric_of_boxes_is_refused(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
-    sides = TrainingData(
+    data = TrainingData(
         stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("map50", 0.5)
     )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     with pytest.raises(InputError, match="a classifier has no map50"):
-        fit(row, sides, params.train, tmp_path, None)
+        fit(row, data, params.train, tmp_path, None)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_mixed_precision_trains_every_kind_with_either_optimizer(
+def test_mixed_precision_trains_every_task_with_every_optimizer(
     params: Params, stored: PackedDataset, tmp_path: Path, variant: str, optimizer: str
 ) -> None:
     changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0, "precision": "bf16-mixed"}
@@ -259,7 +290,7 @@ def test_mixed_precision_trains_every_kind_with_either_optimizer(
     assert all(torch.isfinite(value).all() for value in fitted.state.values())
 
 
-def test_a_gradients_norm_is_bounded(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+def test_gradient_norm_is_clipped(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
     changes = {"optimizer": "sgd", "epochs": 1, "weight_decay": 0.0, "momentum": 0.0, "lr": 1.0}
     changes |= {"nesterov": False, "schedule": "constant", "ema_decay": 0.0}
     start = train(params, stored, tmp_path / "still", "vgg_improved", **{**changes, "lr": 0.0})
@@ -271,7 +302,7 @@ def test_a_gradients_norm_is_bounded(params: Params, stored: PackedDataset, tmp_
     assert 0 < step <= steps * bound * 1.01
 
 
-def test_training_learns_what_is_plain_to_see(
+def test_classifier_learns_obvious_classes(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "vgg_improved", epochs=12, lr=0.001, patience=12)
@@ -279,7 +310,7 @@ def test_training_learns_what_is_plain_to_see(
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
 
 
-def test_a_detector_finds_what_is_plain_to_see(
+def test_detector_learns_obvious_faces(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "yolov5s", epochs=12, lr=0.002, patience=12)
@@ -287,7 +318,7 @@ def test_a_detector_finds_what_is_plain_to_see(
     assert fitted.val_score > 0.3
 
 
-def test_constants_of_the_detection_head_stay_as_they_are(
+def test_constants_of_the_detection_head_are_not_trained(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     fitted = train(params, stored, tmp_path, "yolov5s", epochs=1)
@@ -296,10 +327,9 @@ def test_constants_of_the_detection_head_stay_as_they_are(
 
 
 @pytest.mark.slow
-def test_kill_9_in_the_middle_of_training_costs_one_epoch_at_most(
-    params: Params, stored: PackedDataset, tmp_path: Path
+def test_sigkill_costs_at_most_one_epoch(
+    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight
 ) -> None:
-    """A process of its own, killed by the system in epoch 2."""
     script = f"""
 import os, signal, sys
 sys.path[:0] = [{str(PROJECT)!r}, {str(Path(__file__).parent)!r}]
@@ -317,15 +347,15 @@ test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()[-2000:]
     resumed = train(params, stored, tmp_path / "killed", "ivsa")
     assert resumed.resumed
-    assert_same(train(params, stored, tmp_path / "straight", "ivsa"), resumed)
+    assert_same(straight("ivsa"), resumed)
 
 
-def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_logs_their_mean(
+def test_detector_loss_is_summed_over_images_batches_and_processes_and_its_mean_logged(
     params: Params, stored: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = params.recipe_of("yolov5s")
     counts = torch.ones(len(stored.classes))
-    module = DetectorModule(params.variants["yolov5s"], recipe, counts, 0, RULE).train()
+    module = DetectorModule(params.variants["yolov5s"], recipe, counts, 0, METRIC).train()
     module.trainer = SimpleNamespace(  # type: ignore[assignment]
         accumulate_grad_batches=3, world_size=2
     )
@@ -337,7 +367,7 @@ def test_a_detector_learns_from_the_sum_over_images_batches_and_processes_and_lo
     torch.testing.assert_close(loss, 2 * 3 * 4 * logged["train_loss"])
 
 
-def test_what_a_file_gave_is_told_also_after_two_stages(
+def test_initial_weights_are_reported_after_two_stages(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
     row, recipe = params.variants["ivsa"], params.recipe_of("ivsa")

@@ -1,4 +1,4 @@
-"""Recipes as optimizers and learning rates."""
+"""Optimizers and learning-rate schedules of recipes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import nn
 from ferbench.config.params import Params, Recipe
 from ferbench.models.build import build_network
 from ferbench.training.optimizers import (
-    batches_a_step,
+    accumulated_batches,
     build_optimizer,
     build_plateau,
     build_schedule,
     momentum_at,
-    rate_factor,
+    schedule_factor,
 )
 
 
@@ -35,7 +35,9 @@ def small_network() -> nn.Sequential:
     ("word", "kind"),
     [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
-def test_weights_decay_and_biases_and_norms_do_not(recipe: Recipe, word: str, kind: type) -> None:
+def test_weight_decay_applies_to_weights_but_not_to_biases_and_norms(
+    recipe: Recipe, word: str, kind: type
+) -> None:
     network = small_network()
     optimizer = build_optimizer(network, dataclasses.replace(recipe, optimizer=word))  # type: ignore[arg-type]
     assert isinstance(optimizer, kind)
@@ -47,7 +49,7 @@ def test_weights_decay_and_biases_and_norms_do_not(recipe: Recipe, word: str, ki
 
 
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s_osam"])
-def test_every_parameter_that_learns_is_in_one_group(params: Params, variant: str) -> None:
+def test_every_trainable_parameter_is_in_one_group(params: Params, variant: str) -> None:
     recipe = params.recipe_of(variant)
     network = build_network(params.variants[variant], recipe, 3, seed=0)
     groups = build_optimizer(network, recipe).param_groups
@@ -67,37 +69,37 @@ def test_momentum_is_the_first_beta_of_adam(recipe: Recipe) -> None:
     ("schedule", "middle", "end"),
     [("constant", 1.0, 1.0), ("linear", 0.505, 0.01), ("cosine", 0.505, 0.01)],
 )
-def test_the_rate_falls_from_one_to_its_last_fraction(
+def test_schedule_falls_from_one_to_its_final_fraction(
     recipe: Recipe, schedule: str, middle: float, end: float
 ) -> None:
     plain = dataclasses.replace(recipe, schedule=schedule, warmup_epochs=0)  # type: ignore[arg-type]
-    factors = [rate_factor(epoch, plain) for epoch in (0, 5, 10, 12)]
+    factors = [schedule_factor(epoch, plain) for epoch in (0, 5, 10, 12)]
     assert factors == pytest.approx([1.0, middle, end, end])
 
 
-def test_the_cosine_falls_slowest_at_both_ends(recipe: Recipe) -> None:
+def test_cosine_schedule_falls_slowest_at_both_ends(recipe: Recipe) -> None:
     plain = dataclasses.replace(recipe, schedule="cosine", warmup_epochs=0)
-    steps = [rate_factor(e, plain) - rate_factor(e + 1, plain) for e in range(10)]
+    steps = [schedule_factor(e, plain) - schedule_factor(e + 1, plain) for e in range(10)]
     assert steps[0] < steps[2] < steps[4]
     assert steps == pytest.approx(steps[::-1])
 
 
-def test_in_the_warm_up_weights_rise_from_nothing_and_biases_fall_from_their_own_rate(
+def test_warm_up_raises_weights_from_zero_and_lowers_biases_from_their_own_rate(
     recipe: Recipe,
 ) -> None:
     warm = dataclasses.replace(
         recipe, schedule="constant", warmup_epochs=2, lr=0.01, warmup_bias_lr=0.1
     )
-    weights = [rate_factor(epoch, warm) for epoch in (0, 1, 2, 3)]
+    weights = [schedule_factor(epoch, warm) for epoch in (0, 1, 2, 3)]
     assert weights == pytest.approx([0.0, 0.5, 1.0, 1.0])
-    biases = [rate_factor(epoch, warm, biases=True) for epoch in (0, 1, 2, 3)]
+    biases = [schedule_factor(epoch, warm, biases=True) for epoch in (0, 1, 2, 3)]
     assert biases == pytest.approx([10.0, 5.5, 1.0, 1.0])
     optimizer = build_optimizer(small_network(), warm)
     build_schedule(optimizer, warm, steps_per_epoch=4)
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.0, 0.0, 0.1])
 
 
-def test_momentum_rises_over_the_warm_up(recipe: Recipe) -> None:
+def test_momentum_rises_during_warm_up(recipe: Recipe) -> None:
     warm = dataclasses.replace(recipe, warmup_epochs=2, momentum=0.9, warmup_momentum=0.8)
     assert [momentum_at(e, warm) for e in (0, 1, 2, 5)] == pytest.approx([0.8, 0.85, 0.9, 0.9])
 
@@ -106,26 +108,26 @@ def test_momentum_rises_over_the_warm_up(recipe: Recipe) -> None:
     ("nominal", "batch", "batches", "decay"),
     [(0, 16, 1, 0.5), (64, 16, 4, 0.5), (64, 24, 3, 0.5 * 72 / 64), (64, 128, 1, 1.0)],
 )
-def test_batches_are_gathered_to_the_nominal_one(
+def test_batches_are_accumulated_to_the_nominal_batch(
     recipe: Recipe, nominal: int, batch: int, batches: int, decay: float
 ) -> None:
     gathered = dataclasses.replace(recipe, nominal_batch=nominal, batch_size=batch)
-    assert batches_a_step(gathered) == batches
+    assert accumulated_batches(gathered) == batches
     weights = build_optimizer(small_network(), gathered).param_groups[0]
     assert weights["weight_decay"] == pytest.approx(decay)
 
 
-def test_a_schedule_moves_with_each_step(recipe: Recipe) -> None:
+def test_schedule_changes_the_rate_every_step(recipe: Recipe) -> None:
     linear = dataclasses.replace(recipe, schedule="linear", warmup_epochs=0, optimizer="sgd")
     optimizer = build_optimizer(small_network(), linear)
     schedule = build_schedule(optimizer, linear, steps_per_epoch=4)
     for _ in range(20):
         optimizer.step()
         schedule.step()
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * rate_factor(5, linear))
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * schedule_factor(5, linear))
 
 
-def test_a_plateau_lowers_the_rate_when_the_score_does_not_rise(recipe: Recipe) -> None:
+def test_plateau_lowers_the_rate_when_the_score_stops_rising(recipe: Recipe) -> None:
     patient = dataclasses.replace(
         recipe, schedule="plateau", plateau_patience=1, plateau_factor=0.5, optimizer="sgd"
     )

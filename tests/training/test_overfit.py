@@ -1,7 +1,7 @@
-"""Every family learns 32 faces by heart, by the training and the evaluation of the pipeline.
+"""Every family overfits 32 faces, with the training and evaluation of the pipeline.
 
-A network that cannot, has a fault in its model, its loss or the training loop. What was measured on
-one thread of an AVX2 processor (AMD EPYC): accuracy, of a detector at a score of 0.5, mAP@0.5, and
+A network that cannot has a fault in its model, its loss or the training loop. Measured on one
+thread of an AVX2 processor (AMD EPYC): accuracy (of a detector at a score of 0.5), mAP@0.5, and
 CPU-seconds (* seconds of the test).
 
     row                  steps  accuracy  mAP@0.5  CPU-s
@@ -35,12 +35,11 @@ from tests.training.few_faces import few_faces
 
 from ferbench.config.params import load_params
 from ferbench.data.dataset import PackedDataset
-from ferbench.evaluation.predict import predict_split
+from ferbench.evaluation.predict import predict_side
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network, task_of
 from ferbench.models.weights import Trained
-from ferbench.training.fit import fit
-from ferbench.training.outcome import TrainingData
+from ferbench.training.fit import TrainingData, fit
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 FACES, MOST_COPIES = 32, 96
@@ -103,7 +102,7 @@ BUDGETS = [
 
 
 def overfitted(
-    stored: PackedDataset, folder: Path, budget: Budget, follow: Any = None, **changes: Any
+    stored: PackedDataset, folder: Path, budget: Budget, on_epoch: Any = None, **changes: Any
 ) -> dict[str, float]:
     """Metrics on the 32 faces that a row was trained on, at a score of 0.5 for a detector."""
     size = {"input_px": budget.input_px, "resize_px": budget.input_px}
@@ -113,13 +112,13 @@ def overfitted(
     row = STUDY.variants[budget.row]
     learn = stored.faces("train")
     learn = dataclasses.replace(learn, frame=learn.frame.head(FACES * budget.copies))
-    sides = TrainingData(stored.pack, learn, stored.faces("val"))
+    data = TrainingData(stored.pack, learn, stored.faces("val"))
     train = dataclasses.replace(STUDY.train, accelerator="cpu", progress=False)
-    fitted = fit((row, recipe, 0), sides, train, folder, follow)
+    fitted = fit((row, recipe, 0), data, train, folder, on_epoch)
     network = build_network(row, recipe, len(stored.classes), 0)
     network.load_state_dict(fitted.state)
     trained = Trained(network, row, recipe, stored.classes)
-    predicted = predict_split(trained, stored, "val", "cpu")
+    predicted = predict_side(trained, stored, "val", "cpu")
     threshold = 0.5 if task_of(row) == "detect" else None
     answers = Predictions(predicted.predictions, predicted.boxes, threshold)
     return score_predictions(answers, ["accuracy", "map50"])
@@ -131,7 +130,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
 
 
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.row)
-def test_family_learns_its_training_faces_by_heart(
+def test_family_overfits_its_training_faces(
     faces: PackedDataset, tmp_path: Path, budget: Budget
 ) -> None:
     scores = overfitted(faces, tmp_path, budget)

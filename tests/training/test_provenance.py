@@ -1,4 +1,4 @@
-"""Where a number is from."""
+"""Provenance of a result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.training.provenance import (
-    code_digest,
-    commit,
-    hardware,
-    versions,
-)
+from ferbench.training.provenance import code_digest, commit, hardware, versions
 
 
 def _git(*words: str) -> None:
@@ -21,13 +16,15 @@ def _git(*words: str) -> None:
     subprocess.run(["git", *who, *words], check=True, capture_output=True)
 
 
-def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_is_none_outside_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     assert commit() == "none"
 
 
-def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_is_none_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit() == "none"
 
@@ -66,22 +63,22 @@ def test_commit_is_dirty_with_an_untracked_python_file(repository: Path, name: s
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "reports/a.json", "src/notes.txt"])
-def test_commit_is_clean_beside_what_a_pipeline_writes(repository: Path, name: str) -> None:
+def test_commit_ignores_files_that_a_pipeline_writes(repository: Path, name: str) -> None:
     clean = commit()
     (repository / name).write_text("2\n")
     assert commit() == clean
 
 
-def test_the_digest_of_code_follows_its_bytes_alone(tmp_path: Path) -> None:
+def test_code_digest_depends_on_python_files_only(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
     first, second = tmp_path / "part" / "a.py", tmp_path / "b.py"
     first.write_text("1\n")
     second.write_text("2\n")
-    before = code_digest(tmp_path / "part", second)
+    before = code_digest([tmp_path / "part", second])
     (tmp_path / "part" / "a.txt").write_text("notes\n")
-    assert code_digest(tmp_path / "part", second) == before
+    assert code_digest([tmp_path / "part", second]) == before
     first.write_text("3\n")
-    assert code_digest(tmp_path / "part", second) != before
+    assert code_digest([tmp_path / "part", second]) != before
 
 
 def test_hardware_and_versions_are_plain_values() -> None:

@@ -1,8 +1,8 @@
 """Two processes on one run, as two GPUs would be: here two CPU processes under DDP.
 
 The effective batch, the number of steps and the gradient of each step are those of one process.
-Networks with BatchNorm are compared with their norms at rest: PyTorch shares a batch's statistics
-between GPUs alone.
+BatchNorm layers are frozen for the comparison, because PyTorch synchronises their statistics
+on GPUs only.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
 from tests.tiny_study import small_params
 from ferbench.data.dataset import open_dataset
-from ferbench.training.fit import fit
+from ferbench.training.fit import TrainingData, fit
 from ferbench.training.modules import RunModule
-from ferbench.training.outcome import Sides
 
 root, out, devices, variant = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 norms, options = json.loads(sys.argv[5]), json.loads(sys.argv[6])
@@ -58,17 +57,17 @@ recipe = dataclasses.replace(
     ema_decay=0.0, schedule="constant", **options,
 )
 row = (params.variants[variant], recipe, 5)
-sides = Sides(stored.pack, stored.faces("train"), stored.faces("val"))
-followed = []
-fitted = fit(row, sides, train, out / "checkpoints", followed.append)
+data = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
+epochs = []
+fitted = fit(row, data, train, out / "checkpoints", epochs.append)
 rank = rank_zero_only.rank
 weights = float(sum(v.double().sum() for v in fitted.state.values()))
 torch.save(gradients, out / f"gradients{rank}.pt")
-told = {
-    "followed": len(followed), "epochs": len(fitted.history), "weights": weights,
+reported = {
+    "observed": len(epochs), "epochs": len(fitted.history), "weights": weights,
     "steps": len(gradients), "devices": fitted.devices,
 }
-(out / f"rank{rank}.json").write_text(json.dumps(told))
+(out / f"rank{rank}.json").write_text(json.dumps(reported))
 """
 
 
@@ -82,7 +81,7 @@ def run(
     script = folder / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
     norms = options.pop("norms", "rest")
-    words = [stored.paths.root, folder, devices, variant, json.dumps(norms)]
+    words = [stored.pack.parents[1], folder, devices, variant, json.dumps(norms)]
     done = subprocess.run(
         [sys.executable, str(script), *map(str, words), json.dumps(options)],
         check=False,
@@ -100,10 +99,14 @@ def run(
     ("variant", "options"),
     [
         ("vgg_improved", {"batch_size": 4}),
-        ("yolov5s", {"batch_size": 4, "nominal_batch": 8, "weight_decay": 0.0}),
+        pytest.param(
+            "yolov5s",
+            {"batch_size": 4, "nominal_batch": 8, "weight_decay": 0.0},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-def test_two_processes_take_the_steps_and_gradients_of_one(
+def test_two_processes_take_the_same_steps_and_gradients_as_one(
     stored: PackedDataset, tmp_path: Path, variant: str, options: dict[str, Any]
 ) -> None:
     import torch
@@ -118,23 +121,23 @@ def test_two_processes_take_the_steps_and_gradients_of_one(
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_same_weights_and_one_of_them_writes(
+def test_two_processes_end_with_equal_weights_and_one_reports_epochs(
     stored: PackedDataset, tmp_path: Path
 ) -> None:
     run(stored, tmp_path / "two", 2, "ivsa", norms="learn")
     first, second = (json.loads((tmp_path / "two" / f"rank{r}.json").read_text()) for r in (0, 1))
     assert first["weights"] == second["weights"]
     assert first["epochs"] == second["epochs"] == 2
-    assert (first["followed"], second["followed"]) == (2, 0)
+    assert (first["observed"], second["observed"]) == (2, 0)
 
 
-def test_auto_is_one_device_a_run(params: Params) -> None:
+def test_auto_places_a_run_on_one_device(params: Params) -> None:
     assert params.train.devices == "auto"
     assert placement(params.train) == ("cpu", 1)
 
 
-def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(params: Params) -> None:
+def test_batch_that_devices_cannot_divide_evenly_is_refused(params: Params) -> None:
     recipe = params.recipe_of("ivsa")
     assert batch_share(recipe, 2) == recipe.batch_size // 2
-    with pytest.raises(InputError, match="a batch of 4 cannot be shared out over 3 devices"):
+    with pytest.raises(InputError, match="a batch of 4 cannot be divided among 3 devices"):
         batch_share(recipe, 3)

@@ -1,91 +1,206 @@
-"""Which of a study's numbers stand on a cell's MLflow run, under which names and steps.
+"""Stage `track`: complete the MLflow run of every training of a study from its files.
 
-MLflow draws a section of charts for every name before the last `/`, in the order of the alphabet,
-so names are chosen to be read down the page:
+Training records curves live; this stage adds metrics, figures and models. It also creates the runs
+that this store has never seen, such as those that DVC restored from another machine. Running it
+twice, or again after it was killed, adds nothing that is there.
+
+MLflow draws one section of charts for every name before the last `/`, in alphabetical order, so
+metrics are named to be read down the page:
 
 - `test/accuracy`, `val/accuracy`: every metric;
-- `test/recall/anger`: of every class, what is printed of classes;
-- `test_clean/accuracy`, `test_degraded_medium/accuracy`: of parts of test and of altered test
-  images, the metrics that the study compares and what boxes find;
-- `test_canvas/accuracy`: the same, a curve, where a probe's conditions are numbers: these are the
-  steps; `test_canvas_mean/accuracy` is the mean over them.
+- `test/recall/anger`: recall, precision, F1 and AP of every class;
+- `test_clean/accuracy`, `test_degraded_medium/accuracy`: on parts of test and on altered test
+  images, the metrics that the study compares and those of detected faces;
+- `test_canvas/accuracy`: the same as a curve if the conditions of a robustness test are numbers:
+  these are the steps; `test_canvas_mean/accuracy` is the mean over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay
+from sklearn.metrics import PrecisionRecallDisplay
 
 from ferbench.artifacts.predictions import classes_of
+from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.files import read_json
 from ferbench.models.weights import load_trained
 from ferbench.tracking.registry import logged_model
-from ferbench.tracking.runs import MlflowRun, describe_study, open_run_of, run_tags
-from ferbench.tracking.selected import best_runs, study_results
-from ferbench.tracking.store import one_at_a_time, store_faults
+from ferbench.tracking.runs import (
+    MlflowRun,
+    describe_study,
+    open_finished_run,
+    run_params,
+    run_tags,
+)
+from ferbench.tracking.selection import best_runs, study_results
+from ferbench.tracking.store import store_faults, store_lock
 
 __all__ = [
+    "DrawCharts",
     "Point",
+    "RunTables",
     "class_figure",
-    "confusion_figure",
+    "complete_run",
     "precision_recall_figure",
     "publish_study",
-    "reliability_figure",
     "run_points",
 ]
 
-_WHOLE = ("test", "val")
-_OF_CLASSES = ("precision", "recall", "f1", "ap50")
-# Beside the compared metrics: of a detector, whether its boxes still find and name the face.
-_OF_BOXES = ("map50", "face_detection")
+_SPLITS = ("test", "val")
+_CLASS_METRICS = ("precision", "recall", "f1", "ap50")
+# Beside the compared metrics: whether a detector's boxes still find and classify the face.
+_BOX_METRICS = ("map50", "face_detection")
+_DRAWN = ("precision", "recall", "f1")
+_TABLES = ("classes", "confusion", "reliability")
+
+
+class Chart(Protocol):
+    """A finished chart, as `ferbench.reporting` draws it."""
+
+    @property
+    def name(self) -> str:
+        """Of its file, without `.svg`."""
+
+    @property
+    def svg(self) -> str:
+        """The file's text."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """One run's rows of the study's tables."""
+
+    record: RunRecord  # its `run.json`
+    history: pd.DataFrame  # its `history.csv`, with a column `seed`
+    results: pd.DataFrame  # its rows of `results.csv`
+    classes: pd.DataFrame  # its rows of `classes.csv`
+    confusion: pd.DataFrame  # its rows of `confusion.csv`
+    reliability: pd.DataFrame  # its rows of `reliability.csv`
+
+
+DrawCharts = Callable[[RunTables], Iterable[Chart]]
+
+
+def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
+    """Complete the MLflow runs of a study; their ids by the names of our runs.
+
+    The model of each variant's best seed on val is logged with its signature; the other models stay
+    files.
+
+    Args:
+        params: the active study.
+        draw_charts: draws the report's charts of one run.
+    """
+    results = study_results(params)
+    best = {
+        selected.run
+        for dataset in params.datasets
+        for selected in best_runs(params, results, dataset).values()
+    }
+    reports = Path("reports", params.study.name)
+    tables = {name: pd.read_csv(reports / f"{name}.csv") for name in _TABLES} | {"results": results}
+    ids = {}
+    # Two checkouts completing one run at once would both add what they both find missing.
+    with store_faults(), store_lock("track"):
+        for run in all_runs(params):
+            record = RunRecord.read(run.folder / "run.json")
+            mlflow_run = complete_run(run, params)
+            own = {name: _rows_of(params, table, run) for name, table in tables.items()}
+            history = read_history(run.folder / "history.csv").assign(seed=run.seed)
+            _log_results(mlflow_run, run, params, RunTables(record, history, **own), draw_charts)
+            mlflow_run.set_tags(run_tags(record) | {"best_seed": run in best})
+            if run in best:
+                logged_model(record, load_trained(run.folder / "model.pt"))
+            mlflow_run.finish()
+            ids[run.name] = mlflow_run.run_id
+        describe_study(params.study.name, _summary(params, results))
+    return ids
+
+
+def complete_run(run: Run, params: Params) -> MlflowRun:
+    """The MLflow run of a finished training, with all that training would have recorded live."""
+    record = RunRecord.read(run.folder / "run.json")
+    history = read_history(run.folder / "history.csv")
+    mlflow_run = open_finished_run(record)
+    mlflow_run.log_params(run_params(run.variant, params))
+    mlflow_run.complete(record, history.to_dict("records"))
+    return mlflow_run
+
+
+def _rows_of(params: Params, table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """A run's rows of a table of the study."""
+    row = params.datasets[run.dataset]
+    wanted = {"dataset": row.name, "protocol": row.protocol, "variant": run.variant}
+    own = table[table["seed"] == run.seed]
+    for column, word in wanted.items():
+        own = own[own[column] == word]
+    return own
+
+
+def _log_results(
+    mlflow_run: MlflowRun, run: Run, params: Params, tables: RunTables, draw_charts: DrawCharts
+) -> None:
+    """Log metrics, data set, files, figures and explanations."""
+    points = run_points(tables.results, tables.classes, params.compare.metrics)
+    mlflow_run.log_points((point.name, point.step, point.value) for point in points)
+    mlflow_run.log_dataset(tables.record, Path("reports", "data", f"{run.dataset}.json"))
+    for name in ("run.json", "history.csv", "evaluation.json"):
+        mlflow_run.log_file(run.folder / name)
+    for chart in draw_charts(tables):
+        mlflow_run.log_text(chart.svg, f"{chart.name}.svg")
+    predictions = pd.read_parquet(run.folder / "predictions.parquet")
+    tested = tables.classes[tables.classes["subset"] == "test"]
+    for name, figure in (
+        ("precision_recall_test.png", precision_recall_figure(predictions)),
+        ("classes_test.png", class_figure(tested)),
+    ):
+        mlflow_run.log_figure(figure, name)
+        plt.close(figure)
+    if run.seed == params.seeds[0]:  # only the first seed's network is explained
+        for name in params.explain:
+            folder = Path("runs", run.study, "_explain", name, run.variant, run.dataset)
+            for drawn in read_json(folder / "index.json")["figures"]:
+                mlflow_run.log_file(folder / drawn["file"], f"explain/{name}")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One number of a run.
+    """One number of a run."""
 
-    Args:
-        name: of the metric in MLflow.
-        value: finite.
-        step: condition of a probe, where conditions are numbers; else 0.
-    """
-
-    name: str
-    value: float
-    step: int = 0
+    name: str  # of the metric in MLflow
+    value: float  # finite
+    step: int = 0  # condition of a robustness test if conditions are numbers; else 0
 
 
 def run_points(
     results: pd.DataFrame, classes: pd.DataFrame, compared: Sequence[str]
 ) -> list[Point]:
-    """A cell's numbers, in rising order of their steps.
+    """A run's numbers in ascending order of their steps.
 
-    What is not defined, such as the recall of a class without a face, is left out.
+    Undefined values, such as the recall of a class without a face, are left out.
 
     Args:
-        results: the cell's rows of `results.csv`.
-        classes: the cell's rows of `classes.csv`.
-        compared: the metrics that the study compares.
+        results: the run's rows of `results.csv`.
+        classes: the run's rows of `classes.csv`.
+        compared: metrics that the study compares.
     """
-    of_class = classes[classes["subset"].isin(_WHOLE[:1]) & classes["metric"].isin(_OF_CLASSES)]
-    whole = results["subset"].isin(_WHOLE)
-    part = ~whole & results["metric"].isin([*compared, *_OF_BOXES])
+    of_class = classes[classes["subset"].eq("test") & classes["metric"].isin(_CLASS_METRICS)]
     columns = ["subset", "metric", "emotion", "value"]
     points = [
         Point(f"{subset}/{metric}/{emotion}", float(value))
         for subset, metric, emotion, value in of_class[columns].dropna().to_numpy()
     ]
-    known = results[(whole | part) & results["value"].notna()]
-    points += [_point(row) for row in known.itertuples()]
+    kept = results["subset"].isin(_SPLITS) | results["metric"].isin([*compared, *_BOX_METRICS])
+    points += [_point(row) for row in results[kept & results["value"].notna()].itertuples()]
     return sorted(points, key=lambda point: point.step)
 
 
@@ -99,42 +214,10 @@ def _point(row: Any) -> Point:
     return Point(f"test_{row.robustness}_{row.condition}/{row.metric}", value)
 
 
-# MERGED from ferbench.tracking.publish:
-# Figures of one run for the MLflow UI: confusion, reliability, values and curves of each class.
-
-
-_SHOWN = ("precision", "recall", "f1")
-
-
-def confusion_figure(predictions: pd.DataFrame) -> Figure:
-    """Shares of each true class by predicted class; `none` where a detector found nothing.
-
-    Args:
-        predictions: rows of `predictions.parquet`.
-    """
-    prob = predictions[classes_of(predictions)]
-    said = prob.idxmax(axis=1).where(prob.sum(axis=1) > 0, "none")
-    labels = [*prob.columns, *(["none"] if (said == "none").any() else [])]
-    figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        predictions["target"],
-        said,
-        labels=labels,
-        normalize="true",
-        values_format=".2f",
-        xticks_rotation=45,
-        cmap="Blues",
-        colorbar=False,
-        ax=axes,
-    )
-    axes.set_title(f"Test, {len(predictions)} faces, share of each true class")
-    return figure
-
-
 def precision_recall_figure(predictions: pd.DataFrame) -> Figure:
-    """Precision over recall of each class against the rest, by the probability it was given.
+    """Precision over recall of each class against the rest, by predicted probability.
 
-    A class without a face on test has no curve. A missed face has the probability 0.
+    A class without a face on test has no curve. A missed face counts with probability 0.
 
     Args:
         predictions: rows of `predictions.parquet`.
@@ -152,143 +235,20 @@ def precision_recall_figure(predictions: pd.DataFrame) -> Figure:
     return figure
 
 
-def reliability_figure(bins: pd.DataFrame) -> Figure:
-    """How often an answer is right over how sure it is; points on the diagonal are honest.
-
-    Args:
-        bins: rows of `reliability.csv` of one cell.
-    """
-    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
-    axes.plot([0, 1], [0, 1], color="0.7", lw=1)
-    share = bins["count"] / bins["count"].sum()
-    axes.bar(bins["low"], share, bins["high"] - bins["low"], align="edge", color="0.88")
-    axes.plot(bins["confidence"], bins["accuracy"], "o-", color="#0b62a8")
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that is right")
-    axes.set_title(f"Test, {int(bins['count'].sum())} faces; bars: share of the faces")
-    return figure
-
-
 def class_figure(classes: pd.DataFrame) -> Figure:
     """Precision, recall and F1 of every class.
 
     Args:
-        classes: rows of `classes.csv` of one cell and subset.
+        classes: rows of `classes.csv` of one run and subset.
     """
-    table = classes[classes["metric"].isin(_SHOWN)]
+    table = classes[classes["metric"].isin(_DRAWN)]
     order = table["emotion"].unique()
     wide = table.pivot_table(index="emotion", columns="metric", values="value", dropna=False)
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    wide.reindex(index=order, columns=list(_SHOWN)).plot.bar(ax=axes, rot=30, width=0.8)
+    wide.reindex(index=order, columns=list(_DRAWN)).plot.bar(ax=axes, rot=30, width=0.8)
     axes.set(ylim=(0, 1), xlabel="", title="Test, by class")
     axes.legend(title="", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
     return figure
-
-
-# MERGED from ferbench.tracking.publish:
-# Stage `track`: every cell's record in MLflow made whole from its files.
-#
-# Training writes curves as they come. What comes later (metrics, figures, the model) is added here;
-# and a cell that DVC restored from another machine, or that was trained while the store was away,
-# gets the run that this store has never seen. Doing it twice, or again after it was killed, adds
-# nothing that is there.
-
-
-def publish_study(params: Params) -> dict[str, str]:
-    """Complete the runs of all cells of the study; run ids by cell name.
-
-    The model of each variant's best seed, on val, is logged with its signature; the others stay
-    files.
-    """
-    results = study_results(params)
-    best = {
-        standing.cell
-        for dataset in params.datasets
-        for standing in best_runs(params, results, dataset).values()
-    }
-    tables = {name: _table(params, name) for name in ("classes", "reliability")}
-    runs = {}
-    # Two checkouts that complete one run at once would both add what they both found missing.
-    with store_faults(), one_at_a_time("track"):
-        for cell in all_runs(params):
-            mine = {name: _rows_of(params, table, cell) for name, table in tables.items()}
-            numbers = _rows_of(params, results, cell), mine["classes"]
-            points = run_points(*numbers, params.compare.metrics)
-            record = read_json(cell.folder / "run.json")
-            run = _run_of(cell, record)
-            run.log_points((point.name, point.step, point.value) for point in points)
-            run.log_dataset(record, Path("reports", "data", f"{cell.dataset}.json"))
-            _log_files(run, cell)
-            _log_figures(run, cell, mine)
-            _log_explanations(run, params, cell)
-            run.set_tags(run_tags(record) | {"best_seed": cell in best})
-            if cell in best:
-                logged_model(cell.study, record, load_trained(cell.folder / "model.pt"))
-            run.finish()
-            runs[cell.name] = run.run_id
-        describe_study(params.study.name, _summary(params, results))
-    return runs
-
-
-def _run_of(cell: Run, record: dict[str, Any]) -> MlflowRun:
-    """The cell's run, with what the store missed when it was trained, which may be all."""
-    run, _ = open_run_of(record, f"{cell.variant}-{cell.dataset}-s{cell.seed}")
-    about = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
-    run.log_params({k: about[k] for k in ("row", "recipe")})
-    # What training says at its end; records of older versions lack some of it.
-    deviations = record.get("deviations")
-    if deviations is not None:
-        run.log_params({"deviations": "; ".join(deviations) or "none"})
-    if "initial_weights" in record:
-        run.log_params({"initial_weights": record["initial_weights"]})
-    names = {"best_val_score": "val_score", "train_seconds": "train_seconds"}
-    run.log_values({name: record[key] for name, key in names.items() if key in record})
-    run.set_tags({k: record[k] for k in ("best_epoch", "resumed") if k in record})
-    history = pd.read_csv(cell.folder / "history.csv")
-    run.log_history([dict(row) for _, row in history.iterrows()])
-    return run
-
-
-def _table(params: Params, name: str) -> pd.DataFrame:
-    return pd.read_csv(Path("reports", params.study.name, f"{name}.csv"))
-
-
-def _rows_of(params: Params, table: pd.DataFrame, cell: Run) -> pd.DataFrame:
-    """A cell's rows of a table of the study."""
-    row = params.datasets[cell.dataset]
-    wanted = {"dataset": row.name, "protocol": row.protocol, "variant": cell.variant}
-    mine = table[table["seed"] == cell.seed]
-    for column, word in wanted.items():
-        mine = mine[mine[column] == word]
-    return mine
-
-
-def _log_files(run: MlflowRun, cell: Run) -> None:
-    for name in ("run.json", "history.csv", "evaluation.json"):
-        run.log_file(cell.folder / name)
-
-
-def _log_figures(run: MlflowRun, cell: Run, tables: dict[str, pd.DataFrame]) -> None:
-    classes = tables["classes"]
-    predictions = pd.read_parquet(cell.folder / "predictions.parquet")
-    figures = {
-        "confusion_test.png": confusion_figure(predictions),
-        "precision_recall_test.png": precision_recall_figure(predictions),
-        "classes_test.png": class_figure(classes[classes["subset"] == "test"]),
-        "reliability_test.png": reliability_figure(tables["reliability"]),
-    }
-    for name, figure in figures.items():
-        run.log_figure(figure, name)
-        plt.close(figure)
-
-
-def _log_explanations(run: MlflowRun, params: Params, cell: Run) -> None:
-    """What was drawn of the first seed's network."""
-    if cell.seed != params.seeds[0]:
-        return
-    for name in params.explain:
-        folder = Path("runs", cell.study, "_explain", name, cell.variant, cell.dataset)
-        for figure in read_json(folder / "index.json")["figures"]:
-            run.log_file(folder / figure["file"], f"explain/{name}")
 
 
 def _summary(params: Params, results: pd.DataFrame) -> str:
@@ -302,7 +262,7 @@ def _summary(params: Params, results: pd.DataFrame) -> str:
         f"**{params.study.title}**",
         "",
         f"Mean on test over seeds {', '.join(map(str, params.seeds))}; "
-        f"intervals, tests and floors: reports/{params.study.name}/index.html.",
+        f"intervals, tests and naive baselines: reports/{params.study.name}/index.html.",
         "",
         "| " + " | ".join(["data set", "protocol", "variant", *metrics]) + " |",
         "| --- | --- | --- |" + " ---: |" * len(metrics),

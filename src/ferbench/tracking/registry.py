@@ -1,4 +1,9 @@
-"""The card that goes with a registered model."""
+"""The MLflow model registry: exported networks, model cards, and the alias `champion`.
+
+A run's best network is logged as a program that needs none of our code (`servable`,
+`log_model`), registered with a card (`register_version`), and becomes champion of its data set
+(`crown`) until it is replaced or rolled back (`roll_back`).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +18,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ferbench.artifacts.runs import RunRecord
 from ferbench.errors import InputError
 from ferbench.files import need_room
 from ferbench.models.build import task_of
 from ferbench.models.deploy import deployed
 from ferbench.models.weights import Trained
-from ferbench.tracking.runs import connect, experiment_id, run_of, store_uri
-from ferbench.tracking.selected import SelectedRun
-from ferbench.tracking.store import one_at_a_time, patient_uploads, shown, store_faults
+from ferbench.tracking.runs import experiment_id, find_run
+from ferbench.tracking.selection import SelectedRun
+from ferbench.tracking.store import (
+    connect,
+    patient_uploads,
+    shown,
+    store_faults,
+    store_lock,
+    store_uri,
+)
 
 __all__ = [
     "CHAMPION",
@@ -36,39 +49,47 @@ __all__ = [
     "servable",
 ]
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+_PREVIOUS = "previous_champion"
+_MOVE = "champion_move"
+# Size of an exported network besides its weights: graph and example.
+_ARCHIVE_BYTES = 64 * 2**20
 _USE = (
-    "An expression is not an inner state: the model names what a face looks like to raters, not "
-    "what a person feels. In the European Union the AI Act (Regulation 2024/1689, article 5) "
-    "forbids inferring emotions at work and in education. The data set's licence binds whoever "
-    "uses the model."
+    "An expression is not an inner state: the model predicts the label that raters would give a "
+    "face, not what a person feels. In the European Union the AI Act (Regulation 2024/1689, "
+    "article 5) prohibits inferring emotions at work and in education. Use of the model is subject "
+    "to the data set's licence."
 )
 
 
-def model_card(standing: SelectedRun, run: dict[str, Any], data: dict[str, Any]) -> str:
-    """Markdown.
+def model_card(selected: SelectedRun, record: RunRecord, data: dict[str, Any]) -> str:
+    """The card of a registered model, in Markdown.
 
     Args:
-        standing: the cell and its numbers.
-        run: its `run.json`.
+        selected: the run and its metrics.
+        record: its `run.json`.
         data: its data set's report.
     """
     numbers = "\n".join(
-        f"| {metric} | {standing.val[metric]:.4f} | {standing.test.get(metric, float('nan')):.4f} |"
-        for metric in sorted(standing.val)
+        f"| {metric} | {value:.4f} | {selected.test.get(metric, float('nan')):.4f} |"
+        for metric, value in sorted(selected.val.items())
     )
     text = {key: html.escape(str(data[key]), quote=False) for key in ("title", "licence", "faults")}
-    return f"""# {run["variant"]} on {run["name"]}
+    return f"""# {record.variant} on {record.name}
 
-One run: study `{run["study"]}`, protocol `{run["protocol"]}`, seed {run["seed"]}, epoch
-{run["best_epoch"] + 1} of {run["epochs"]}, commit `{run["commit"]}`, {run["hardware"]["cpu"]},
-{run["precision"]}. Selected on val; the numbers on test were not looked at for it.
+One run: study `{record.study}`, protocol `{record.protocol}`, seed {record.seed}, epoch
+{record.best_epoch + 1} of {record.epochs}, commit `{record.commit}`, {record.hardware["cpu"]},
+{record.precision}. Selected on val; metrics on test were not used for selection.
 
-| metric | val ({run["val_images"]} images) | test |
+| metric | val ({record.val_images} images) | test |
 |---|---:|---:|
 {numbers}
 
-Input: {run["channels"]} x {run["input_px"]} x {run["input_px"]}, fractions in [0, 1].
-Classes: {", ".join(run["classes"])}.
+Input: {record.channels} x {record.input_px} x {record.input_px}, fractions in [0, 1].
+Classes: {", ".join(record.classes)}.
 
 Data: {text["title"]}. Licence: {text["licence"]} Known faults: {text["faults"]}
 
@@ -76,16 +97,8 @@ Data: {text["title"]}. Licence: {text["licence"]} Known faults: {text["faults"]}
 """
 
 
-# MERGED from ferbench.tracking.registry:
-# A trained network as a program that needs no code of ours, logged as an MLflow model.
-
-
-# A network's graph and example, beside its weights.
-_ARCHIVE_BYTES = 64 * 2**20
-
-
 class Servable(nn.Module):
-    """What is served: bytes or fractions in, probabilities or decoded boxes out.
+    """A network as it is served: images in, probabilities or decoded boxes out.
 
     Shape:
         (N, C, S, S) float32 in [0, 1] -> classifiers (N, K) probabilities; detectors (N, 4 + K, A)
@@ -97,7 +110,7 @@ class Servable(nn.Module):
         self.classifies = task_of(trained.variant) == "classify"
         network: Any = deployed(trained.network)
         if not self.classifies:
-            # Only the decoded boxes leave the head, and their anchors are made anew for any batch.
+            # Return decoded boxes only, with anchors computed for every batch size.
             head = network.model[-1]
             head.export, head.format, head.dynamic = True, "torchscript", True
         self.network = network
@@ -111,12 +124,12 @@ class Servable(nn.Module):
 
 
 def servable(trained: Trained) -> nn.Module:
-    """The deployed network of a copy of `trained`."""
+    """The served form of a copy of `trained`."""
     return Servable(copy.deepcopy(trained)).eval()
 
 
 def log_model(trained: Trained, run_id: str) -> Any:
-    """Log a network with its signature into the active MLflow store, as a model of a run.
+    """Log a network with its signature as a model of a run in the active MLflow store.
 
     Args:
         trained: the network.
@@ -130,7 +143,7 @@ def log_model(trained: Trained, run_id: str) -> Any:
     from mlflow.types import Schema, TensorSpec
 
     module = servable(trained)
-    # On a full disk the exporter's writer ends the whole process.
+    # On a full disk PyTorch's exporter aborts the process instead of raising an exception.
     size = sum(value.nbytes for value in module.state_dict().values())
     need_room(Path(tempfile.gettempdir()), 2 * size + _ARCHIVE_BYTES)
     side, channels = trained.recipe.input_px, trained.recipe.channels
@@ -142,7 +155,7 @@ def log_model(trained: Trained, run_id: str) -> Any:
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *out[1:]))]),
     )
     with warnings.catch_warnings(), patient_uploads(), mlflow.start_run(run_id=run_id):
-        warnings.simplefilter("ignore")  # the exporter's own notes on names and copies
+        warnings.simplefilter("ignore")  # the exporter's notes on names and copies
         return mlflow.pytorch.log_model(
             module,
             name="model",
@@ -153,48 +166,35 @@ def log_model(trained: Trained, run_id: str) -> Any:
         )
 
 
-# MERGED from ferbench.tracking.registry:
-# The MLflow registry: models with cards, and the alias `champion` with its history.
-
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-    from ferbench.models.weights import Trained
-
-
-CHAMPION = "champion"
-_PREVIOUS = "previous_champion"
-_MOVE = "champion_move"
-
-
 def model_name(dataset: str) -> str:
-    """The registered model of a data set; all studies on it compete for one champion."""
+    """The registered model of a data set, whose champion all studies compete for."""
     return f"ferbench_{dataset}"
 
 
-def logged_model(study: str, run: dict[str, Any], trained: Trained) -> str:
-    """URI of a run's model, which is logged if it is not there.
+def logged_model(record: RunRecord, trained: Trained) -> str:
+    """URI of a run's model, which is logged unless it already is.
 
     Args:
-        study: name of the experiment.
-        run: the cell's `run.json`.
+        record: the run's `run.json`.
         trained: its network.
+
+    Raises:
+        InputError: the store has no such run.
     """
     import mlflow
 
     mlflow.set_tracking_uri(store_uri())
     client = connect()
-    experiment = experiment_id(client, study)
-    found = run_of(client, experiment, run)
+    experiment = experiment_id(client, record.study)
+    found = find_run(client, experiment, record.run_key)
     if found is None:
         raise InputError(
-            f"no run of key {run['run_key'][:12]}",
+            f"no run with key {record.run_key[:12]}",
             where=shown(store_uri()),
-            remedy="run stage `track`, which records every cell",
+            remedy="run the stage `track`, which records every run",
         )
     run_id = found.info.run_id
-    uri = _whole_model(client, experiment, run_id)
+    uri = _complete_model(client, experiment, run_id)
     if uri is None:
         with store_faults():
             uri = str(log_model(trained, run_id).model_uri)
@@ -203,8 +203,8 @@ def logged_model(study: str, run: dict[str, Any], trained: Trained) -> str:
     return uri
 
 
-def _whole_model(client: MlflowClient, experiment: str, run_id: str) -> str | None:
-    """URI of the model that a run has logged whole; what a killed process left is deleted."""
+def _complete_model(client: MlflowClient, experiment: str, run_id: str) -> str | None:
+    """URI of the complete model of a run; incomplete ones of killed processes are deleted."""
     models = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
     whole = None
     for model in models:  # the newest first
@@ -217,17 +217,17 @@ def _whole_model(client: MlflowClient, experiment: str, run_id: str) -> str | No
 
 
 def register_version(name: str, uri: str, key: str, card: str, tags: dict[str, Any]) -> str:
-    """The version of a model; the same run is registered once.
+    """The version of a registered model, which is created unless the run is registered already.
 
     Args:
         name: of the registered model.
         uri: of the logged model.
         key: of the run.
-        card: Markdown, becomes the version's description.
-        tags: shown beside it.
+        card: Markdown; the version's description.
+        tags: of the version.
     """
     client = connect()
-    with one_at_a_time():
+    with store_lock():
         _make_model(client, name)
         for version in client.search_model_versions(f"name = '{name}'"):
             if version.tags.get("run_key") == key and version.source == uri:
@@ -246,7 +246,7 @@ def _make_model(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name, description="Facial-expression models by ferbench.")
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
             raise
 
 
@@ -254,7 +254,7 @@ def champion(name: str) -> Any | None:
     """The champion's model version, or None if there is no such model or no champion.
 
     Raises:
-        StoreError: the store cannot say.
+        StoreError: the store cannot be used.
     """
     from mlflow.exceptions import MlflowException
 
@@ -265,35 +265,35 @@ def champion(name: str) -> Any | None:
 
 
 def crown(name: str, version: str) -> None:
-    """Give a version the alias `champion`, and remember whose it was."""
+    """Give a version the alias `champion` and remember the previous champion."""
     client = connect()
-    with one_at_a_time():
+    with store_lock():
         _complete(client, name)
         before = champion(name)
         if before is None:
             client.set_registered_model_alias(name, CHAMPION, version)
-        elif str(before.version) != version:  # MLflow says numbers or words, as the store does
+        elif str(before.version) != version:  # an int or a str, depending on the store
             _move(client, name, ("crown", str(before.version), version))
 
 
 def roll_back(name: str) -> tuple[str, str]:
-    """Give the alias back to the champion before; the two change places, so twice is as before.
+    """Give the alias back to the previous champion; the two swap, so twice changes nothing.
 
     Returns:
-        The versions that lost and got it.
+        The versions that lost and received the alias.
 
     Raises:
-        InputError: there was no champion before.
+        InputError: there is no previous champion.
     """
     client = connect()
-    with one_at_a_time():
+    with store_lock():
         done = _complete(client, name)
         if done is not None and done[0] == "roll_back":
             return done[1], done[2]
         now, before = champion(name), _tags(client, name).get(_PREVIOUS)
         if now is None or before is None:
             raise InputError(
-                "no earlier champion to go back to",
+                "no previous champion to roll back to",
                 where=name,
                 remedy="`ferbench promote` makes one",
             )
@@ -302,10 +302,15 @@ def roll_back(name: str) -> tuple[str, str]:
 
 
 def _move(client: MlflowClient, name: str, move: tuple[str, str, str]) -> None:
-    """Move the alias: from the second word's version to the third's, for the first word's reason.
+    """Move the alias.
 
-    The store takes one change at a time, so what is intended is written first: whoever comes after
-    a killed process completes it.
+    The store makes one change at a time, so the intended move is recorded first; if this process is
+    killed, the next one completes it.
+
+    Args:
+        client: of the store.
+        name: of the registered model.
+        move: the reason, `crown` or `roll_back`, and the versions that lose and receive the alias.
     """
     client.set_registered_model_tag(name, _MOVE, " ".join(move))
     client.set_registered_model_alias(name, CHAMPION, move[2])
@@ -314,13 +319,13 @@ def _move(client: MlflowClient, name: str, move: tuple[str, str, str]) -> None:
 
 
 def _complete(client: MlflowClient, name: str) -> tuple[str, str, str] | None:
-    """Complete the move that a killed process has begun, and return it; None if there is none."""
+    """Complete and return the move of a killed process; None if there is none."""
     words = _tags(client, name).get(_MOVE)
     if words is None:
         return None
-    kind, lost, got = words.split()
-    _move(client, name, (kind, lost, got))
-    return kind, lost, got
+    reason, lost, received = words.split()
+    _move(client, name, (reason, lost, received))
+    return reason, lost, received
 
 
 def _tags(client: MlflowClient, name: str) -> dict[str, str]:

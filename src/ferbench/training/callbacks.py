@@ -1,4 +1,4 @@
-"""Moving average of the weights."""
+"""What happens around an epoch: moving average, history, selection, checkpoints, early stopping."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ __all__ = [
     "train_classifier_alone",
 ]
 
+BEST = "best.ckpt"
+_LAST = "last"
+
 
 class RampedAverage(WeightAveraging):
-    """Exponential moving average whose decay rises from 0.
+    """Exponential moving average of the weights whose decay rises from 0.
 
-    So a short run is not held at its start. The decay at step t is `decay * (1 - exp(-t / steps))`,
-    as in the base library's trainer. Validation and checkpoints use the averaged weights; the raw
-    ones are kept beside them for resuming.
+    The rise keeps a short run from staying near its initial weights. The decay at step t is
+    `decay * (1 - exp(-t / steps))`, as in the ultralytics trainer. Validation and checkpoints use
+    the averaged weights; checkpoints also keep the raw ones for resuming.
 
     Args:
-        decay: that is approached.
+        decay: the limit.
         steps: time constant of the rise.
     """
 
@@ -56,18 +59,14 @@ class RampedAverage(WeightAveraging):
         super().__init__(use_buffers=True, multi_avg_fn=average)
 
 
-# MERGED from ferbench.training.callbacks:
-# A first stage in which the classifier alone learns.
-
-
 def train_classifier_alone(network: Any) -> None:
     """Freeze all but the last linear layer of a classifier.
 
-    Source: P4, section 3.4.1. As in its code, norms go on following their batches, and an attention
-    block stays as it was drawn.
+    Source: P4, section 3.4.1. As in its code, BatchNorm statistics are still updated, and an
+    attention block keeps its random initial weights.
 
     Raises:
-        InputError: the network has no classifier of its own, as a detector has none.
+        InputError: the network has no linear classifier; a detector has none.
     """
     head = getattr(network, "classify", None)
     layers = [m for m in head.modules() if isinstance(m, nn.Linear)] if head is not None else []
@@ -75,7 +74,7 @@ def train_classifier_alone(network: Any) -> None:
         raise InputError(
             "this variant has no linear classifier that could be trained alone",
             where="params.yaml: recipes: head_epochs",
-            remedy="write head_epochs: 0",
+            remedy="set head_epochs: 0",
         )
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -83,24 +82,16 @@ def train_classifier_alone(network: Any) -> None:
         parameter.requires_grad_(True)
 
 
-# MERGED from ferbench.training.callbacks:
-# What happens at the end of each epoch: history, selection, checkpoints, early stopping.
-
-
-BEST = "best.ckpt"
-_LAST = "last"
-
-
 class History(Callback):
-    """One row an epoch; a resumed run goes on with the rows of the killed one.
+    """One row an epoch; a resumed run continues the rows of its checkpoint.
 
     Args:
-        follow: called with each new row, on the first of several processes; None for nobody.
+        on_epoch: called with each new row on the first of several processes.
     """
 
-    def __init__(self, follow: Callable[[dict[str, float]], None] | None) -> None:
+    def __init__(self, on_epoch: Callable[[dict[str, float]], None] | None) -> None:
         self.rows: list[dict[str, float]] = []
-        self._follow = follow
+        self._on_epoch = on_epoch
         self._start = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -117,37 +108,36 @@ class History(Callback):
             "seconds": round(time.monotonic() - self._start, 3),
         }
         self.rows.append(row)
-        if trainer.is_global_zero and self._follow is not None:
-            self._follow(row)
+        if trainer.is_global_zero and self._on_epoch is not None:
+            self._on_epoch(row)
 
     def state_dict(self) -> dict[str, Any]:
         """The rows so far."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the rows of a killed run."""
+        """Continue the rows of a checkpoint."""
         self.rows = list(state_dict["rows"])
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or absent, also when the process is killed while it writes one."""
+    """Writes checkpoints whole or not at all, even if the process is killed meanwhile."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write beside the place, then move."""
+        """Write a temporary file, then rename it."""
         del storage_options
-        # By a file of Python's, whose errors say what is wrong; torch's own do not.
+        # Through a Python file, whose errors name their cause; torch's own do not.
         with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
             torch.save(checkpoint, file)
 
 
 class Selection(Callback):
-    """Keeps the checkpoint that is best on val, and stops when no better one comes.
+    """Keeps the checkpoint that is best on val, and stops training when the score stays below it.
 
-    The rule is that of `ferbench.evaluation.selection`: the best `val_score`, then the lower
-    `val_loss`.
-    Patience counts from the last epoch that reached the best score, ties included.
+    `ferbench.evaluation.selection` defines the rule: the best `val_score`, then the lower
+    `val_loss`. Patience counts from the last epoch that reached the best score, ties included.
 
     Args:
         folder: for `best.ckpt`.
@@ -183,12 +173,12 @@ class Selection(Callback):
         return best_index([self._best, epoch], self._higher_is_better) == 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The best epoch so far, and how long ago its score was last reached."""
+        """The best epoch so far, and the number of epochs since its score was reached."""
         best = None if self._best is None else [self._best.value, self._best.val_loss]
         return {"best": best, "wait": self._wait, "patience": self._patience}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the state of a killed run."""
+        """Continue from the state of a checkpoint."""
         self._best = None if state_dict["best"] is None else Candidate(*state_dict["best"])
         self._wait = int(state_dict["wait"])
 
@@ -198,12 +188,12 @@ def run_callbacks(
 ) -> list[Callback]:
     """All callbacks of a run.
 
-    Two checkpoints: `best` by `Selection`, and `last` every epoch, to resume from.
+    `Selection` writes `best.ckpt`; `last.ckpt`, to resume from, is written every epoch.
 
     Args:
         folder: for checkpoints.
         recipe: gives patience and moving average.
-        history: that is written.
+        history: collects the rows.
         higher_is_better: direction of `val_score`.
     """
     last = ModelCheckpoint(
@@ -218,11 +208,11 @@ def run_callbacks(
 
 
 def resume_point(folder: Path) -> tuple[Path | None, bool]:
-    """The checkpoint that a killed run left, and whether that run had stopped early by then.
+    """The checkpoint of an interrupted run, and whether that run had already stopped early.
 
-    `last.ckpt` is of use only with the `best.ckpt` that it speaks of. Where that is missing, it is
-    taken from `last.ckpt` if the last epoch is the best one; otherwise, or where a file is damaged,
-    the checkpoints are deleted and training starts from its first epoch.
+    `last.ckpt` needs the `best.ckpt` of its best epoch. If that is missing, `last.ckpt` replaces it
+    provided its epoch is the best one. Otherwise, or if a file is damaged, both checkpoints are
+    deleted and training starts from epoch 0.
     """
     last, best = folder / f"{_LAST}.ckpt", folder / BEST
     if not last.is_file():
@@ -233,7 +223,7 @@ def resume_point(folder: Path) -> tuple[Path | None, bool]:
             f"{folder}: checkpoints are damaged or incomplete; training starts from epoch 0",
             stacklevel=2,
         )
-        last.unlink(missing_ok=True)  # of several processes, another may have been first
+        last.unlink(missing_ok=True)  # another process of the run may have deleted it
         best.unlink(missing_ok=True)
         return None, False
     if not best.is_file():
@@ -244,7 +234,7 @@ def resume_point(folder: Path) -> tuple[Path | None, bool]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint holds; None if it is absent or damaged."""
+    """Content of a checkpoint; None if it is absent or damaged."""
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         content["callbacks"][Selection.__qualname__]

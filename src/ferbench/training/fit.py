@@ -1,11 +1,15 @@
-"""Where a run is trained: which accelerator, how many devices, and each one's share of a batch."""
+"""Train a network on packed faces: devices, stages, checkpoints, and the outcome.
+
+The loop itself is Lightning's. `modules` defines a step, `optimizers` the optimizer and the
+learning-rate schedule, `callbacks` what happens at the end of an epoch.
+"""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,48 +33,18 @@ from ferbench.training.callbacks import (
     run_callbacks,
     train_classifier_alone,
 )
-from ferbench.training.modules import ClassifierModule, DetectorModule, RunModule
-from ferbench.training.optimizers import batches_a_step
-from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
+from ferbench.training.modules import (
+    ClassifierModule,
+    DetectorModule,
+    RunModule,
+    SelectionMetric,
+)
+from ferbench.training.optimizers import accumulated_batches
 
-__all__ = ["batch_share", "devices_of", "fit", "placement"]
+__all__ = ["Fitted", "TrainingData", "batch_share", "devices_of", "fit", "placement"]
 
-
-def placement(train: Train) -> tuple[str, int]:
-    """Lightning's word for the accelerator, and the number of devices of one run.
-
-    `auto` is a GPU where there is one, and one device: several devices are asked for by number.
-    """
-    accelerator = train.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    return accelerator, 1 if train.devices == "auto" else train.devices
-
-
-def devices_of(kind: str, number: int) -> str:
-    """What a run was or will be trained on, such as `2 cuda`."""
-    return f"{number} {kind}"
-
-
-def batch_share(recipe: Recipe, devices: int) -> int:
-    """Images of a batch that each of several devices takes, so that the batch stays what it is.
-
-    Raises:
-        InputError: the batch cannot be shared out evenly.
-    """
-    share, rest = divmod(recipe.batch_size, devices)
-    if rest or share < 1:
-        raise InputError(
-            f"a batch of {recipe.batch_size} cannot be shared out over {devices} devices",
-            where="params.yaml: train: devices",
-            remedy="take a number of devices that divides the batch, or another batch_size",
-        )
-    return share
-
-
-# MERGED from ferbench.training.fit:
-# Training of one cell: from a description and packed data to weights, history and a record.
-
+Row = tuple[Variant, Recipe, int]  # with the seed
+OnEpoch = Callable[[dict[str, float]], None] | None
 
 _MODULES: dict[str, type[RunModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
 _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
@@ -79,53 +53,105 @@ _DATASETS: dict[str, type[FaceDataset] | type[SceneDataset]] = {
 }
 
 
-def fit(
-    row: tuple[Variant, Recipe, int],
-    sides: TrainingData,
-    train: Train,
-    checkpoints: Path,
-    follow: Callable[[dict[str, float]], None] | None,
-) -> Fitted:
-    """Train a row, or go on where a killed run with the same checkpoints left off.
+@dataclass(frozen=True)
+class TrainingData:
+    """Faces to train on and to select the checkpoint on."""
+
+    pack: Path  # folder of packed images
+    train: FaceTable  # labelled faces to train on
+    val: FaceTable  # labelled faces to select on
+    # Selects the checkpoint
+    metric: SelectionMetric = field(default_factory=lambda: SelectionMetric("accuracy", 0.5))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a training."""
+
+    state: dict[str, torch.Tensor]  # weights of the best epoch, averaged if the recipe averages
+    history: list[dict[str, float]]  # one row an epoch
+    best_epoch: int  # counted from 0
+    val_score: float  # the selection metric of the best epoch, on val
+    val_loss: float  # of the best epoch
+    seconds: float  # of all epochs, including those before an interruption
+    parameters: int  # number of them
+    precision: str  # Lightning's name, such as `32-true`
+    devices: str  # number of devices that shared each batch, and their kind, such as `1 cpu`
+    resumed: bool  # whether training resumed from a checkpoint
+    # The file of initial weights and how many tensors matched; empty for none
+    initial: dict[str, Any]
+
+
+def placement(train: Train) -> tuple[str, int]:
+    """Lightning's name of the accelerator, and the number of devices of one run.
+
+    `auto` is one device, a GPU if there is one; several devices must be requested by number.
+    """
+    accelerator = train.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return accelerator, 1 if train.devices == "auto" else train.devices
+
+
+def devices_of(kind: str, number: int) -> str:
+    """Devices of a run in words, such as `2 cuda`."""
+    return f"{number} {kind}"
+
+
+def batch_share(recipe: Recipe, devices: int) -> int:
+    """Images of each batch that one of several devices takes; the batch size stays the recipe's.
+
+    Raises:
+        InputError: the batch cannot be divided evenly.
+    """
+    share, rest = divmod(recipe.batch_size, devices)
+    if rest or share < 1:
+        raise InputError(
+            f"a batch of {recipe.batch_size} cannot be divided among {devices} devices",
+            where="params.yaml: train: devices",
+            remedy="use a number of devices that divides batch_size, or change batch_size",
+        )
+    return share
+
+
+def fit(row: Row, data: TrainingData, train: Train, checkpoints: Path, on_epoch: OnEpoch) -> Fitted:
+    """Train a variant, or resume the interrupted training that left these checkpoints.
 
     Args:
         row: variant, recipe and seed.
-        sides: data.
-        train: where and how.
-        checkpoints: folder for them, of this very training only.
-        follow: called with each epoch's row of the history, on the first process only.
+        data: to train and to select on.
+        train: devices, threads and progress bar.
+        checkpoints: folder for checkpoints of this training only.
+        on_epoch: called with each epoch's row of the history, on the first process only.
     """
     torch.set_num_threads(train.threads)
     stages = _two_stages if row[1].head_epochs else _one_stage
-    return stages(row, sides, train, checkpoints, follow)
+    return stages(row, data, train, checkpoints, on_epoch)
 
 
 def _two_stages(
-    row: tuple[Variant, Recipe, int],
-    sides: TrainingData,
-    train: Train,
-    checkpoints: Path,
-    follow: Callable[[dict[str, float]], None] | None,
+    row: Row, data: TrainingData, train: Train, checkpoints: Path, on_epoch: OnEpoch
 ) -> Fitted:
-    """First the classifier alone, then all, from the best of the first; the best of both counts.
+    """Train the classifier alone, then the whole network from the best epoch of the first stage.
 
-    Source: P4, section 3.4.1. The second stage has an optimizer and a patience of its own.
+    The better of the two stages is returned. The second has its own optimizer and patience.
+    Source: P4, section 3.4.1.
     """
     variant, recipe, seed = row
     first = replace(recipe, epochs=recipe.head_epochs, lr=recipe.head_lr, schedule="constant")
     place = checkpoints / "head"
-    head = _one_stage((variant, first, seed), sides, train, place, follow, head_only=True)
+    head = _one_stage((variant, first, seed), data, train, place, on_epoch, head_only=True)
 
-    def follow_on(values: dict[str, float]) -> None:
-        if follow is not None:
-            follow(values | {"epoch": values["epoch"] + len(head.history)})
+    def shifted(values: dict[str, float]) -> None:
+        if on_epoch is not None:
+            on_epoch(values | {"epoch": values["epoch"] + len(head.history)})
 
     place = checkpoints / "whole"
-    again = (replace(variant, weights="none"), recipe, seed)  # it begins with the first's state
-    whole = _one_stage(again, sides, train, place, follow_on, start=head.state)
+    again = (replace(variant, weights="none"), recipe, seed)  # starts from `head.state`
+    whole = _one_stage(again, data, train, place, shifted, start=head.state)
     after = [r | {"epoch": r["epoch"] + len(head.history)} for r in whole.history]
     ends = [Candidate(part.val_score, part.val_loss) for part in (head, whole)]
-    better = (head, whole)[best_index(ends, sides.rule.higher_is_better)]
+    better = (head, whole)[best_index(ends, data.metric.higher_is_better)]
     best_epoch = better.best_epoch + (len(head.history) if better is whole else 0)
     return replace(
         better,
@@ -138,27 +164,27 @@ def _two_stages(
 
 
 def _one_stage(
-    row: tuple[Variant, Recipe, int],
-    sides: TrainingData,
+    row: Row,
+    data: TrainingData,
     train: Train,
     checkpoints: Path,
-    follow: Callable[[dict[str, float]], None] | None,
+    on_epoch: OnEpoch,
     *,
     start: dict[str, torch.Tensor] | None = None,
     head_only: bool = False,
 ) -> Fitted:
-    """One training, from given weights or the variant's own, of all or of the classifier alone."""
+    """Train from `start` or the variant's own initial weights; all or the classifier alone."""
     variant, recipe, seed = row
-    history = History(follow)
-    module = _MODULES[task_of(variant)](variant, recipe, _counts(sides.train), seed, sides.rule)
+    history = History(on_epoch)
+    module = _MODULES[task_of(variant)](variant, recipe, _counts(data.train), seed, data.metric)
     if start is not None:
         module.network.load_state_dict(start)
     if head_only:
         train_classifier_alone(module.network)
     resume, finished = resume_point(checkpoints)
-    trainer = _trainer(train, recipe, checkpoints, history, sides.rule)
+    trainer = _trainer(train, recipe, checkpoints, history, data.metric)
     if not finished:
-        _run(trainer, module, _loaders(row, sides, trainer), resume)
+        _run(trainer, module, _loaders(row, data, trainer), resume)
     fitted = _fitted(module, trainer, checkpoints, history, resume)
     trainer.strategy.barrier()  # the caller may delete the checkpoints now
     return fitted
@@ -170,7 +196,7 @@ def _fitted(
     best = torch.load(checkpoints / BEST, map_location="cpu", weights_only=True)
     rows = history.rows or _rows_of(best, resume)
     epochs = [Candidate(row["val_score"], row["val_loss"]) for row in rows]
-    chosen = rows[best_index(epochs, module.rule.higher_is_better)]
+    chosen = rows[best_index(epochs, module.metric.higher_is_better)]
     return Fitted(
         state={k[8:]: v for k, v in best["state_dict"].items() if k.startswith("network.")},
         history=rows,
@@ -193,13 +219,13 @@ def _counts(faces: FaceTable) -> torch.Tensor:
 
 
 def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]]:
-    """The history of a run that had ended before it was killed."""
+    """The history of a training whose last epoch was done before it was interrupted."""
     content = best if resume is None else torch.load(resume, weights_only=True)
     return list(content["callbacks"]["History"]["rows"])
 
 
 def _trainer(
-    train: Train, recipe: Recipe, checkpoints: Path, history: History, rule: SelectionMetric
+    train: Train, recipe: Recipe, checkpoints: Path, history: History, metric: SelectionMetric
 ) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     accelerator, devices = placement(train)
@@ -208,13 +234,13 @@ def _trainer(
         accelerator=accelerator,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        # Norms see the whole batch, as on one device. PyTorch has this for GPUs alone.
+        # BatchNorm uses the whole batch, as on one device. PyTorch supports this on GPUs only.
         sync_batchnorm=devices > 1 and accelerator != "cpu",
         precision=recipe.precision,
         max_epochs=recipe.epochs,
         gradient_clip_val=recipe.clip_norm or None,
-        accumulate_grad_batches=batches_a_step(recipe),
-        callbacks=[*run_callbacks(checkpoints, recipe, history, rule.higher_is_better), *bar],
+        accumulate_grad_batches=accumulated_batches(recipe),
+        callbacks=[*run_callbacks(checkpoints, recipe, history, metric.higher_is_better), *bar],
         plugins=[WholeCheckpoints()],
         logger=False,
         default_root_dir=checkpoints,
@@ -227,19 +253,19 @@ def _trainer(
 
 
 def _loaders(
-    row: tuple[Variant, Recipe, int], sides: TrainingData, trainer: Trainer
+    row: Row, data: TrainingData, trainer: Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     variant, recipe, seed = row
     kind = _DATASETS[task_of(variant)]
-    learn = kind(sides.pack, sides.train, recipe, seed)
-    select = kind(sides.pack, sides.val, recipe, seed)
-    order = EpochSampler(len(learn), seed, trainer.global_rank, trainer.world_size)
+    train = kind(data.pack, data.train, recipe, seed)
+    val = kind(data.pack, data.val, recipe, seed)
+    order = EpochSampler(len(train), seed, trainer.global_rank, trainer.world_size)
     share = batch_share(recipe, trainer.world_size)
-    # Workers pay where a GPU waits for them; on a CPU they take the cores that compute.
+    # Workers pay off for a GPU; on a CPU they would compete with training for cores.
     workers = 4 if trainer.accelerator.__class__.__name__ == "CUDAAccelerator" else 0
     return (
-        loader(learn, order, share, workers),
-        loader(select, EpochSampler(len(select), None), recipe.batch_size, workers),
+        loader(train, order, share, workers),
+        loader(val, EpochSampler(len(val), None), recipe.batch_size, workers),
     )
 
 

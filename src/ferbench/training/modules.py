@@ -1,7 +1,12 @@
-"""What the classifier's and the detector's LightningModule share."""
+"""The two LightningModules, for classifiers and for detectors, and the metric on val.
+
+Lightning calls the methods in this order: `configure_optimizers`, then a `training_step` each
+batch, then validation each epoch.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -13,7 +18,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ferbench.config.params import Recipe, Variant
-from ferbench.evaluation.predict import Reader, reader_of
+from ferbench.errors import InputError
+from ferbench.evaluation.predict import Predicted, Reader, reader_of
+from ferbench.evaluation.scoring import Predictions, higher_is_better, score_predictions
 from ferbench.models.build import as_fractions, build_loss, build_network, logits_of, task_of
 from ferbench.models.pretrained import load_initial
 from ferbench.training.optimizers import (
@@ -22,31 +29,65 @@ from ferbench.training.optimizers import (
     build_schedule,
     momentum_at,
 )
-from ferbench.training.outcome import SelectionMetric
 
-__all__ = ["ClassifierModule", "DetectorModule", "RunModule"]
+__all__ = ["ClassifierModule", "DetectorModule", "RunModule", "SelectionMetric"]
+
+
+@dataclass(frozen=True)
+class SelectionMetric:
+    """The metric on val that selects a run's checkpoint.
+
+    Args:
+        metric: a file of `ferbench.evaluation.metrics`.
+        threshold: score above which a detector's box counts as a prediction.
+    """
+
+    metric: str
+    threshold: float
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction of the metric."""
+        return higher_is_better(self.metric)
+
+    def value(self, read: Predicted, *, detects: bool) -> float:
+        """The metric of a network's predictions on val.
+
+        Raises:
+            InputError: the metric is for detectors, and this is a classifier.
+        """
+        threshold = self.threshold if detects else None
+        values = score_predictions(
+            Predictions(read.predictions, read.boxes, threshold), [self.metric]
+        )
+        if self.metric not in values:
+            raise InputError(
+                f"a classifier has no {self.metric}",
+                where="params.yaml: train: select: classify",
+                remedy="select classifiers by a metric of probabilities, such as accuracy",
+            )
+        return values[self.metric]
 
 
 class RunModule(LightningModule):
     """A network, its loss and its recipe.
 
-    A subclass gives `batch_loss`, and a `validation_step` that calls `validated`. `val_score` is
-    the metric that the rule of selection names, computed from the predictions on val as
-    evaluation computes it.
+    A subclass implements `batch_loss`, and a `validation_step` that calls `validated`. `val_score`
+    is computed from the predictions on val exactly as evaluation computes it.
 
     Args:
         variant: the row.
         recipe: how it is trained.
         counts: number of training faces of each class, (K,).
         seed: of the initial weights and of every draw in training.
-        rule: gives `val_score`.
+        metric: gives `val_score`.
     """
 
     def __init__(
-        self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int, rule: SelectionMetric
+        self, variant: Variant, recipe: Recipe, counts: Tensor, seed: int, metric: SelectionMetric
     ) -> None:
         super().__init__()
-        self.variant, self.recipe, self.seed, self.rule = variant, recipe, seed, rule
+        self.variant, self.recipe, self.seed, self.metric = variant, recipe, seed, metric
         self._reader: Reader | None = None
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
@@ -59,10 +100,10 @@ class RunModule(LightningModule):
 
     @property
     def loss(self) -> Any:
-        """The loss, built when first asked for: by then the network is on its device."""
+        """The loss, built on first use, when the network is on its device."""
         if self._loss is None:
             self._loss = build_loss(self.variant, self.network, self.counts)
-            if self._loss_state is not None:  # of a killed run, whose loss was of the same kind
+            if self._loss_state is not None:  # of the checkpoint
                 self._loss.load_state_dict(self._loss_state)
         return self._loss
 
@@ -71,7 +112,7 @@ class RunModule(LightningModule):
         return as_fractions(image, self.device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed dropout and the like by the batch alone, so that a resumed run draws the same."""
+        """Seed dropout by the batch number, so that a resumed run draws the same numbers."""
         del batch
         epoch, batches = self.current_epoch, self.trainer.num_training_batches
         place = epoch * int(batches) + batch_idx
@@ -91,7 +132,7 @@ class RunModule(LightningModule):
         raise NotImplementedError
 
     def on_validation_epoch_start(self) -> None:
-        """Begin with no predictions."""
+        """Start collecting predictions."""
         dataset = self.trainer.val_dataloaders.dataset
         self._reader = reader_of(dataset, dataset.faces.classes)
 
@@ -111,19 +152,19 @@ class RunModule(LightningModule):
         """Log the selection metric; every process sees all of val."""
         assert self._reader is not None
         detects = task_of(self.variant) == "detect"
-        score = self.rule.value(self._reader.tables(), detects=detects)
+        score = self.metric.value(self._reader.tables(), detects=detects)
         self._reader = None
         self.log("val_score", score, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """Optimizer and schedule of the recipe.
+        """Optimizer and learning-rate schedule of the recipe.
 
-        A plateau schedule is stepped by us: Lightning does so after it wrote the epoch's
-        checkpoint, and a resumed run would miss a step.
+        The plateau schedule is stepped in `on_train_epoch_end`: Lightning steps it only after the
+        epoch's checkpoint is written, so a resumed run would miss a step.
         """
         optimizer = build_optimizer(self.network, self.recipe)
         if self.recipe.schedule == "plateau":
-            self._plateau = build_plateau(optimizer, self.recipe, self.rule.higher_is_better)
+            self._plateau = build_plateau(optimizer, self.recipe, self.metric.higher_is_better)
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) // max(self.recipe.epochs, 1)
         schedule = build_schedule(optimizer, self.recipe, max(1, steps))
@@ -138,10 +179,10 @@ class RunModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Bound the gradient's norm.
+        """Clip the gradient's norm.
 
-        Lightning refuses to clip for a fused optimizer in mixed precision, since one might unscale
-        by itself. Ours is fused on a CPU only, where bf16 scales nothing.
+        Lightning refuses this for fused optimizers in mixed precision, because some unscale
+        gradients themselves. Ours is fused only on a CPU, where bf16 does not scale the loss.
         """
         if gradient_clip_val and optimizer.defaults.get("fused"):
             clip_grad_norm_(self.network.parameters(), gradient_clip_val)
@@ -154,19 +195,19 @@ class RunModule(LightningModule):
             self._plateau.step(float(self.trainer.callback_metrics["val_score"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the plateau's count, and what a loss remembers."""
+        """Add the state of the plateau schedule and of the loss."""
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
         if hasattr(self._loss, "state_dict"):
             checkpoint["loss"] = self._loss.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take both back, once the optimizer and the loss are there."""
+        """Remember both states until the optimizer and the loss exist."""
         self._plateau_state = checkpoint.get("plateau")
         self._loss_state = checkpoint.get("loss")
 
     def on_train_start(self) -> None:
-        """Go on with the plateau where a killed run left it."""
+        """Restore the plateau schedule of an interrupted training."""
         if self._plateau is not None and self._plateau_state is not None:
             self._plateau.load_state_dict(self._plateau_state)
 
@@ -179,12 +220,8 @@ def _set_momentum(optimizer: Any, momentum: float) -> None:
             group["momentum"] = momentum
 
 
-# MERGED from ferbench.training.modules:
-# Training of a classifier.
-
-
 class ClassifierModule(RunModule):
-    """Learns from images (N, C, H, W), or ten crops of each (N, 10, C, H, W), and classes (N,).
+    """Trains on images (N, C, H, W), or ten crops of each (N, 10, C, H, W), and classes (N,).
 
     Source of the ten crops: P1's reference code makes one batch of all crops of its images.
     """
@@ -205,12 +242,8 @@ class ClassifierModule(RunModule):
         self.validated(self.loss(logits, target), logits, index)
 
 
-# MERGED from ferbench.training.modules:
-# Training of a detector.
-
-
 class DetectorModule(RunModule):
-    """Learns from images with boxes."""
+    """Trains on images with boxes."""
 
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
         """Loss and number of images of a training batch."""
@@ -218,14 +251,14 @@ class DetectorModule(RunModule):
         return self.loss(self.network(batch["img"]), batch), len(batch["img"])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch, summed over the images of a step; their mean is what is logged.
+        """The loss of a batch, summed over the images of a step; the mean is logged.
 
-        The sum is what the YOLO trainers differentiate, over the batches that are accumulated and
-        over all processes: their rates for SGD and their bound on the gradient's norm are meant for
-        it. YOLOv6 differentiates the mean of each batch; the loss says which.
+        The YOLO trainers differentiate the sum over all accumulated batches and all processes, and
+        their learning rates for SGD and gradient clipping assume it. YOLOv6 differentiates the mean
+        of each batch; `SUM_OVER_IMAGES` of the loss decides.
         """
-        accumulated = self.trainer.accumulate_grad_batches  # by which Lightning divides
-        # Lightning takes the mean over processes; the sum over their images is wanted.
+        accumulated = self.trainer.accumulate_grad_batches  # Lightning divides by it
+        # Lightning averages over processes; multiply to get the sum over their images.
         images = len(batch["img"]) * self.trainer.world_size if self.loss.SUM_OVER_IMAGES else 1
         return super().training_step(batch, batch_idx) * images * accumulated
 

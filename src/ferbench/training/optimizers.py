@@ -1,4 +1,12 @@
-"""A recipe as optimizer and learning-rate schedule."""
+"""Optimizers and learning-rate schedules of a recipe.
+
+Schedules (`recipe.schedule`), all after a linear warm-up of `warmup_epochs`:
+
+- `constant`, `linear`, `cosine`: `schedule_factor` gives the factor of the learning rate, changed
+  every optimizer step by `build_schedule`;
+- `plateau`: `build_plateau` lowers the rate when the validation score stops improving, every epoch,
+  without warm-up.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +19,27 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from ferbench.config.params import Recipe
 
 __all__ = [
-    "batches_a_step",
+    "accumulated_batches",
     "build_optimizer",
     "build_plateau",
     "build_schedule",
     "momentum_at",
-    "rate_factor",
+    "schedule_factor",
 ]
 
 _BIASES = 2  # the parameter group of the biases
 
 
-def batches_a_step(recipe: Recipe) -> int:
-    """How many batches are gathered to one step."""
+def accumulated_batches(recipe: Recipe) -> int:
+    """Number of batches of one optimizer step (gradient accumulation)."""
     return max(1, round(recipe.nominal_batch / recipe.batch_size))
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
-    """SGD, Adam or AdamW over the parameters that learn, in groups weights, norms, biases.
+    """SGD, Adam or AdamW over the trainable parameters, in groups weights, norms, biases.
 
-    Only weights of two or more axes decay. Where batches are gathered, the decay is scaled by
-    images a step over the nominal batch, as in the base library's trainer.
+    Only weights of two or more axes decay. With gradient accumulation the decay is scaled by images
+    a step over the nominal batch, as in the ultralytics trainer.
     """
     groups: list[list[nn.Parameter]] = [[], [], []]
     for name, parameter in network.named_parameters():
@@ -40,11 +48,11 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
             groups[0 if parameter.ndim > 1 else small].append(parameter)
     scale = 1.0
     if recipe.nominal_batch:
-        scale = recipe.batch_size * batches_a_step(recipe) / recipe.nominal_batch
+        scale = recipe.batch_size * accumulated_batches(recipe) / recipe.nominal_batch
     decays = (recipe.weight_decay * scale, 0.0, 0.0)
     tables = [{"params": p, "weight_decay": d} for p, d in zip(groups, decays, strict=True)]
-    # One kernel for all tensors: on a CPU it saves a tenth of a second a step. With fp16 it
-    # would not go together with clipping.
+    # One kernel for all tensors saves a tenth of a second a step on a CPU. On a GPU, fp16 with a
+    # fused optimizer excludes gradient clipping.
     fused = next(network.parameters()).device.type == "cpu"
     if recipe.optimizer in ("adam", "adamw"):
         kind = {"adam": Adam, "adamw": AdamW}[recipe.optimizer]
@@ -55,19 +63,19 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
 
 
 def build_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
-    """The schedule of a recipe, moved on by each optimizer step.
+    """The learning-rate schedule of a recipe, stepped after each optimizer step.
 
     Args:
-        optimizer: of `build_optimizer`, whose rates are set.
-        recipe: names a schedule other than `plateau`.
+        optimizer: of `build_optimizer`.
+        recipe: with a schedule other than `plateau`.
         steps_per_epoch: optimizer steps an epoch.
     """
 
     def weights(step: int) -> float:
-        return rate_factor(step / steps_per_epoch, recipe)
+        return schedule_factor(step / steps_per_epoch, recipe)
 
     def biases(step: int) -> float:
-        return rate_factor(step / steps_per_epoch, recipe, biases=True)
+        return schedule_factor(step / steps_per_epoch, recipe, biases=True)
 
     groups = range(len(optimizer.param_groups))
     return LambdaLR(optimizer, [biases if group == _BIASES else weights for group in groups])
@@ -76,7 +84,7 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -
 def build_plateau(
     optimizer: Optimizer, recipe: Recipe, higher_is_better: bool
 ) -> ReduceLROnPlateau:
-    """The plateau schedule of a recipe, to be stepped by each epoch's validation score."""
+    """The plateau schedule of a recipe, stepped with each epoch's validation score."""
     return ReduceLROnPlateau(
         optimizer,
         "max" if higher_is_better else "min",
@@ -85,11 +93,15 @@ def build_plateau(
     )
 
 
-def rate_factor(epoch: float, recipe: Recipe, *, biases: bool = False) -> float:
-    """What `lr` is multiplied with, `epoch` epochs after the start.
+def schedule_factor(epoch: float, recipe: Recipe, *, biases: bool = False) -> float:
+    """Factor of `lr`, `epoch` epochs after the start.
 
-    Over the warm-up the rate goes in a line to its value, from 0, for biases from
-    `warmup_bias_lr`. (A plateau schedule has no warm-up.)
+    During warm-up it rises linearly from 0; for biases it starts at `warmup_bias_lr / lr`.
+
+    Args:
+        epoch: epochs since the start, with fractions.
+        recipe: with a schedule other than `plateau`.
+        biases: whether the factor is for the group of biases.
     """
     progress = min(1.0, epoch / max(recipe.epochs, 1))
     if recipe.schedule == "linear":

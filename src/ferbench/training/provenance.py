@@ -1,19 +1,22 @@
-"""Where a number is from: hardware, versions, commit."""
+"""Provenance of a result: hardware, library versions, commit and digest of the code."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+import yaml
 
+import ferbench
 from ferbench.files import digest, md5_file
 
-__all__ = ["code_digest", "commit", "hardware", "versions"]
+__all__ = ["code_digest", "commit", "hardware", "stage_code", "versions"]
 
 _LIBRARIES = (
     "torch",
@@ -25,6 +28,7 @@ _LIBRARIES = (
     "mlflow",
 )
 _CODE = ("src", "pipeline")
+_CHECKOUT = Path(ferbench.__file__).parents[2]
 
 
 def hardware() -> dict[str, Any]:
@@ -40,17 +44,17 @@ def hardware() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python and the libraries that a result depends on."""
+    """Versions of Python and of the libraries that a result depends on."""
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **found}
 
 
 def commit() -> str:
-    """The commit of the working tree, as `git describe --dirty` puts it; `none` outside git.
+    """The commit of the working tree; `none` outside git.
 
-    `-dirty` follows the hash if code or studies differ from the commit, or if a Python file of the
-    code is not in it. What a running pipeline writes (`dvc.lock`, `reports`, `params.yaml`) is not
-    looked at: runs record their parameters themselves.
+    `-dirty` is appended if code or studies differ from the commit or a Python file of the code is
+    untracked. Files that a running pipeline writes (`dvc.lock`, `reports`, `params.yaml`) are
+    ignored, because every run records its parameters.
     """
     try:
         head = _git("rev-parse", "HEAD")
@@ -68,8 +72,22 @@ def _git(*words: str) -> str:
     return run.stdout.strip()
 
 
-def code_digest(*roots: Path) -> str:
-    """One digest of all Python files below the given folders and files, wherever these are."""
+def stage_code(stage: str, checkout: Path = _CHECKOUT) -> list[Path]:
+    """Files and folders of `src/` that `dvc.yaml` lists as dependencies of a stage.
+
+    `tests/test_stage_dependencies.py` compares the list with the imports of the stage's script.
+
+    Args:
+        stage: its name in `dvc.yaml`.
+        checkout: folder of `dvc.yaml`.
+    """
+    content = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8"))
+    deps = content["stages"][stage]["deps"]
+    return [checkout / dep for dep in deps if dep.startswith("src/")]
+
+
+def code_digest(roots: Iterable[Path]) -> str:
+    """One digest of all Python files in the given folders and files, wherever these are."""
     found = {
         str(file.relative_to(root.parent)): md5_file(file)
         for root in roots

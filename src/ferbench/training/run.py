@@ -1,154 +1,192 @@
-"""A cell from its files to its files: key, training, weights, history, record."""
+"""Train one run and write its artifacts.
+
+A `TrainingObserver` may follow the training, for example to draw its curves in MLflow while it
+runs. Training depends on no observer: results are the same with one, without one, and with one that
+fails.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.seed import isolate_rng
 
-import ferbench
-from ferbench.config.deviations import deviations
+from ferbench.artifacts.runs import RunRecord, RunSetup, write_history
 from ferbench.config.params import Params
 from ferbench.config.runs import Run
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.environment import CACHE
-from ferbench.files import digest, read_json, whole_file, write_json
+from ferbench.errors import InputError
+from ferbench.files import digest, read_json
 from ferbench.locks import held
 from ferbench.models.weights import save_trained
-from ferbench.tracking.live import Recorder
-from ferbench.tracking.runs import run_tags
-from ferbench.training.fit import devices_of, fit, placement
-from ferbench.training.outcome import Fitted, SelectionMetric, TrainingData
-from ferbench.training.provenance import code_digest, commit, hardware, versions
+from ferbench.training.fit import Fitted, TrainingData, devices_of, fit, placement
+from ferbench.training.modules import SelectionMetric
+from ferbench.training.provenance import code_digest, commit, hardware, stage_code, versions
 
-__all__ = ["run_key", "train_cell"]
+__all__ = ["TrainingObserver", "run_key", "train_run"]
 
-_PACKAGE = Path(ferbench.__file__).parent
-# All code that trains a run, but for that of its row, whose digest is in the description. The train
-# stage of dvc.yaml lists the same.
-_MODULES = {
-    "": ("detection", "emotions.py", "training"),
-    "artifacts": ("datasets.py", "pack.py", "predictions.py", "results.py"),
-    "config": ("deviations.py",),
-    "data": ("dataset.py", "draws.py", "loaders.py", "transforms.py"),
-    "evaluation": ("predict.py", "scoring.py", "selection.py"),
-}
-_CODE = tuple(_PACKAGE / folder / name for folder, names in _MODULES.items() for name in names)
-# Longer than a stage whose DVC was killed takes to end.
+_LOG = logging.getLogger(__name__)
+# A training outlives a killed DVC for a while; a new one waits for it this long.
 _WAIT_S = 60.0
 
 
-def run_key(cell: Run, description: dict[str, Any], data: PackedDataset, params: Params) -> str:
-    """Digest of all that decides a cell's result, on one kind of machine."""
+class TrainingObserver(Protocol):
+    """Follows a training.
+
+    Arguments are copies. An exception is logged once as a warning; `on_epoch` is not called again
+    after it, `on_end` is.
+    """
+
+    def on_start(self, setup: RunSetup) -> None:
+        """Called before the first epoch."""
+
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """Called with the row of `history.csv` of each epoch that this process trains."""
+
+    def on_end(self, record: RunRecord, history: list[dict[str, float]]) -> None:
+        """Called with `run.json` and all rows of `history.csv` after these are written."""
+
+
+class _Observed:
+    """Calls an observer so that it can neither stop nor alter the training.
+
+    Args:
+        make: builds the observer; None for no observer.
+    """
+
+    def __init__(self, make: Callable[[], TrainingObserver] | None) -> None:
+        self._failed = False
+        self._observer = None if make is None else self._attempt(make)
+
+    def start(self, setup: RunSetup) -> None:
+        self._call("on_start", setup.model_copy(deep=True))
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        if not self._failed:
+            self._call("on_epoch", dict(row))
+
+    def end(self, record: RunRecord, history: Sequence[Mapping[str, float]]) -> None:
+        self._call("on_end", record.model_copy(deep=True), [dict(row) for row in history])
+
+    def _call(self, event: str, *arguments: Any) -> None:
+        if self._observer is not None:
+            self._attempt(lambda: getattr(self._observer, event)(*arguments))
+
+    def _attempt(self, act: Callable[[], Any]) -> Any:
+        with isolate_rng():  # restores no state after an exception, so none may leave the block
+            try:
+                return act()
+            except Exception as error:
+                if not self._failed:
+                    known = isinstance(error, InputError)
+                    _LOG.warning(
+                        "warning: %s\n  training continues without live curves; "
+                        "the stage `track` publishes the whole run from its files",
+                        error if known else f"{type(error).__name__}: {error}",
+                    )
+                self._failed = True
+        return None
+
+
+def run_key(run: Run, description: dict[str, Any], data: PackedDataset, params: Params) -> str:
+    """Digest of all that decides a run's result on one kind of machine.
+
+    The code of its variant is part of the description; all other code that trains is listed in
+    `dvc.yaml` as dependencies of the stage `train`.
+    """
     return digest(
         {
-            "cell": asdict(cell),
+            "run": asdict(run),
             "description": description,
             "data": data.digest,
             "devices": devices_of(*placement(params.train)),
             "select": [params.train.select[description["task"]], params.score.score_threshold],
-            "code": code_digest(*_CODE),
+            "code": code_digest(stage_code("train")),
         }
     )
 
 
-def train_cell(cell: Run, params: Params) -> None:
-    """Train a cell and write `model.pt`, `history.csv` and `run.json` into its folder.
+def train_run(
+    run: Run, params: Params, observer: Callable[[], TrainingObserver] | None = None
+) -> None:
+    """Train a run and write `model.pt`, `history.csv` and `run.json` into its folder.
 
-    Checkpoints for resuming are kept outside it, under the run's key, and deleted at the end.
+    Checkpoints are kept in the cache under the run's key and deleted at the end. An interrupted
+    training with the same key resumes from its last epoch.
+
+    Args:
+        run: which.
+        params: the active study.
+        observer: builds what follows the training; called once, on the first process only.
     """
-    description = read_json(Path("reports", cell.study, "variants", f"{cell.variant}.json"))
-    data = open_dataset(cell.dataset, cell.seed)
-    key = run_key(cell, description, data, params)
-    variant, recipe = params.variants[cell.variant], params.recipe_of(cell.variant)
-    about = _about(cell, params, data, description, key)
-    about["deviations"] = list(deviations(variant, recipe))
-    checkpoints = CACHE / "checkpoints" / key[:32]
-    first = rank_zero_only.rank == 0  # of several processes on one cell, one locks and writes
-    with _locked(cell, key) if first else nullcontext():
-        recorder = None
-        if first:
-            name = f"{cell.variant}-{cell.dataset}-s{cell.seed}"
-            logged = {k: description[k] for k in ("row", "recipe")}
-            logged["deviations"] = "; ".join(about["deviations"]) or "none"
-            recorder = Recorder(cell.study, name, key, run_tags(about), logged)
-        rule = SelectionMetric(
-            params.train.select[description["task"]], params.score.score_threshold
-        )
-        sides = TrainingData(data.pack, data.faces("train"), data.faces("val"), rule)
-        follow = recorder.epoch if recorder else None
-        fitted = fit((variant, recipe, cell.seed), sides, params.train, checkpoints, follow)
-        if recorder is None:
+    description = read_json(Path("reports", run.study, "variants", f"{run.variant}.json"))
+    dataset = open_dataset(run.dataset, run.seed)
+    variant, recipe = params.variants[run.variant], params.recipe_of(run.variant)
+    setup = _setup(run, params, dataset, description)
+    key = setup.run_key[:32]
+    checkpoints, lock = CACHE / "checkpoints" / key, CACHE / "locks" / f"train-{key}"
+    first = rank_zero_only.rank == 0  # of several processes on one run, one locks and writes
+    with held(lock, f"run {run.name}", wait_s=_WAIT_S) if first else nullcontext():
+        observed = _Observed(observer if first else None)
+        observed.start(setup)
+        metric = SelectionMetric(setup.select, params.score.score_threshold)
+        data = TrainingData(dataset.pack, dataset.faces("train"), dataset.faces("val"), metric)
+        fitted = fit((variant, recipe, run.seed), data, params.train, checkpoints, observed.epoch)
+        if not first:
             return
-        save_trained(cell.folder / "model.pt", fitted.state, variant, recipe, data.classes)
-        with whole_file(cell.folder / "history.csv") as temporary:
-            pd.DataFrame(fitted.history).astype({"epoch": int}).to_csv(temporary, index=False)
-        write_json(cell.folder / "run.json", about | _outcome(fitted, sides, recorder))
-        _close(recorder, fitted)
+        save_trained(run.folder / "model.pt", fitted.state, variant, recipe, dataset.classes)
+        write_history(run.folder / "history.csv", fitted.history)
+        record = _record(setup, fitted, data)
+        record.write(run.folder / "run.json")
+        observed.end(record, fitted.history)
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _locked(cell: Run, key: str) -> AbstractContextManager[None]:
-    """Keep other processes from the run's checkpoints.
-
-    Where DVC was killed, its training is still alive for a while.
-    """
-    return held(CACHE / "locks" / f"train-{key[:32]}", f"run {cell.name}", wait_s=_WAIT_S)
-
-
-def _about(
-    cell: Run, params: Params, data: PackedDataset, description: dict[str, Any], key: str
-) -> dict[str, Any]:
-    return {
-        "study": cell.study,
-        "variant": cell.variant,
-        "dataset": cell.dataset,
-        "name": params.datasets[cell.dataset].name,
-        "protocol": data.protocol,
-        "seed": cell.seed,
-        "task": description["task"],
-        "paper": description["paper"],
-        "classes": list(data.classes),
-        "run_key": key,
-        "data_digest": data.digest,
-        "select": params.train.select[description["task"]],
-        "input_px": description["input_px"],
-        "channels": description["recipe"]["channels"],
-        "hardware": hardware(),
-        "versions": versions(),
-        "commit": commit(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
+def _setup(run: Run, params: Params, data: PackedDataset, description: dict[str, Any]) -> RunSetup:
+    return RunSetup(
+        study=run.study,
+        variant=run.variant,
+        dataset=run.dataset,
+        name=params.datasets[run.dataset].name,
+        protocol=data.protocol,
+        seed=run.seed,
+        task=description["task"],
+        paper=description["paper"],
+        classes=list(data.classes),
+        run_key=run_key(run, description, data, params),
+        data_digest=data.digest,
+        select=params.train.select[description["task"]],
+        input_px=description["input_px"],
+        channels=description["recipe"]["channels"],
+        hardware=hardware(),
+        versions=versions(),
+        commit=commit(),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
 
 
-def _outcome(fitted: Fitted, sides: TrainingData, recorder: Recorder) -> dict[str, Any]:
-    return {
-        "mlflow_run_id": recorder.run_id,
-        "best_epoch": fitted.best_epoch,
-        "epochs": len(fitted.history),
-        "val_score": fitted.val_score,
-        "val_loss": fitted.val_loss,
-        "train_seconds": fitted.seconds,
-        "train_images": len(set(sides.train.frame["image_id"])),
-        "val_images": len(set(sides.val.frame["image_id"])),
-        "parameters": fitted.parameters,
-        "precision": fitted.precision,
-        "devices": fitted.devices,
-        "resumed": fitted.resumed,
-        "initial_weights": fitted.initial,
-    }
-
-
-def _close(recorder: Recorder, fitted: Fitted) -> None:
-    recorder.finish(
-        fitted.history,
-        {"best_val_score": fitted.val_score, "train_seconds": fitted.seconds},
-        {"best_epoch": fitted.best_epoch, "resumed": fitted.resumed},
-        {"initial_weights": fitted.initial},
+def _record(setup: RunSetup, fitted: Fitted, data: TrainingData) -> RunRecord:
+    return RunRecord(
+        **setup.model_dump(),
+        best_epoch=fitted.best_epoch,
+        epochs=len(fitted.history),
+        val_score=fitted.val_score,
+        val_loss=fitted.val_loss,
+        train_seconds=fitted.seconds,
+        train_images=data.train.frame["image_id"].nunique(),
+        val_images=data.val.frame["image_id"].nunique(),
+        parameters=fitted.parameters,
+        precision=fitted.precision,
+        devices=fitted.devices,
+        resumed=fitted.resumed,
+        initial_weights=fitted.initial,
     )

@@ -1,4 +1,4 @@
-"""One run a cell in MLflow, however often and by however many it is opened."""
+"""MLflow runs: one a training, however often and by however many processes it is opened."""
 
 from __future__ import annotations
 
@@ -7,35 +7,20 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from mlflow.entities import ViewType
+from tests.run_records import run_record, run_setup
 
 from ferbench.files import write_json
-from ferbench.tracking import runs as tracking
-from ferbench.tracking.runs import connect, experiment_id, find_run, open_run, open_run_of
-from ferbench.tracking.store import OWNER, Owner, this_process
+from ferbench.locks import Process
+from ferbench.tracking.runs import OWNER, experiment_id, find_run, open_finished_run, open_run
+from ferbench.tracking.store import connect, store_uri
 
 KEY = "a" * 64
-RECORD = {
-    "study": "demo",
-    "variant": "ivsa",
-    "dataset": "tiny",
-    "name": "tiny",
-    "protocol": "official",
-    "seed": 0,
-    "task": "classify",
-    "paper": "p1",
-    "commit": "none",
-    "run_key": KEY,
-    "data_digest": "d" * 64,
-}
-
-
 pytestmark = pytest.mark.usefixtures("own_store")
 
 
@@ -45,35 +30,35 @@ def runs(view: int = ViewType.ACTIVE_ONLY) -> list[Any]:
     return list(found)
 
 
-def test_an_unfinished_run_is_gone_on_with() -> None:
-    first = open_run("demo", "ivsa-tiny-s0", KEY, {"seed": 0})
-    again = open_run("demo", "ivsa-tiny-s0", KEY, {"seed": 0, "resumed": True})
+def test_unfinished_run_is_continued() -> None:
+    first = open_run(run_setup())
+    again = open_run(run_setup(commit="newer"))
     assert again.run_id == first.run_id
     (run,) = runs()
     assert run.info.status == "RUNNING"
     assert run.info.run_name == "ivsa-tiny-s0"
-    assert (run.data.tags["seed"], run.data.tags["resumed"]) == ("0", "True")
+    assert (run.data.tags["seed"], run.data.tags["commit"]) == ("0", "newer")
 
 
 @pytest.mark.parametrize("status", ["FAILED", "KILLED"])
-def test_a_failed_run_is_gone_on_with_too(status: str) -> None:
-    first = open_run("demo", "a", KEY, {})
+def test_failed_run_is_continued(status: str) -> None:
+    first = open_run(run_setup())
     first.finish(status)
-    assert open_run("demo", "a", KEY, {}).run_id == first.run_id
+    assert open_run(run_setup()).run_id == first.run_id
     assert runs()[0].info.status == "RUNNING"
 
 
-def test_a_finished_run_makes_place_for_a_new_one() -> None:
-    first = open_run("demo", "a", KEY, {})
+def test_finished_run_of_the_key_is_replaced() -> None:
+    first = open_run(run_setup())
     first.finish()
-    again = open_run("demo", "a", KEY, {})
+    again = open_run(run_setup())
     assert again.run_id != first.run_id
     assert [run.info.run_id for run in runs()] == [again.run_id]
     assert [run.info.run_id for run in runs(ViewType.DELETED_ONLY)] == [first.run_id]
 
 
-def test_another_key_is_another_run() -> None:
-    one, other = open_run("demo", "a", KEY, {}), open_run("demo", "a", "b" * 64, {})
+def test_other_key_opens_another_run() -> None:
+    one, other = open_run(run_setup()), open_run(run_setup(run_key="b" * 64))
     assert one.run_id != other.run_id
     client = connect()
     experiment = experiment_id(client, "demo")
@@ -81,26 +66,25 @@ def test_another_key_is_another_run() -> None:
     assert find_run(client, experiment, "c" * 64) is None
 
 
-def test_older_runs_of_a_cell_are_marked_and_other_cells_runs_are_not() -> None:
-    cell = {"variant": "ivsa", "dataset": "tiny", "seed": 0}
-    old = open_run("demo", "a", KEY, cell)
-    other = open_run("demo", "b", "c" * 64, cell | {"seed": 1})
-    new = open_run("demo", "a", "b" * 64, cell)
+def test_older_runs_of_the_same_seed_are_marked_as_superseded() -> None:
+    old = open_run(run_setup())
+    other = open_run(run_setup(run_key="c" * 64, seed=1))
+    new = open_run(run_setup(run_key="b" * 64))
     marked = {run.info.run_id for run in runs() if run.data.tags.get("superseded") == "true"}
     assert marked == {old.run_id}
     assert {other.run_id, new.run_id} <= {run.info.run_id for run in runs()}
 
 
-def test_final_numbers_said_twice_are_there_once() -> None:
-    run = open_run("demo", "a", KEY, {})
+def test_metric_logged_twice_is_recorded_once() -> None:
+    run = open_run(run_setup())
     for value in (0.25, 0.25, 0.5):
-        run.log_values({"test/accuracy": value})
+        run.log_points([("test/accuracy", 0, value)])
     history = run.client.get_metric_history(run.run_id, "test/accuracy")
     assert sorted(point.value for point in history) == [0.25, 0.5]
 
 
-def test_an_epoch_is_the_step_of_its_row() -> None:
-    run = open_run("demo", "a", KEY, {})
+def test_epoch_is_the_step_of_its_row() -> None:
+    run = open_run(run_setup())
     run.log_epoch({"epoch": 0.0, "val_score": 0.5})
     run.log_epoch({"epoch": 1.0, "val_score": 0.75})
     points = run.client.get_metric_history(run.run_id, "val_score")
@@ -108,8 +92,8 @@ def test_an_epoch_is_the_step_of_its_row() -> None:
     assert "epoch" not in run.client.get_run(run.run_id).data.metrics
 
 
-def test_parameters_have_flat_names_and_keep_their_first_value() -> None:
-    run = open_run("demo", "a", KEY, {})
+def test_params_have_flat_names_and_keep_their_first_value() -> None:
+    run = open_run(run_setup())
     run.log_params({"recipe": {"lr": 0.1, "schedule": {"word": "cosine"}}, "input_px": 40})
     run.log_params({"recipe": {"lr": 0.2}, "channels": 1})
     assert run.client.get_run(run.run_id).data.params == {
@@ -120,34 +104,31 @@ def test_parameters_have_flat_names_and_keep_their_first_value() -> None:
     }
 
 
-def test_the_data_set_is_told_once(tmp_path: Path) -> None:
+def test_data_set_is_logged_once(tmp_path: Path) -> None:
     write_json(tmp_path / "tiny.json", {"images": 30, "licence": "none"})
-    run = open_run("demo", "a", KEY, {})
+    run = open_run(run_setup())
     for _ in range(2):
-        run.log_dataset(RECORD, tmp_path / "tiny.json")
-    (told,) = run.client.get_run(run.run_id).inputs.dataset_inputs
-    assert told.dataset.name == "tiny"
-    assert told.dataset.profile == '{"images": 30}'
+        run.log_dataset(run_record(), tmp_path / "tiny.json")
+    (logged,) = run.client.get_run(run.run_id).inputs.dataset_inputs
+    assert logged.dataset.name == "tiny"
+    assert logged.dataset.profile == '{"images": 30}'
 
 
-def test_a_finished_cell_of_another_machine_gets_its_run_once() -> None:
-    run, new = open_run_of(RECORD, "ivsa-tiny-s0")
-    again, new_again = open_run_of(RECORD, "ivsa-tiny-s0")
-    assert (new, new_again) == (True, False)
-    assert again.run_id == run.run_id
+def test_restored_run_gets_one_mlflow_run() -> None:
+    run = open_finished_run(run_record())
+    assert open_finished_run(run_record()).run_id == run.run_id
     (found,) = runs()
     assert found.data.tags["variant"] == "ivsa"
     assert found.data.tags["run_key"] == KEY
 
 
-def test_a_run_of_this_machine_is_found_by_its_record() -> None:
-    trained = open_run("demo", "a", KEY, {})
+def test_finished_run_is_found_by_its_key() -> None:
+    trained = open_run(run_setup())
     trained.finish()
-    run, new = open_run_of(RECORD, "a")
-    assert (run.run_id, new) == (trained.run_id, False)
+    assert open_finished_run(run_record()).run_id == trained.run_id
 
 
-def test_a_deleted_experiment_comes_back() -> None:
+def test_deleted_experiment_is_restored() -> None:
     client = connect()
     first = experiment_id(client, "demo")
     client.delete_experiment(first)
@@ -155,18 +136,18 @@ def test_a_deleted_experiment_comes_back() -> None:
     assert client.get_experiment(first).lifecycle_stage == "active"
 
 
-def test_without_a_variable_the_store_is_the_projects_own(
+def test_default_store_is_the_projects_own_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking.store_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+    assert store_uri() == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 def _elsewhere(folder: Path, key: str, done: Any) -> None:
-    """Another checkout's process, which opens a run and lives until it is killed."""
+    """Another checkout's process, which opens a run and waits to be killed."""
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
-    done.put(open_run("demo", "elsewhere", key, {"seed": 0}).run_id)
+    done.put(open_run(run_setup(run_key=key)).run_id)
     time.sleep(3600)
 
 
@@ -184,46 +165,45 @@ def checkout(folder: Path, key: str = KEY) -> Iterator[tuple[Any, str]]:
         child.join()
 
 
-def test_a_run_that_a_living_process_writes_is_left_alone_and_a_dead_ones_is_taken_over(
+def test_run_of_a_live_process_is_left_alone_and_taken_over_after_its_death(
     tmp_path: Path,
 ) -> None:
     with checkout(tmp_path / "other") as (child, theirs):
-        ours = open_run("demo", "a", KEY, {"seed": 0})
+        ours = open_run(run_setup())
         assert ours.run_id != theirs
-        found, new = open_run_of(RECORD | {"mlflow_run_id": theirs}, "a")
-        assert (found.run_id, new) == (ours.run_id, False)
+        assert open_finished_run(run_record()).run_id == ours.run_id
         ours.finish()
         status = {run.info.run_id: run.info.status for run in runs(ViewType.ALL)}
         assert status == {theirs: "RUNNING", ours.run_id: "FINISHED"}
         child.kill()
         child.join()
-        assert open_run("demo", "a", KEY, {"seed": 0}).run_id == theirs
+        assert open_run(run_setup()).run_id == theirs
     assert {run.info.run_id for run in runs(ViewType.DELETED_ONLY)} == {ours.run_id}
 
 
-def test_a_run_that_is_being_written_is_not_marked_as_superseded(tmp_path: Path) -> None:
-    cell = {"variant": "ivsa", "dataset": "tiny", "seed": 0}
-    old = open_run("demo", "a", KEY, cell)
-    theirs = Owner(**(asdict(this_process()) | {"host": "another machine"}))
-    old.set_tags({OWNER: theirs.tag()})
-    new = open_run("demo", "a", "b" * 64, cell)
+def test_run_that_is_being_written_is_not_marked_as_superseded(tmp_path: Path) -> None:
+    newer = run_setup(run_key="b" * 64)
+    old = open_run(run_setup())
+    theirs = replace(Process.current(), host="another machine")
+    old.set_tags({OWNER: theirs.to_json()})
+    new = open_run(newer)
     assert "superseded" not in old.client.get_run(old.run_id).data.tags
-    old.set_tags({OWNER: this_process().tag()})
-    open_run("demo", "a", "b" * 64, cell)
+    old.set_tags({OWNER: Process.current().to_json()})
+    open_run(newer)
     assert old.client.get_run(old.run_id).data.tags["superseded"] == "true"
-    assert open_run("demo", "a", KEY, cell).run_id == old.run_id
+    assert open_run(run_setup()).run_id == old.run_id
     marks = {run.info.run_id: run.data.tags.get("superseded") for run in runs()}
     assert marks == {old.run_id: "false", new.run_id: "true"}
 
 
-def test_a_finished_run_of_another_checkout_is_neither_binned_nor_gone_on_with(
+def test_finished_run_of_another_checkout_is_neither_deleted_nor_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = open_run("demo", "a", KEY, {})
+    theirs = open_run(run_setup())
     theirs.finish()
     (tmp_path / "second").mkdir()
     monkeypatch.chdir(tmp_path / "second")
-    ours = open_run("demo", "a", KEY, {})
+    ours = open_run(run_setup())
     assert {run.info.run_id for run in runs()} == {theirs.run_id, ours.run_id}
 
 
@@ -234,43 +214,14 @@ def test_each_checkout_finds_its_own_run_of_a_key(
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        found[name] = open_run("demo", "a", KEY, {})
+        found[name] = open_run(run_setup())
         found[name].finish()
-    monkeypatch.chdir(tmp_path / "one")
-    assert open_run_of(RECORD, "a")[0].run_id == found["one"].run_id
-    record = RECORD | {"mlflow_run_id": found["two"].run_id}  # as DVC restores it
-    assert open_run_of(record, "a")[0].run_id == found["two"].run_id
+    for name in ("one", "two"):
+        monkeypatch.chdir(tmp_path / name)
+        assert open_finished_run(run_record()).run_id == found[name].run_id
 
 
-@pytest.mark.parametrize(
-    ("change", "another"),
-    [
-        ({}, False),
-        ({"host": "another machine"}, True),
-        ({"space": "pid:[1]"}, True),
-        ({"pid": 1, "started": 0.0}, False),  # another process has its number by now
-        ({"pid": 2**22 + 1}, False),  # Linux gives no such number
-    ],
-)
-def test_an_owner_counts_as_alive_unless_it_is_known_to_be_dead(
-    change: dict[str, Any], another: bool
-) -> None:
-    assert Owner(**(asdict(this_process()) | change)).is_another() is another
-
-
-def test_a_living_process_is_another_owner() -> None:
-    parent = psutil.Process(os.getppid())
-    more = {"pid": parent.pid, "started": parent.create_time()}
-    assert Owner(**(asdict(this_process()) | more)).is_another()
-
-
-@pytest.mark.parametrize("tag", ["", "[]", "{}", '{"pid": 1}', "nobody"])
-def test_a_tag_that_names_no_owner_is_passed_over(tag: str) -> None:
-    assert Owner.of({OWNER: tag}) is None
-    assert Owner.of({OWNER: this_process().tag()}) == this_process()
-
-
-def test_an_experiment_that_another_process_makes_first_is_used() -> None:
+def test_experiment_that_another_process_creates_first_is_used() -> None:
     client = connect()
     look = client.get_experiment_by_name
     unseen = [None]
@@ -292,7 +243,7 @@ def _open_one(folder: Path, start: float, number: int, done: Any) -> None:
     folder.mkdir()
     os.chdir(folder)
     time.sleep(max(0.0, start - time.time()))
-    done.put(open_run("demo", f"run {number}", f"{number}" * 64, {}).run_id)
+    done.put(open_run(run_setup(run_key=f"{number}" * 64, seed=number)).run_id)
 
 
 @pytest.mark.slow
@@ -315,3 +266,27 @@ def test_checkouts_that_open_a_new_store_at_once_all_succeed(
     assert [child.exitcode for child in children] == [0] * 4
     assert len({done.get() for _ in children}) == 4
     assert len(runs()) == 4
+
+
+def curve(name: str) -> list[float]:
+    client = connect()
+    run = find_run(client, experiment_id(client, "demo"), KEY)
+    assert run is not None
+    points = client.get_metric_history(run.info.run_id, name)
+    return [point.step for point in points]
+
+
+def test_nan_and_infinity_are_recorded_once() -> None:
+    history = [{"epoch": i, "val_loss": v} for i, v in enumerate([float("nan"), float("inf")])]
+    run = open_run(run_setup())
+    for _ in range(2):
+        run.complete(run_record(val_score=float("nan")), history)
+    assert curve("val_loss") == [0, 1]
+    assert curve("best_val_score") == [0]
+
+
+def test_long_history_is_logged_in_batches() -> None:
+    run = open_run(run_setup())
+    rows = [{"epoch": i, "val_score": 0.5, "lr": 0.1} for i in range(700)]
+    run.complete(run_record(), rows)
+    assert len(curve("val_score")) == len(curve("lr")) == 700

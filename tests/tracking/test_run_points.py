@@ -1,4 +1,4 @@
-"""Names and steps of the numbers that MLflow is given."""
+"""Names and steps of metrics in MLflow."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def points(*altered: Altered, **subsets: dict[str, float]) -> list[Point]:
     return run_points(results(*altered, **subsets), classes(), COMPARED)
 
 
-def test_sides_of_the_split_have_every_metric() -> None:
+def test_val_and_test_have_every_metric() -> None:
     found = points(test={"accuracy": 0.5, "ece": 0.1}, val={"nll": 2.0})
     assert found == [Point("test/accuracy", 0.5), Point("test/ece", 0.1), Point("val/nll", 2.0)]
 
 
-def test_parts_and_altered_images_have_the_compared_metrics_and_what_boxes_find() -> None:
+def test_parts_and_altered_images_have_compared_and_detection_metrics() -> None:
     numbers = {"accuracy": 0.5, "ece": 0.1, "face_detection": 0.9}
     found = points(("degraded", "medium", numbers), test_clean=numbers)
     assert {point.name for point in found} == {
@@ -48,7 +48,7 @@ def test_parts_and_altered_images_have_the_compared_metrics_and_what_boxes_find(
     }
 
 
-def test_conditions_that_are_numbers_are_the_steps_of_a_curve() -> None:
+def test_numeric_conditions_are_the_steps_of_a_curve() -> None:
     found = points(
         ("canvas", "128", {"accuracy": 0.4}),
         ("canvas", "16", {"accuracy": 0.2}),
@@ -61,12 +61,12 @@ def test_conditions_that_are_numbers_are_the_steps_of_a_curve() -> None:
     ]
 
 
-def test_robustness_test_may_have_a_name_that_begins_like_another() -> None:
+def test_robustness_tests_with_a_common_prefix_are_distinguished() -> None:
     found = points(("canvas_far", "16", {"accuracy": 0.2}))
     assert found == [Point("test_canvas_far/accuracy", 0.2, 16)]
 
 
-def test_what_is_not_defined_is_left_out_and_classes_are_of_test_alone() -> None:
+def test_undefined_values_and_classes_of_val_are_left_out() -> None:
     of_class = classes(
         ("test", "fear", "recall", float("nan")),
         ("test", "anger", "recall", 0.7),

@@ -1,4 +1,4 @@
-"""Selection of a study's models: each variant's best seed and the best variant, on val."""
+"""Selection of a study's models on val: the best seed of each variant, and the best variant."""
 
 from __future__ import annotations
 
@@ -20,17 +20,11 @@ __all__ = ["SelectedRun", "best_run", "best_runs", "study_results"]
 
 @dataclass(frozen=True)
 class SelectedRun:
-    """One cell with its numbers.
+    """A selected run with its metrics."""
 
-    Args:
-        cell: which.
-        val: metrics on val.
-        test: metrics on test, for the record only: nothing is selected by them.
-    """
-
-    cell: Run
-    val: dict[str, float]
-    test: dict[str, float]
+    run: Run  # which
+    val: dict[str, float]  # metrics on val
+    test: dict[str, float]  # metrics on test, for information only: nothing is selected by them
 
 
 def study_results(params: Params) -> pd.DataFrame:
@@ -44,32 +38,35 @@ def best_runs(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, 
     Raises:
         InputError: a variant has no value of the metric.
     """
-    here, row = _rows_of(params, results, dataset), params.datasets[dataset]
-    best = best_seeds(here, [params.promote.metric], _losses(params))
-    chosen = {}
+    row = params.datasets[dataset]
+    here = _rows_of(params, results, dataset)
+    records = [run.folder / "run.json" for run in all_runs(params)]
+    losses = val_losses(read_json(path) for path in records if path.is_file())
+    best = best_seeds(here, [params.promote.metric], losses)
+    selected = {}
     for variant in params.variants:
         place = (row.name, row.protocol, variant)
         if place not in best:
             raise InputError(
-                f"{variant} has no {params.promote.metric} on val, which picks the best seed",
+                f"{variant} has no {params.promote.metric} on val, which selects the best seed",
                 where="params.yaml: promote: metric",
-                remedy="take a metric that every variant has, such as accuracy",
+                remedy="use a metric that every variant has, such as accuracy",
             )
         of_seed = here[(here["variant"] == variant) & (here["seed"] == best[place])]
-        splits = {
+        metrics = {
             split: dict(zip(rows["metric"], rows["value"].astype(float), strict=True))
             for split, rows in of_seed.groupby("subset")
         }
-        cell = Run(params.study.name, variant, dataset, best[place])
-        chosen[variant] = SelectedRun(cell, splits["val"], splits["test"])
-    return chosen
+        run = Run(params.study.name, variant, dataset, best[place])
+        selected[variant] = SelectedRun(run, metrics["val"], metrics["test"])
+    return selected
 
 
 def best_run(params: Params, results: pd.DataFrame, dataset: str) -> SelectedRun:
-    """The best run, on val, of the variant whose mean over seeds is best on val.
+    """The best run on val of the variant with the best mean over seeds on val.
 
-    The variant is selected by its mean, so that one lucky run does not decide. Of variants with
-    equal means it is the earlier row: losses of different variants cannot be compared.
+    Selecting the variant by its mean keeps one lucky run from deciding. Of variants with equal
+    means the earlier row wins, because losses of different variants cannot be compared.
     """
     runs, metric = best_runs(params, results, dataset), params.promote.metric
     here = _rows_of(params, results, dataset)
@@ -82,9 +79,3 @@ def best_run(params: Params, results: pd.DataFrame, dataset: str) -> SelectedRun
 def _rows_of(params: Params, results: pd.DataFrame, dataset: str) -> pd.DataFrame:
     row = params.datasets[dataset]
     return results[(results["dataset"] == row.name) & (results["protocol"] == row.protocol)]
-
-
-def _losses(params: Params) -> dict[tuple[tuple[str, str, str], int], float]:
-    """Loss on val of every run whose record is here."""
-    records = [cell.folder / "run.json" for cell in all_runs(params)]
-    return val_losses(read_json(path) for path in records if path.is_file())

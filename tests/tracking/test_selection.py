@@ -1,4 +1,4 @@
-"""Which cell of a study is best: decided on val, by the mean over seeds, and never on test."""
+"""The best run of a study is selected on val, by the mean over seeds, and never on test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ferbench.config.params import Params
 from ferbench.config.runs import Run
 from ferbench.errors import InputError
 from ferbench.files import write_json
-from ferbench.tracking.selected import best_run, best_runs
+from ferbench.tracking.selection import best_run, best_runs
 
 DATASET = "synthetic"
 # Of `ivsa` one run is lucky, `yolov5s` is the better one on the whole.
@@ -27,7 +27,7 @@ VAL = {
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the runs of the project that it is started in."""
+    """Keep tests from reading the project's own runs."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -50,38 +50,38 @@ def results(params: Params, val: dict[str, tuple[float, float]], test: float = 0
     return pd.DataFrame(rows)
 
 
-def test_the_variant_is_chosen_by_its_mean_and_then_its_best_seed(params: Params) -> None:
-    standing = best_run(params, results(params, VAL), DATASET)
-    assert standing.cell == Run("demo", "yolov5s", DATASET, 1)
-    assert standing.val == {"accuracy": 0.7, "f1_macro": pytest.approx(0.3)}
-    assert standing.test == {"accuracy": 0.5}
+def test_variant_is_selected_by_its_mean_and_then_its_best_seed(params: Params) -> None:
+    selected = best_run(params, results(params, VAL), DATASET)
+    assert selected.run == Run("demo", "yolov5s", DATASET, 1)
+    assert selected.val == {"accuracy": 0.7, "f1_macro": pytest.approx(0.3)}
+    assert selected.test == {"accuracy": 0.5}
 
 
-def test_what_is_on_test_changes_nothing(params: Params) -> None:
+def test_metrics_on_test_do_not_affect_selection(params: Params) -> None:
     frame = results(params, VAL)
     loud = frame["subset"].eq("test") & frame["variant"].eq("ivsa")
     frame.loc[loud, "value"] = 1.0
-    assert best_run(params, frame, DATASET).cell.variant == "yolov5s"
+    assert best_run(params, frame, DATASET).run.variant == "yolov5s"
     frame.loc[frame["subset"].eq("test") & frame["seed"].eq(0), "value"] = 1.0
-    assert best_run(params, frame, DATASET).cell.seed == 1
+    assert best_run(params, frame, DATASET).run.seed == 1
 
 
-def test_the_metric_of_promotion_decides(params: Params) -> None:
+def test_metric_of_promotion_selects(params: Params) -> None:
     promote = dataclasses.replace(params.promote, metric="f1_macro")
     other = dataclasses.replace(params, promote=promote)
-    assert best_run(other, results(params, VAL), DATASET).cell.variant == "vgg_improved"
+    assert best_run(other, results(params, VAL), DATASET).run.variant == "vgg_improved"
 
 
-def test_of_equal_seeds_it_is_the_lower_and_of_equal_variants_the_first(params: Params) -> None:
+def test_ties_select_the_lower_seed_and_the_first_variant(params: Params) -> None:
     same = dict.fromkeys(VAL, (0.5, 0.5))
-    assert best_run(params, results(params, same), DATASET).cell == Run(
+    assert best_run(params, results(params, same), DATASET).run == Run(
         "demo", "vgg_improved", DATASET, 0
     )
 
 
-def test_every_variant_has_its_best_seed(params: Params) -> None:
+def test_every_variant_has_a_best_seed(params: Params) -> None:
     seeds = best_runs(params, results(params, VAL), DATASET)
-    assert {name: s.cell.seed for name, s in seeds.items()} == {
+    assert {name: s.run.seed for name, s in seeds.items()} == {
         "vgg_improved": 0,
         "ivsa": 0,
         "yolov5s": 1,
@@ -89,20 +89,20 @@ def test_every_variant_has_its_best_seed(params: Params) -> None:
     }
 
 
-def test_results_of_other_data_sets_and_protocols_do_not_count(params: Params) -> None:
+def test_other_data_sets_and_protocols_do_not_count(params: Params) -> None:
     frame = results(params, VAL)
     loud = results(params, {name: (1.0, 1.0) for name in ("ivsa",)})
     foreign = [loud.assign(dataset="other"), loud.assign(protocol="official")]
-    standing = best_run(params, pd.concat([frame, *foreign]), DATASET)
-    assert standing.cell.variant == "yolov5s"
+    selected = best_run(params, pd.concat([frame, *foreign]), DATASET)
+    assert selected.run.variant == "yolov5s"
 
 
-def test_absent_results_are_told(tmp_path: Path) -> None:
+def test_missing_results_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results"):
         read_results(tmp_path / "results.csv")
 
 
-def test_a_metric_that_a_variant_lacks_cannot_pick_its_seed(params: Params) -> None:
+def test_metric_that_a_variant_lacks_is_refused(params: Params) -> None:
     table = results(params, VAL)
     table = table[~((table["variant"] == "ivsa") & (table["metric"] == "f1_macro"))]
     other = dataclasses.replace(
@@ -112,14 +112,14 @@ def test_a_metric_that_a_variant_lacks_cannot_pick_its_seed(params: Params) -> N
         best_runs(other, table, DATASET)
 
 
-def test_selection_by_a_falling_metric_takes_the_lowest_mean_and_the_lowest_seed(
+def test_metric_where_lower_is_better_selects_the_lowest(
     params: Params,
 ) -> None:
     table = results(params, VAL).replace({"metric": {"accuracy": "ece"}})
-    standing = best_run(by_metric(params, "ece"), table, DATASET)
-    assert standing.cell == Run("demo", "vgg_improved", DATASET, 0)  # mean 0.50, first of equals
+    selected = best_run(by_metric(params, "ece"), table, DATASET)
+    assert selected.run == Run("demo", "vgg_improved", DATASET, 0)  # mean 0.50, first of equals
     runs = best_runs(by_metric(params, "ece"), table, DATASET)
-    assert {name: run.cell.seed for name, run in runs.items()} == {
+    assert {name: run.run.seed for name, run in runs.items()} == {
         "vgg_improved": 0,
         "ivsa": 1,
         "yolov5s": 0,
@@ -135,11 +135,11 @@ def test_selection_breaks_ties_between_seeds_by_the_loss_on_val(params: Params) 
         about = {"name": row.name, "protocol": row.protocol, "variant": "ivsa", "seed": seed}
         write_json(cell.folder / "run.json", about | {"val_loss": loss})
     runs = best_runs(params, table, DATASET)
-    assert runs["ivsa"].cell.seed == 1
-    assert runs["vgg_improved"].cell.seed == 0  # without records the lower seed
+    assert runs["ivsa"].run.seed == 1
+    assert runs["vgg_improved"].run.seed == 0  # without records the lower seed
 
 
-def test_selection_takes_equal_means_of_other_seeds_for_a_tie(params: Params) -> None:
+def test_means_that_differ_by_rounding_are_a_tie(params: Params) -> None:
     # (0.1 + 0.2) / 2 is above 0.15 in floats.
     val = dict.fromkeys(VAL, (0.05, 0.05)) | {"ivsa": (0.15, 0.15), "yolov5s": (0.1, 0.2)}
-    assert best_run(params, results(params, val), DATASET).cell.variant == "ivsa"
+    assert best_run(params, results(params, val), DATASET).run.variant == "ivsa"

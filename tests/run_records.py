@@ -1,0 +1,50 @@
+"""Records of runs for tests, whole unless a test changes a field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ferbench.artifacts.runs import RunRecord, RunSetup
+
+SETUP = {
+    "study": "demo",
+    "variant": "ivsa",
+    "dataset": "tiny",
+    "name": "tiny",
+    "protocol": "person_70_10_20",
+    "seed": 0,
+    "task": "classify",
+    "paper": "p1",
+    "classes": ["neutral", "happiness", "anger"],
+    "run_key": "a" * 64,
+    "data_digest": "d" * 64,
+    "select": "accuracy",
+    "input_px": 40,
+    "channels": 1,
+    "hardware": {"cpu": "Imaginary 2-core", "gpu": None},
+    "versions": {"python": "3.11.9", "torch": "2.14.1"},
+    "commit": "0123456789abcdef",
+    "started": "2025-01-01T00:00:00Z",
+}
+OUTCOME = {
+    "best_epoch": 7,
+    "epochs": 8,
+    "val_score": 0.8,
+    "val_loss": 0.5,
+    "train_seconds": 20.0,
+    "train_images": 300,
+    "val_images": 45,
+    "parameters": 1000,
+    "precision": "32-true",
+    "devices": "1 cpu",
+    "resumed": False,
+    "initial_weights": {},
+}
+
+
+def run_setup(**changes: Any) -> RunSetup:
+    return RunSetup(**SETUP | changes)
+
+
+def run_record(**changes: Any) -> RunRecord:
+    return RunRecord(**SETUP | OUTCOME | changes)

@@ -1,0 +1,318 @@
+"""Registration and promotion of a fabricated study, and every promotion gate by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from tests.fabricated_study import fabricate, fabricate_reports
+
+from ferbench.config.params import Params, Promote
+from ferbench.errors import InputError
+from ferbench.evaluation.scoreboard import score_study, write_scoreboard
+from ferbench.files import read_json, write_json
+from ferbench.tracking import promotion
+from ferbench.tracking.promotion import (
+    PromotionCandidate,
+    as_rows,
+    check_gates,
+    promote_study,
+    register_best,
+)
+from ferbench.tracking.registry import champion
+from ferbench.tracking.selection import best_run, study_results
+
+DATASET = "synthetic"
+RUN = Path("runs", "demo", "ivsa", DATASET)
+
+
+@pytest.fixture(scope="module")
+def fabricated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path]:
+    """A scored study of which `ivsa` is the best, and its project's folder."""
+    root = tmp_path_factory.mktemp("fabricated")
+    params = fabricate(root)
+    fabricate_reports(root, params)
+    write_scoreboard(score_study(params, root), root / "reports" / "demo")
+    return params, root
+
+
+@pytest.fixture
+def study(
+    own_store: Path, fabricated: tuple[Params, Path], monkeypatch: pytest.MonkeyPatch
+) -> Params:
+    """The fabricated study in the current folder, with no model to log."""
+    params, root = fabricated
+    shutil.copytree(root, own_store.parent, dirs_exist_ok=True)
+    for path in RUN.glob("*/run.json"):
+        more = {"run_key": f"key {path.parent.name}", "data_digest": "d"}
+        write_json(path, read_json(path) | more)
+    write_split({"a": "train", "b": "val", "c": "test"})
+    monkeypatch.setattr(promotion, "load_trained", lambda path: path)
+    uri = Path().absolute().as_uri()
+    monkeypatch.setattr(promotion, "logged_model", lambda record, model: uri)
+    return dataclasses.replace(
+        params, promote=dataclasses.replace(params.promote, min_class_recall=0.0)
+    )
+
+
+def write_split(splits: dict[str, str]) -> None:
+    path = Path("data", "splits", f"{DATASET}.parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame({"image_id": list(splits), "split": list(splits.values())})
+    frame.assign(person=[name[0] for name in splits]).to_parquet(path)
+
+
+def failed(params: Params) -> list[str]:
+    outcome = promote_study(params)[DATASET]
+    assert outcome["promoted"] == all(gate["passed"] for gate in outcome["gates"])
+    return [gate["gate"] for gate in outcome["gates"] if not gate["passed"]]
+
+
+def change(name: str, edit: Callable[[Any], None]) -> None:
+    path = Path("reports", "data", f"{DATASET}{name}")
+    tree = read_json(path)
+    edit(tree)
+    write_json(path, tree)
+
+
+def register(params: Params) -> dict[str, Any]:
+    registered = register_best(params)
+    write_json(Path("reports", "demo", "registered.json"), registered)
+    return dict(registered[DATASET])
+
+
+def test_best_model_on_val_is_registered_once(study: Params) -> None:
+    registered = register(study)
+    assert registered == register(study)
+    assert (registered["model"], registered["version"]) == (f"ferbench_{DATASET}", "1")
+    assert registered["variant"] == "ivsa"
+    assert registered["run_key"] == f"key {registered['seed']}"
+    assert registered["card"].startswith("# ivsa on synthetic")
+
+
+def test_registered_model_becomes_and_stays_champion(study: Params) -> None:
+    register(study)
+    for _ in range(2):  # it does not compete with itself
+        assert failed(study) == []
+        assert promote_study(study)[DATASET]["champion"] == "1"
+    assert champion(f"ferbench_{DATASET}").tags["run_key"].startswith("key")  # type: ignore[union-attr]
+
+
+def test_unregistered_model_is_not_promoted(study: Params) -> None:
+    with pytest.raises(InputError, match="no model of synthetic is registered"):
+        promote_study(study)
+
+
+def test_failed_expectation_of_the_data_fails_its_gate(study: Params) -> None:
+    register(study)
+    change(".json", lambda tree: tree.update(passed=False))
+    assert failed(study) == ["data"]
+    assert champion(f"ferbench_{DATASET}") is None
+
+
+def test_person_in_two_splits_fails_the_gate(study: Params) -> None:
+    register(study)
+    write_split({"a1": "train", "a2": "test"})
+    assert failed(study) == ["leaks"]
+    write_split({"a1": "train", "a2": "train", "b": "test"})
+    assert failed(study) == []
+
+
+def test_unknown_persons_pass_the_gate(study: Params) -> None:
+    register(study)
+    path = Path("data", "splits", f"{DATASET}.parquet")
+    pd.read_parquet(path).assign(person=None).to_parquet(path)
+    assert failed(study) == []
+
+
+@pytest.mark.parametrize("name", ["nearest_neighbour", "majority_class", "another"])
+def test_promotion_compares_with_the_highest_baseline_on_val(study: Params, name: str) -> None:
+    register(study)
+    change(".baselines.json", lambda tree: tree["val"].update({name: 0.99}))
+    assert failed(study) == ["baseline"]
+
+
+def test_promotion_does_not_read_the_baselines_on_test(study: Params) -> None:
+    register(study)
+    change(".baselines.json", lambda tree: tree["split"].update(majority_class=0.99))
+    assert failed(study) == []
+
+
+def test_promotion_without_baselines_on_val_is_refused(study: Params) -> None:
+    register(study)
+    change(".baselines.json", lambda tree: tree.pop("val"))
+    with pytest.raises(InputError, match="run the stage again: `dvc repro -f baselines@synthetic`"):
+        promote_study(study)
+
+
+def test_model_that_predicts_the_majority_class_fails_the_gate(study: Params) -> None:
+    seed = register(study)["seed"]
+    path = RUN / str(seed) / "val" / "predictions.parquet"
+    predictions = pd.read_parquet(path)
+    classes = list(predictions.columns.drop(["image_id", "target"]))
+    commonest = predictions["target"].mode()[0]
+    predictions[classes] = [[float(name == commonest) for name in classes]] * len(predictions)
+    predictions.to_parquet(path)
+    share = float((predictions["target"] == commonest).mean())
+    change(".baselines.json", lambda tree: tree.update(val={"majority_class": share, "n_val": 20}))
+    assert failed(study) == ["baseline"]
+
+
+def test_rounded_value_of_a_champion_is_made_exact(study: Params) -> None:
+    registered = register(study)
+    now = SimpleNamespace(tags={"run_key": "other", "data_digest": "d", "val_accuracy": "0.333333"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "champion", lambda name: now)
+        value, comparable = promotion._champion_value("accuracy", registered, faces=3)
+    assert (value, comparable) == (1 / 3, True)
+
+
+def test_metric_where_lower_is_better_registers_the_lowest_mean(study: Params) -> None:
+    params = dataclasses.replace(study, promote=dataclasses.replace(study.promote, metric="brier"))
+    table = study_results(params).query("subset == 'val' and metric == 'brier'")
+    means = table.groupby("variant")["value"].mean()
+    assert best_run(params, study_results(params), DATASET).run.variant == means.idxmin()
+    assert means.idxmin() != means.idxmax()
+
+
+def test_class_that_is_never_predicted_fails_the_gate(study: Params) -> None:
+    registered = register(study)
+    path = RUN / str(registered["seed"]) / "val" / "predictions.parquet"
+    predictions = pd.read_parquet(path)
+    predictions.loc[predictions["target"] == "anger", ["neutral", "happiness", "anger"]] = 0.0
+    predictions.to_parquet(path)
+    strict = dataclasses.replace(study.promote, min_class_recall=0.01)
+    assert failed(dataclasses.replace(study, promote=strict)) == ["recall"]
+
+
+def _another_run(registered: dict[str, Any], **more: Any) -> None:
+    """The same run trained again under another key, to be registered as version 2."""
+    path = RUN / str(registered["seed"]) / "run.json"
+    write_json(path, read_json(path) | {"run_key": "another"} | more)
+
+
+def test_equal_challenger_does_not_replace_the_champion(study: Params) -> None:
+    registered = register(study)
+    assert failed(study) == []
+    _another_run(registered)
+    assert register(study)["version"] == "2"
+    assert failed(study) == ["gain"]
+    assert promote_study(study)[DATASET]["champion"] == "1"
+
+
+def test_better_challenger_replaces_the_champion(study: Params) -> None:
+    registered = register(study)
+    assert failed(study) == []
+    _another_run(registered)
+    register(study)
+    lenient = dataclasses.replace(study.promote, min_gain=-0.1)
+    assert failed(dataclasses.replace(study, promote=lenient)) == []
+    assert str(champion(f"ferbench_{DATASET}").version) == "2"  # type: ignore[union-attr]
+
+
+def test_champion_of_other_data_is_not_comparable(study: Params) -> None:
+    registered = register(study)
+    assert failed(study) == []
+    _another_run(registered, data_digest="other")
+    register(study)
+    lenient = dataclasses.replace(study.promote, min_gain=-0.1)
+    outcome = promote_study(dataclasses.replace(study, promote=lenient))[DATASET]
+    assert "other images or another split" in outcome["gates"][-1]["reason"]
+    assert not outcome["promoted"]
+
+
+LIMITS = Promote(metric="accuracy", min_gain=0.01, min_class_recall=0.2)
+GOOD = PromotionCandidate(
+    value=0.6,
+    higher_is_better=True,
+    class_recall={"anger": 0.2, "neutral": 0.9},
+    correct=60,
+    faces=100,
+    baseline="majority_class",
+    baseline_accuracy=0.4,
+    person_disjoint=True,
+    data_passed=True,
+    champion=0.5,
+    comparable=True,
+)
+
+
+def failed_gates(**changes: Any) -> list[str]:
+    gates = check_gates(dataclasses.replace(GOOD, **changes), LIMITS)
+    return [gate.name for gate in gates if not gate.passed]
+
+
+def test_good_candidate_passes_every_gate() -> None:
+    assert failed_gates() == []
+    names = [gate.name for gate in check_gates(GOOD, LIMITS)]
+    assert names == ["data", "leaks", "baseline", "recall", "gain"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ({"data_passed": False}, "data"),
+        ({"person_disjoint": False}, "leaks"),
+        ({"baseline_accuracy": 0.6}, "baseline"),  # as good as the baseline is not enough
+        ({"baseline_accuracy": 0.7}, "baseline"),
+        ({"correct": 40}, "baseline"),
+        ({"class_recall": {"anger": 0.19, "neutral": 1.0}}, "recall"),
+        ({"champion": 0.6}, "gain"),
+        ({"champion": 0.595}, "gain"),
+        ({"comparable": False}, "gain"),
+        ({"champion": float("nan")}, "gain"),
+        ({"champion": 0.59}, "gain"),  # exactly min_gain; 0.6 - 0.59 is above 0.01 in floats
+        ({"champion": 0.5, "higher_is_better": False}, "gain"),
+    ],
+)
+def test_one_fault_fails_one_gate(changes: dict[str, Any], gate: str) -> None:
+    assert failed_gates(**changes) == [gate]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"baseline_accuracy": 0.599},
+        {"correct": 41},
+        {"value": 0.3, "champion": 0.4, "higher_is_better": False},
+        {"class_recall": {"anger": 0.2}},
+        {"champion": 0.589},
+        {"champion": None},
+        {"champion": None, "comparable": False},
+    ],
+)
+def test_candidate_at_the_limit_passes(changes: dict[str, Any]) -> None:
+    assert failed_gates(**changes) == []
+
+
+def test_reasons_name_the_numbers() -> None:
+    reasons = {row["gate"]: row["reason"] for row in as_rows(check_gates(GOOD, LIMITS))}
+    assert reasons["baseline"] == (
+        "accuracy 0.600 on val (60 of 100 faces) against 0.400 of the naive baseline majority_class"
+    )
+    assert reasons["recall"] == "lowest recall is 0.200, of anger; 0.200 is required"
+    assert reasons["gain"] == (
+        "accuracy improves by +0.100 on the champion's; more than +0.010 is required"
+    )
+
+
+@pytest.mark.parametrize("faces", [3, 7, 43, 246, 3549])
+def test_candidate_equal_to_the_baseline_fails_the_gate(faces: int) -> None:
+    for correct in range(faces):
+        equal = {"correct": correct, "faces": faces, "baseline_accuracy": correct / faces}
+        assert failed_gates(**equal) == ["baseline"]
+        assert failed_gates(**equal | {"correct": correct + 1}) == []
+
+
+def test_gain_of_a_falling_metric_is_positive_where_the_candidate_is_lower() -> None:
+    lower = dataclasses.replace(GOOD, value=0.1, champion=0.3, higher_is_better=False)
+    limits = dataclasses.replace(LIMITS, metric="ece")
+    gate = check_gates(lower, limits)[-1]
+    assert gate.passed
+    assert gate.reason == "ece improves by +0.200 on the champion's; more than +0.010 is required"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ferbench import plugins
-from ferbench.config import params
+from ferbench.config import checks
 from ferbench.config.params import Variant, load_params
 from ferbench.errors import InputError
 from ferbench.models import build
@@ -67,7 +67,7 @@ def test_a_file_with_two_public_names_is_refused(package: str) -> None:
 _WITH_OPTIONS = {
     "ferbench.data.sources": 0,
     "ferbench.evaluation.robustness": 0,
-    **{f"ferbench.{package}": given for package, given in params._COLUMNS.values()},
+    **{f"ferbench.{package}": given for package, given in checks.COLUMNS.values()},
 }
 
 
@@ -86,7 +86,7 @@ def test_what_a_part_takes_is_read_from_its_source_as_python_sees_it(
 
 
 def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`params` counts the arguments before them as `build` gives them."""
+    """`checks` counts the arguments before them as `build` gives them."""
     given: dict[str, int] = {}
 
     def options(variant: Variant, column: str, *args: object) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPa
     study = load_params(Path("studies/demo.yaml"))
     variant = study.variants["ivsa"]
     build.build_loss(variant, build.build_network(variant, study.recipe_of("ivsa"), 7, seed=0))
-    assert given == {column: count for column, (_, count) in params._COLUMNS.items()}
+    assert given == {column: count for column, (_, count) in checks.COLUMNS.items()}
 
 
 def test_a_part_whose_source_does_not_show_what_it_takes_is_not_guessed(

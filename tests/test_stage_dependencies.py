@@ -27,8 +27,8 @@ import pytest
 import yaml
 from tests.import_closure import import_closure, module_file
 
-from ferbench.config.catalogue import Catalogue
-from ferbench.config.params import Recipe, Variant
+from ferbench.config.catalogue import Catalogue, study_files
+from ferbench.config.params import Recipe, Variant, load_params
 from ferbench.models.describe import code_modules
 from ferbench.training import run as record
 
@@ -51,6 +51,7 @@ PLUMBING = {
     "ferbench.errors": "messages",
     "ferbench.files": "how files are written and hashed, not what is in them",
     "ferbench.locks": "whether a process waits, not what it computes",
+    "ferbench.config.checks": "refuses contradictions of params.yaml; it changes no value",
     "ferbench.config.params": "types of params.yaml and look-ups in it; DVC compares its values",
     "ferbench.plugins": "imports a module by its name",
     "ferbench.config.records": "checks types of params.yaml, whose values DVC compares",
@@ -75,8 +76,8 @@ BEHIND_BARRIER = (
 SELECTING = sorted(
     {
         metric
-        for study in (PROJECT / "studies").glob("*.yaml")
-        for metric in yaml.safe_load(study.read_text())["train"]["select"].values()
+        for study in study_files(PROJECT / "studies")
+        for metric in load_params(study).train.select.values()
     }
 )
 # Modules of `ferbench.models` that are imported for every row and run for some of them.

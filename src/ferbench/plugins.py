@@ -7,37 +7,13 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ferbench.errors import unknown
 
-__all__ = ["Part", "load", "names", "parameters"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rule of a field of `ferbench.config.records` that its word names a part.
-
-    Args:
-        package: that the part is of, without `ferbench.`: its parts are listed, none is loaded, and
-            the test of stages' dependencies takes a whole name for a load.
-        kind: what its parts are called in messages.
-    """
-
-    package: str
-    kind: str
-
-    def check(self, value: str, where: str) -> None:
-        """Refuse a word that names no part.
-
-        Raises:
-            InputError: no such part; the message lists those there are.
-        """
-        if value not in (known := names(f"ferbench.{self.package}")):
-            raise unknown(self.kind, value, known, where=where)
+__all__ = ["load", "names", "parameters"]
 
 
 def names(package: str) -> list[str]:

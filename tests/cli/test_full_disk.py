@@ -21,7 +21,7 @@ CELL = ("ivsa", "synthetic_smoke", "0")
 STAGES = {
     "pack": (("synthetic_smoke",), "data/pack/synthetic_smoke"),
     "train": (CELL, "runs/smoke/ivsa/synthetic_smoke/0/model.pt"),
-    "explain": (("looks", *CELL[:2]), "runs/smoke/_explain/looks/ivsa/synthetic_smoke"),
+    "explain": (("default", *CELL[:2]), "runs/smoke/_explain/default/ivsa/synthetic_smoke"),
     "score": ((), "reports/smoke/results.csv"),
 }
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ferbench.config.catalogue import Catalogue, expand
+from ferbench.config.checks import PAPER_KEYS
 from ferbench.config.deviations import deviations, idle_settings, unstated_settings
-from ferbench.config.params import PAPER_KEYS, Recipe, Variant
+from ferbench.config.params import Recipe, Variant
 from ferbench.config.records import build_record
 
 PROJECT = Path(__file__).parents[2]

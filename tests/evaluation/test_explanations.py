@@ -379,20 +379,20 @@ def test_the_stage_writes_what_its_words_name(
 ) -> None:
     import runpy
 
-    how = {"looks": Explain(("saliency", "gates"), 3)}
+    how = {"default": Explain(("saliency", "gates"), 3)}
     datasets = {"tiny": params.datasets["synthetic"]}
     study = dataclasses.replace(params, explain=how, datasets=datasets)
     trained = trained_as(study, "vgg_improved")
     said = predict_side(trained, stored, "test", "cpu").predictions
-    name, cell = explain_from_words(study, ["looks", "vgg_improved", "tiny"])
-    assert (name, cell.seed) == ("looks", study.seeds[0])
+    name, cell = explain_from_words(study, ["default", "vgg_improved", "tiny"])
+    assert (name, cell.seed) == ("default", study.seeds[0])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(stored.pack.parents[1])
     state = trained.network.state_dict()
     save_trained(cell.folder / "model.pt", state, trained.variant, trained.recipe, CLASSES)
     write_predictions(cell.folder / "predictions.parquet", said)
     monkeypatch.setattr("ferbench.config.params.load_params", lambda: study)
-    monkeypatch.setattr(sys, "argv", ["explain.py", "looks", "vgg_improved", "tiny"])
+    monkeypatch.setattr(sys, "argv", ["explain.py", "default", "vgg_improved", "tiny"])
     script: Any = runpy.run_path(str(PROJECT / "pipeline" / "explain.py"))
     script["main"]()
     index = read_json(explain_folder(name, cell) / "index.json")
@@ -403,13 +403,13 @@ def test_the_stage_writes_what_its_words_name(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["looks", "vgg_improved"], "expected an explanation"),
+        (["default", "vgg_improved"], "expected an explanation"),
         (["guesses", "vgg_improved", "synthetic"], "unknown explanation"),
-        (["looks", "nothing", "synthetic"], "unknown variant"),
+        (["default", "nothing", "synthetic"], "unknown variant"),
     ],
 )
 def test_wrong_words_are_refused(params: Params, words: list[str], message: str) -> None:
-    study = dataclasses.replace(params, explain={"looks": Explain(("errors",), 3)})
+    study = dataclasses.replace(params, explain={"default": Explain(("errors",), 3)})
     with pytest.raises(InputError, match=message):
         explain_from_words(study, words)
 

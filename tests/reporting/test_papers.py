@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.fabricated_study import fabricate
 
-from ferbench.config.catalogue import Catalogue
+from ferbench.config.catalogue import Catalogue, study_files
 from ferbench.config.params import RobustnessTest, load_params
 from ferbench.reporting.measured import measured
 from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
@@ -17,7 +17,7 @@ from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.summary import Mean
 
 PROJECT = Path(__file__).parents[2]
-STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
+STUDIES = study_files(PROJECT / "studies")
 # Whose recipe a study on a data set is made to run.
 PAPER = {"ckplus": "p1", "synthetic": "p1", "fer2013": "p3", "rafdb_basic": "p1"}
 DESCRIPTIONS = {
@@ -47,7 +47,7 @@ def files(tmp_path, source, protocol, means, answers=(), paper=None):
     recipe = replace(recipe, epochs=1000, paper=stated)
     params = replace(
         params,
-        study=replace(params.study, answers=tuple(answers)),
+        study=replace(params.study, paper_tables=tuple(answers)),
         datasets={"only": row},
         recipes={"made_up": recipe},
     )
@@ -158,7 +158,7 @@ def test_no_row_of_a_papers_table_is_left_without_a_model_but_quoted_ones():
 def test_a_studys_answers_are_printed_tables():
     tables = printed_models()
     for path in STUDIES:
-        assert set(load_params(path).study.answers) <= tables.keys(), path.stem
+        assert set(load_params(path).study.paper_tables) <= tables.keys(), path.stem
 
 
 def test_every_table_with_models_has_a_study_with_all_of_them():
@@ -166,7 +166,7 @@ def test_every_table_with_models_has_a_study_with_all_of_them():
     for path in STUDIES:
         if re.match(r"p\d_t", path.stem):
             params = load_params(path)
-            for table in params.study.answers:
+            for table in params.study.paper_tables:
                 missing = printed_models()[table] - params.variants.keys()
                 assert missing == set(), (path.stem, table)
                 answered[table].add(path.stem)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ferbench.config.catalogue import expand, read_yaml
+from ferbench.config.catalogue import expand, read_yaml, study_files
 from ferbench.config.params import Params, load_params
 from ferbench.errors import InputError, unknown
 from ferbench.files import whole_file
@@ -146,7 +146,7 @@ class Switch:
 
 def known() -> list[str]:
     """The names of all studies, sorted."""
-    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+    return [path.stem for path in study_files(STUDIES)]
 
 
 def load_study(name: str) -> Params:

@@ -37,8 +37,8 @@ def study_digest(files: StudyFiles) -> dict[str, Any]:
     return {
         "study": params.study.name,
         "title": params.study.title,
-        "baseline": params.study.baseline,
-        "answers": list(params.study.answers),
+        "baseline": params.study.control,
+        "answers": list(params.study.paper_tables),
         "variants": list(params.variants),
         "seeds": list(params.seeds),
         "runs": len(files.runs),

@@ -27,7 +27,7 @@ _RULE = (
 
 def paper_summary(files: StudyFiles, rows: Sequence[Against]) -> str:
     """How many printed values were reproduced, in one or two sentences."""
-    answers = files.params.study.answers
+    answers = files.params.study.paper_tables
     head = (
         f"This study answers {', '.join(answers)}."
         if answers

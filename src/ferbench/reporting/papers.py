@@ -84,7 +84,7 @@ def against_papers(files: StudyFiles) -> list[Against]:
 
 
 def _all(value: PrintedValue, files: StudyFiles) -> Iterator[Against]:
-    source, answered = SOURCES.get(value.dataset), files.params.study.answers
+    source, answered = SOURCES.get(value.dataset), files.params.study.paper_tables
     keys = [k for k, row in files.params.datasets.items() if row.tested_on == source]
     found = []
     if value.model in files.params.variants:

@@ -161,11 +161,11 @@ def _data(files: StudyFiles, key: str) -> Data:
 
 
 def _differences(files: StudyFiles, key: str, pairs: list[Any]) -> tuple[Chart, ...]:
-    baseline = files.params.study.baseline
-    rows = sorted((c for c in pairs if c.variant_a == baseline), key=lambda c: -c.estimate)
+    control = files.params.study.control
+    rows = sorted((c for c in pairs if c.variant_a == control), key=lambda c: -c.estimate)
     if not rows:
         return ()
-    title = f"difference of {rows[0].metric} from the baseline {baseline} on {files.place(key)[0]}"
+    title = f"difference of {rows[0].metric} from the control {control} on {files.place(key)[0]}"
     alpha = files.params.compare.alpha
     return (difference_chart(f"differences_{key}", title, rows, alpha),)
 

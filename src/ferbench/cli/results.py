@@ -1,4 +1,4 @@
-"""The result table at the end of `ferbench repro`: means over seeds on test, beside the floors."""
+"""The result table of `ferbench repro`: means over seeds on test, beside naive baselines."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ferbench.files import read_json
 __all__ = ["METRICS", "environment_warning", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
-# What can be had without learning, of `reports/data/<dataset>.baselines.json`: accuracies.
-FLOORS = {
+# Naive baselines, of `reports/data/<dataset>.baselines.json`: accuracies.
+BASELINES = {
     "nearest_neighbour": "naive baseline: nearest neighbour in pixels",
     "majority_class": "naive baseline: commonest class",
 }
@@ -38,8 +38,8 @@ def show(params: Params) -> None:
         values = means(folder / "results.csv")
         for key, row in params.datasets.items():
             if variants := values.get((row.name, row.protocol)):
-                floors = _floors(Path("reports", "data", f"{key}.baselines.json"))
-                console.print(_table(f"{row.name}, {row.protocol}, on test", variants, floors))
+                baselines = _baselines(Path("reports", "data", f"{key}.baselines.json"))
+                console.print(_table(f"{row.name}, {row.protocol}, on test", variants, baselines))
     if warning := environment_warning(folder):
         console.print(warning, style="yellow", highlight=False)
     page = folder / "index.html"
@@ -95,9 +95,9 @@ def means(path: Path) -> Values:
 
 
 def _table(
-    title: str, variants: Mapping[str, Mapping[str, list[float]]], floors: Mapping[str, float]
+    title: str, variants: Mapping[str, Mapping[str, list[float]]], baselines: Mapping[str, float]
 ) -> Table:
-    """One line a variant, mean ± standard deviation over seeds, and one line a floor."""
+    """One line a variant, mean ± standard deviation over seeds, and one line a baseline."""
     metrics = [m for m in METRICS if any(m in row for row in variants.values())]
     table = Table(title=title, title_justify="left")
     table.add_column("variant")
@@ -108,9 +108,9 @@ def _table(
         seeds = max(len(values) for values in row.values())
         table.add_row(name, str(seeds), *(_cell(row.get(metric, [])) for metric in metrics))
     table.add_section()
-    for name, floor in floors.items():
-        cells = (_cell([floor] if metric == "accuracy" else []) for metric in metrics)
-        table.add_row(FLOORS[name], "", *cells, style="dim")
+    for name, accuracy in baselines.items():
+        cells = (_cell([accuracy] if metric == "accuracy" else []) for metric in metrics)
+        table.add_row(BASELINES[name], "", *cells, style="dim")
     return table
 
 
@@ -121,7 +121,7 @@ def _cell(values: list[float]) -> str:
     return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
-def _floors(path: Path) -> dict[str, float]:
-    """Accuracies on the split's test side by kind of floor; empty if it is not measured yet."""
+def _baselines(path: Path) -> dict[str, float]:
+    """Accuracies on test by naive baseline; empty if not measured yet."""
     accuracies = read_json(path)["split"] if path.is_file() else {}
-    return {name: accuracies[name] for name in FLOORS if name in accuracies}
+    return {name: accuracies[name] for name in BASELINES if name in accuracies}

@@ -1,12 +1,13 @@
 """Short studies made whole: defaults, rows by name from the catalogue, rows that are like others.
 
-`studies/defaults.yaml` holds what nearly all studies share; a study's mappings are merged with it by
-key, its lists and scalars replace what is there. `studies/catalogue` holds every row of the papers
-once, in `variants.yaml` and `recipes.yaml`. A study names rows of it; what stages and users read in
-`params.yaml` are whole rows. A row may be written as `{like: <row>, <what differs>}`: in a study the
-other row is one of the catalogue, in the catalogue one of the same file. Options are merged by
-column and key, and a column whose part differs begins without options; a recipe's `paper` is merged
-by key. A study's row in which a part differs is no longer its paper's, unless it says so itself.
+`studies/defaults.yaml` holds what nearly all studies share; a study's mappings are merged with it
+by key, its lists and scalars replace what is there. `studies/catalogue` holds every row of the
+papers once, in `variants.yaml` and `recipes.yaml`. A study names rows of it; what stages and users
+read in `params.yaml` are whole rows. A row may be written as `{like: <row>, <what differs>}`: in a
+study the other row is one of the catalogue, in the catalogue one of the same file. Options are
+merged by column and key, and a column whose part differs begins without options; a recipe's `paper`
+is merged by key. A study's row in which a part differs is no longer its paper's, unless it says so
+itself.
 """
 
 from __future__ import annotations

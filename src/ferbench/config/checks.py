@@ -70,7 +70,8 @@ def _check_papers(params: Params, path: Path) -> None:
     """
     for name, recipe in params.recipes.items():
         where, paper = f"{path}: recipes: {name}: paper", recipe.paper
-        kind = _stated(recipe.__class__)
+        recipe_type: Any = type(recipe)
+        kind = _stated(recipe_type)
         settings = {field.name for field in dataclasses.fields(kind)}
         known = {*PAPER_KEYS, *settings}
         for key in paper:

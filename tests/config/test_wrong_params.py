@@ -234,7 +234,7 @@ PAIRS: list[tuple[dict[str, Any], str]] = [
         "nesterov: true contradicts momentum: 0.0",
     ),
     ({"train.devices": 3}, "devices: 3 cannot share batch_size: 16 of recipe p1"),
-    ({f"{V}.location": "none"}, "attention: sab stands nowhere with location: none"),
+    ({f"{V}.location": "none"}, "attention: sab is placed nowhere by location: none"),
     ({"score.metrics": ["f1_macro"]}, "unknown scored metric 'accuracy'"),
     ({f"{V}.weights": "imagenet"}, "were trained with normalize: imagenet"),
 ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,18 +51,16 @@ def check_params(params: Params, path: Path) -> None:
     """
     for check in (
         _check_papers,
-        _check_references,
-        _check_weights,
+        _check_names,
+        _check_variants,
         _check_recipes,
         _check_options,
-        _check_attention,
         _check_metrics,
-        _check_selection,
     ):
-        check(params, path)
+        check(params, str(path))
 
 
-def _check_papers(params: Params, path: Path) -> None:
+def _check_papers(params: Params, path: str) -> None:
     """Refuse unknown settings of a recipe's `paper`, and numbers that no recipe could have.
 
     Words are a paper's own: `unstated`, or what our training does not offer.
@@ -95,12 +92,8 @@ def _stated(recipe: Any) -> type[Any]:
     return dataclasses.make_dataclass("Stated", [*settings, *lists])
 
 
-def _check_references(params: Params, path: Path) -> None:
-    """Refuse names of rows that are not there, and two data sets that tables cannot tell apart."""
-    for name, variant in params.variants.items():
-        if variant.recipe not in params.recipes:
-            where = f"{path}: variants: {name}: recipe"
-            raise unknown("recipe", variant.recipe, params.recipes, where=where)
+def _check_names(params: Params, path: str) -> None:
+    """Refuse a control that is no variant, and two data sets that tables cannot tell apart."""
     control = params.study.control
     if control not in params.variants:
         raise unknown("variant", control, params.variants, where=f"{path}: study: control")
@@ -115,106 +108,44 @@ def _check_references(params: Params, path: Path) -> None:
             )
 
 
-def _check_weights(params: Params, path: Path) -> None:
-    """Refuse unknown weights, and those whose inputs were scaled in another way than here."""
+def _check_variants(params: Params, path: str) -> None:
+    """Refuse rows whose recipe or weights are unknown or do not go together with the rest."""
     for name, variant in params.variants.items():
+        where = f"{path}: variants: {name}"
+        if variant.recipe not in params.recipes:
+            raise unknown("recipe", variant.recipe, params.recipes, where=f"{where}: recipe")
+        if variant.location == "none" and variant.attention != "none":
+            raise InputError(
+                f"attention: {variant.attention} is placed nowhere by location: none",
+                where=f"{where}: location",
+                remedy="name a place of the backbone, or write attention: none",
+            )
         words = (_NO_WEIGHTS, *_SCALING_OF_WEIGHTS)
         is_path = "/" in variant.weights or Path(variant.weights).suffix
         if variant.weights not in words and not is_path:
-            where = f"{path}: variants: {name}: weights"
-            raise unknown("weights", variant.weights, words, where=where)
+            raise unknown("weights", variant.weights, words, where=f"{where}: weights")
         expected = _SCALING_OF_WEIGHTS.get(variant.weights)
         normalize = params.recipes[variant.recipe].normalize
         if expected not in (None, normalize):
             raise InputError(
                 f"weights: {variant.weights} were trained with normalize: {expected}, recipe "
                 f"{variant.recipe} says normalize: {normalize}",
-                where=f"{path}: variants: {name}: weights",
+                where=f"{where}: weights",
                 remedy=f"give the row a recipe with normalize: {expected}, or weights: none",
             )
 
 
-@dataclass(frozen=True)
-class _Contradiction:
-    """Two keys of a recipe that do not go together.
-
-    Args:
-        keys: as the message names them; the first is the one that stands wrong.
-        holds: whether a recipe has it.
-        what: it comes to.
-        remedy: that would do.
-    """
-
-    keys: tuple[str, str]
-    holds: Callable[[Recipe], bool]
-    what: str
-    remedy: str
-
-
-_CONTRADICTIONS = (
-    _Contradiction(
-        ("resize_px", "input_px"),
-        lambda recipe: recipe.resize_px < recipe.input_px,
-        "no crop of input_px fits into the resized image",
-        "let resize_px be at least input_px",
-    ),
-    _Contradiction(
-        ("plain_epochs", "epochs"),
-        lambda recipe: recipe.plain_epochs > recipe.epochs,
-        "more epochs are without mosaic than there are",
-        "let plain_epochs be at most epochs",
-    ),
-    _Contradiction(
-        ("warmup_epochs", "epochs"),
-        lambda recipe: recipe.warmup_epochs > recipe.epochs,
-        "training ends before the rate has risen to lr",
-        "let warmup_epochs be at most epochs",
-    ),
-    _Contradiction(
-        ("warmup_epochs", "schedule"),
-        lambda recipe: recipe.warmup_epochs > 0 and recipe.schedule == "plateau",
-        "a plateau schedule has no warm-up of the rate",
-        "write warmup_epochs: 0, or take another schedule",
-    ),
-    _Contradiction(
-        ("plateau_patience", "patience"),
-        lambda recipe: recipe.schedule == "plateau" and recipe.patience <= recipe.plateau_patience,
-        "training stops before the rate falls on a plateau",
-        "let patience be larger than plateau_patience",
-    ),
-    _Contradiction(
-        ("nominal_batch", "batch_size"),
-        lambda recipe: 0 < recipe.nominal_batch < recipe.batch_size,
-        "a step cannot be of fewer images than a batch",
-        "let nominal_batch be 0 or at least batch_size",
-    ),
-    _Contradiction(
-        ("head_lr", "head_epochs"),
-        lambda recipe: recipe.head_epochs > 0 and recipe.head_lr == 0,
-        "the classifier would learn nothing in the first stage",
-        "let head_lr be above 0, or write head_epochs: 0",
-    ),
-    _Contradiction(
-        ("nesterov", "momentum"),
-        lambda recipe: recipe.nesterov and recipe.optimizer == "sgd" and recipe.momentum == 0,
-        "Nesterov's method is one of momentum",
-        "let momentum be above 0, or write nesterov: false",
-    ),
-)
-
-
-def _check_recipes(params: Params, path: Path) -> None:
+def _check_recipes(params: Params, path: str) -> None:
     """Refuse recipes that contradict themselves or the number of devices."""
     devices = params.train.devices
     for name, recipe in params.recipes.items():
-        for pair in _CONTRADICTIONS:
-            if pair.holds(recipe):
-                first, second = ({key: getattr(recipe, key)} for key in pair.keys)
-                raise InputError(
-                    f"{_setting(first)} contradicts {_setting(second)}: {pair.what}",
-                    where=f"{path}: recipes: {name}: {pair.keys[0]}",
-                    remedy=pair.remedy,
-                )
+        for keys, what, remedy in _contradictions(recipe):
+            first, second = (f"{key}: {_yaml(getattr(recipe, key))}" for key in keys.split())
+            raise InputError(
+                f"{first} contradicts {second}: {what}",
+                where=f"{path}: recipes: {name}: {keys.split()[0]}",
+                remedy=remedy,
+            )
         if devices != "auto" and recipe.batch_size % devices:
             raise InputError(
                 f"devices: {devices} cannot share batch_size: {recipe.batch_size} of recipe {name}",
@@ -223,13 +154,44 @@ def _check_recipes(params: Params, path: Path) -> None:
             )
 
 
-def _setting(setting: Mapping[str, Any]) -> str:
-    """A setting as it stands in the file."""
-    ((key, value),) = setting.items()
-    return f"{key}: {str(value).lower() if isinstance(value, bool) else value}"
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_options(params: Params, path: Path) -> None:
+def _contradictions(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
+    """Two keys that contradict each other, what they come to, and a remedy."""
+    yield from _contradictions_of_schedule(recipe)
+    if recipe.resize_px < recipe.input_px:
+        what = "no crop of input_px fits into the resized image"
+        yield "resize_px input_px", what, "let resize_px be at least input_px"
+    if recipe.plain_epochs > recipe.epochs:
+        what = "more epochs are without mosaic than there are"
+        yield "plain_epochs epochs", what, "let plain_epochs be at most epochs"
+    if 0 < recipe.nominal_batch < recipe.batch_size:
+        what = "the effective batch cannot be smaller than a batch"
+        yield "nominal_batch batch_size", what, "let nominal_batch be 0 or at least batch_size"
+    if recipe.head_epochs > 0 and recipe.head_lr == 0:
+        what = "the classifier would learn nothing in the first stage"
+        yield "head_lr head_epochs", what, "let head_lr be above 0, or write head_epochs: 0"
+    if recipe.nesterov and recipe.optimizer == "sgd" and recipe.momentum == 0:
+        what = "Nesterov's method needs momentum"
+        yield "nesterov momentum", what, "let momentum be above 0, or write nesterov: false"
+
+
+def _contradictions_of_schedule(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
+    on_plateau = recipe.schedule == "plateau"
+    if recipe.warmup_epochs > recipe.epochs:
+        what = "training ends before the rate has risen to lr"
+        yield "warmup_epochs epochs", what, "let warmup_epochs be at most epochs"
+    if recipe.warmup_epochs > 0 and on_plateau:
+        what = "a plateau schedule has no warm-up of the rate"
+        yield "warmup_epochs schedule", what, "write warmup_epochs: 0, or take another schedule"
+    if on_plateau and recipe.patience <= recipe.plateau_patience:
+        what = "training stops before the rate falls on a plateau"
+        yield "plateau_patience patience", what, "let patience be larger than plateau_patience"
+
+
+def _check_options(params: Params, path: str) -> None:
     """Refuse options that a part does not have; their values are checked where it is built."""
     for name, dataset in params.datasets.items():
         where = f"{path}: datasets: {name}: options"
@@ -244,9 +206,7 @@ def _check_options(params: Params, path: Path) -> None:
             _known_options(package, getattr(variant, column), given, options, where)
 
 
-def _known_options(
-    package: str, part: str, given: int, options: Mapping[str, Any], where: str
-) -> None:
+def _known_options(package: str, part: str, given: int, options: Options, where: str) -> None:
     """Refuse an option that is none of a part's parameters behind the first `given`."""
     taken = parameters(f"ferbench.{package}", part) if options else None
     if taken is None:  # no options, or a part whose source does not show them
@@ -261,35 +221,20 @@ def _known_options(
             raise unknown(f"option of {part}", option, known, where=where)
 
 
-def _check_attention(params: Params, path: Path) -> None:
-    """Refuse a row that names an attention and puts it nowhere."""
-    for name, variant in params.variants.items():
-        if variant.location == "none" and variant.attention != "none":
-            raise InputError(
-                f"attention: {variant.attention} stands nowhere with location: none",
-                where=f"{path}: variants: {name}: location",
-                remedy="name a place of the backbone, or write attention: none",
-            )
-
-
-def _check_metrics(params: Params, path: Path) -> None:
-    """Refuse to compare, or to promote by, what is not scored."""
-    scored = (*params.score.metrics, *ADDED_METRICS)
-    named = {f"compare: metrics[{i}]": word for i, word in enumerate(params.compare.metrics)}
+def _check_metrics(params: Params, path: str) -> None:
+    """Refuse to compare, promote or select by what is not scored or not compared."""
+    scored, compared = (*params.score.metrics, *ADDED_METRICS), params.compare.metrics
+    named = {f"compare: metrics[{i}]": word for i, word in enumerate(compared)}
     for key, word in {**named, "promote: metric": params.promote.metric}.items():
         if word not in scored:
             raise unknown("scored metric", word, scored, where=f"{path}: {key}")
-
-
-def _check_selection(params: Params, path: Path) -> None:
-    """Refuse a checkpoint picked by a metric that the study does not compare."""
     for task in TASKS:
         metric = params.train.select.get(task)
-        if metric not in params.compare.metrics:
+        if metric not in compared:  # what is selected must be what is reported
             raise InputError(
                 f"checkpoints of task {task} are picked by {metric or 'nothing'}, which is not "
                 "compared",
                 where=f"{path}: train: select: {task}",
-                remedy=f"pick by one of {', '.join(params.compare.metrics)}, or add the metric to "
-                "compare: metrics",
+                remedy=f"pick by one of {', '.join(compared)}, or add the metric to compare: "
+                "metrics",
             )

@@ -16,9 +16,7 @@ __all__ = ["add_promote"]
 
 def add_promote(commands: Any) -> None:
     """Add `promote` to the commands."""
-    parser = commands.add_parser(
-        "promote", help="promote the registered model past its gates"
-    )
+    parser = commands.add_parser("promote", help="promote the registered model past its gates")
     parser.add_argument(
         "--rollback", action="store_true", help="give the alias back to the previous champion"
     )

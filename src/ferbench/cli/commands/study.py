@@ -22,9 +22,7 @@ def add_study(commands: Any) -> None:
     use = actions.add_parser("use", help="switch to a study: write it to params.yaml")
     use.add_argument("name", metavar="NAME")
     use.set_defaults(run=_use)
-    actions.add_parser("status", help="show the active study").set_defaults(
-        run=_status
-    )
+    actions.add_parser("status", help="show the active study").set_defaults(run=_status)
     withdraw = actions.add_parser("withdraw", help="mark a study's published numbers as withdrawn")
     withdraw.add_argument("name", metavar="NAME")
     how = withdraw.add_mutually_exclusive_group(required=True)

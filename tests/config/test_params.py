@@ -269,7 +269,7 @@ def test_published_weights_are_refused_with_a_recipe_that_scales_inputs_otherwis
         return
     message = _refusal(tmp_path, edit)
     assert f"variants: {name}: weights: weights: {weights} were trained with" in message
-    assert f"recipe {recipe} says normalize: {normalize}" in message
+    assert f"recipe {recipe} has normalize: {normalize}" in message
     assert "give the row a recipe with normalize:" in message
 
 

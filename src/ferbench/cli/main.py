@@ -1,7 +1,7 @@
 """The command `ferbench`: one file of `ferbench.cli.commands` per command.
 
-A command module offers one function that adds its parser and says, as the parser's default `run`,
-the function to call. Heavy imports stand inside that function, so that `ferbench --help` is quick.
+A command module offers one function that adds its parser and sets the function to call as the
+parser's default `run`. Heavy imports are inside that function: `ferbench --help` is quick.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Studies: parameter files in `studies/`, one of which stands in full in `params.yaml`.
+"""Studies: parameter files in `studies/`, one of which is active, in full, as `params.yaml`.
 
-A study says what differs from `studies/defaults.yaml` and names rows of the catalogue;
+A study file holds what differs from `studies/defaults.yaml` and names rows of the catalogue;
 `params.yaml`, which stages read and a user edits, has all of it. Switching to a study never loses
 an edit: a file that is not what switching to its own study would write is kept in `.cache/params`.
 """
@@ -42,10 +42,9 @@ _HEAD = """\
 """
 _COMMENTS = {
     "datasets": "a data set under a protocol; the key names folders and stages",
-    "variants": "which part stands in which place: a file of the folder that the column is called "
-    "after",
+    "variants": "a column holds the name of a file in the folder that is called like the column",
 }
-# How many levels below a table are written one key a line; what is deeper stands in one line.
+# How many levels below a table are written one key a line; what is deeper is one line.
 _LEVELS = {"study": 1, "datasets": 2, "variants": 1, "recipes": 3, "train": 1, "score": 1}
 
 

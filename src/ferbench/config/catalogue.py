@@ -6,8 +6,8 @@ papers once, in `variants.yaml` and `recipes.yaml`. A study names rows of it; wh
 read in `params.yaml` are whole rows. A row may be written as `{like: <row>, <what differs>}`: in a
 study the other row is one of the catalogue, in the catalogue one of the same file. Options are
 merged by column and key, and a column whose part differs begins without options; a recipe's `paper`
-is merged by key. A study's row in which a part differs is no longer its paper's, unless it says so
-itself.
+is merged by key. A study's row in which a part differs is no longer its paper's, unless it names
+the paper itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def expand(tree: Any, path: Path) -> Any:
     reads the source that it is called after, and tables call it by that source.
 
     `variants` is a mapping of rows, or a list of names, of rows as `name: {...}`, and of the word
-    `all`, which stands for every row of the catalogue; a row that is listed too takes its place,
+    `all`, which means every row of the catalogue; a row that is listed too takes its place,
     and `name: null` leaves one out.
     `recipes` is a mapping of rows or of names, or a word such as `paper`, which gives every family
     `f` that a variant names the recipe `f_paper`.

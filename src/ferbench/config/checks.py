@@ -129,7 +129,7 @@ def _check_variants(params: Params, path: str) -> None:
         if expected not in (None, normalize):
             raise InputError(
                 f"weights: {variant.weights} were trained with normalize: {expected}, recipe "
-                f"{variant.recipe} says normalize: {normalize}",
+                f"{variant.recipe} has normalize: {normalize}",
                 where=f"{where}: weights",
                 remedy=f"give the row a recipe with normalize: {expected}, or weights: none",
             )

@@ -3,8 +3,8 @@
 `params.yaml` is always the active study. A key that is unknown, missing, given twice or of the
 wrong type is an error that names the file, the key and the remedy; so are a number out of range, a
 word that names no part, and keys that contradict each other (`ferbench.config.checks`). The bounds
-or the package of parts stand beside each field. Everything is checked when the file is read, not
-when a stage needs it.
+or the package of parts are in each field's annotation. Everything is checked when the file is read,
+not when a stage needs it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
     "load_params",
 ]
 
-# Types that several fields share; what holds for one field alone stands beside it.
+# Types that several fields share; others are written at the field.
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]  # 0 switches something off
 _Pixels = Annotated[int, Field(ge=8, le=4096)]
@@ -133,13 +133,13 @@ class Dataset:
 @with_config(RECORD)
 @dataclass(frozen=True)
 class Variant:
-    """One whole row of the variants table: which part stands in which place.
+    """One whole row of the variants table: the part in each place of a network.
 
     Args:
         paper: `p0` to `p4`, or another word for rows of no paper.
         backbone: a file of `ferbench.models.backbones`; conv, attention, head and loss likewise.
         conv: the unit behind convolutions.
-        attention: the part that stands at `location`.
+        attention: the part that is placed at `location`.
         location: a place that the backbone has.
         head: from features to outputs.
         loss: that is minimised.
@@ -171,8 +171,8 @@ class Recipe:
     """How a variant is trained.
 
     Args:
-        input_px: side of the network's input.
-        resize_px: side an image is brought to before a crop of `input_px` is taken.
+        input_px: width and height of the network's input.
+        resize_px: width and height an image is resized to before a crop of `input_px` is taken.
         channels: 1 for grey, 3 for colour.
         normalize: `none` feeds fractions in [0, 1]; `imagenet` takes ImageNet's mean and deviation.
         augment: the file of `ferbench.data.augmentations`.

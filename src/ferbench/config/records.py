@@ -1,6 +1,6 @@
 """Trees of YAML as typed records, checked by pydantic.
 
-A field's annotation says what it takes: its type, and bounds as `Field(ge=1)` or a rule of this
+A field's annotation is what it takes: its type, and bounds as `Field(ge=1)` or a rule of this
 module. Types are strict (true is no number, "3" is no whole number), unknown keys are refused, and
 no number may be infinite or nan. The first thing that pydantic finds wrong becomes an `InputError`
 which names the file, the way to the key, what is wrong and what would do.
@@ -203,7 +203,7 @@ def _input_error(error: ValidationError, kind: Any, tree: Any, where: str) -> In
 
 
 def _followed(loc: Sequence[int | str], tree: Any) -> tuple[list[int | str], Any]:
-    """The part of an error's place that leads through the tree, and what stands there.
+    """The part of an error's place that leads through the tree, and the value there.
 
     pydantic also names the members of unions, missing keys and `[key]`, which lead nowhere.
     """

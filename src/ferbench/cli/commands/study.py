@@ -102,7 +102,7 @@ def _withdraw(args: argparse.Namespace) -> int:
         raise InputError(
             f"study {args.name} is withdrawn without a reason",
             where="--reason",
-            remedy='say what was at fault: --reason "One sentence."',
+            remedy='give the reason: --reason "One sentence."',
         )
     now = None if args.undo else Withdrawal(args.before, reason)
     mark_report(reports / args.name, now)

@@ -31,7 +31,7 @@ Row = tuple[Variant, Recipe]
 SIZES = ("task", "params_train", "params_deployed", "gflops", "input_px")
 COLUMNS = ("variant", "paper", *SIZES, "paper_params_m", "paper_gflops")
 WIDTH = 140  # of the table with the longest names
-# What the papers print stands under other names in `printed.yaml`.
+# Sizes that the papers print have other names in `printed.yaml`.
 PRINTED = {"paper_params_m": "params_m", "paper_gflops": "gflops"}
 KEPT = Path(".cache/variants")
 _LIBRARIES = ("torch", "torchvision", "ultralytics")

@@ -212,7 +212,7 @@ def test_a_row_on_canvases_is_held_against_the_probe_of_that_kind(tmp_path):
     scores = {"subset": "canvas_mean", "metric": "accuracy", "variant": "yolov6s"}
     place = {"dataset": "fer2013", "protocol": "official"}
     results = pd.DataFrame([{**place, **scores, "seed": s, "value": 0.4 + s / 10} for s in (0, 1)])
-    probed = replace(found, params=replace(params, probes=probes), results=results)
+    probed = replace(found, params=replace(params, robustness=probes), results=results)
     row = paper_rows(probed).set_index("row").loc[name]
     assert (row["mean"], row["n"], row["verdict"]) == (pytest.approx(0.45), 2, "not comparable")
     assert row["printed"] == pytest.approx(0.4708)

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from ferbench.cli import lock, results, studies
+from ferbench.cli import lock, studies
 from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import Children, reproduce_runs
 from ferbench.cli.lifeline import dvc
@@ -72,6 +72,8 @@ def _run(args: argparse.Namespace) -> int:
     if not done:
         print("error: not all stages ran; run the same command again to resume", file=sys.stderr)
         return 1
+    from ferbench.cli import results  # imports pandas
+
     results.show(params)
     print(f"done in {time.monotonic() - start:.0f} s")
     return 0

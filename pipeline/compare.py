@@ -20,8 +20,8 @@ from ferbench.stats.study import compare_study, write_tables
 def main() -> None:
     params = load_params()
     folder = Path("reports", params.study.name)
-    baseline = params.study.baseline
-    order = [baseline, *(name for name in params.variants if name != baseline)]
+    control = params.study.control
+    order = [control, *(name for name in params.variants if name != control)]
     falling = [name for name in params.compare.metrics if not higher_is_better(name)]
     tables = compare_study(read_evidence(params), params.compare, order, falling)
     write_tables(tables, folder)

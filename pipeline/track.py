@@ -7,13 +7,16 @@ Command: python pipeline/track.py. Some ten seconds a variant on one core.
 
 from pathlib import Path
 
-from ferbench.reporting.drawing import Chart
-from ferbench.reporting.panels import confusion_chart, curve_chart, shares
-from ferbench.reporting.reliability import reliability_chart
-
 from ferbench.cli.stage import run_stage
 from ferbench.config.params import load_params
 from ferbench.files import write_json
+from ferbench.reporting.charts import (
+    Chart,
+    confusion_chart,
+    curve_chart,
+    reliability_chart,
+    shares,
+)
 from ferbench.tracking.publish import RunTables, publish_study
 from ferbench.tracking.store import shown, store_uri
 

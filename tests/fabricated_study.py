@@ -206,8 +206,8 @@ def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Pa
     tree["study"] = {
         "name": "demo",
         "title": "A fabricated study",
-        "baseline": "vgg_improved",
-        "answers": [],
+        "control": "vgg_improved",
+        "paper_tables": [],
     }
     tree["seeds"] = list(seeds)
     recipe = dataclasses.asdict(next(iter(shipped.recipes.values())))

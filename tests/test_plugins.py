@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ferbench import plugins
-from ferbench.config import params
+from ferbench.config import checks
 from ferbench.config.params import Variant, load_params
 from ferbench.errors import InputError
 from ferbench.models import build
@@ -103,7 +103,7 @@ def test_single_file_without_public_object_is_refused(package: str, tmp_path: Pa
 _WITH_OPTIONS = {
     "ferbench.data.sources": 0,
     "ferbench.evaluation.robustness": 0,
-    **{f"ferbench.{package}": given for package, given in params._COLUMNS.values()},
+    **{f"ferbench.{package}": given for package, given in checks.COLUMNS.values()},
 }
 
 
@@ -120,7 +120,7 @@ def test_parameters_read_from_source_are_those_python_sees(package: str, name: s
 
 
 def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`params` counts the arguments before them as `build` gives them."""
+    """`checks` counts the arguments before them as `build` gives them."""
     given: dict[str, int] = {}
 
     def options(variant: Variant, column: str, *args: object) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPa
     study = load_params(Path("studies/demo.yaml"))
     variant = study.variants["ivsa"]
     build.build_loss(variant, build.build_network(variant, study.recipe_of("ivsa"), 7, seed=0))
-    assert given == {column: count for column, (_, count) in params._COLUMNS.items()}
+    assert given == {column: count for column, (_, count) in checks.COLUMNS.items()}
 
 
 def test_parameters_are_not_guessed_where_the_source_does_not_show_them(

@@ -30,8 +30,8 @@ import yaml
 from tests.import_closure import import_closure, imported_names, module_file, named_packages
 from tests.whole_checkout import checkout, environment
 
-from ferbench.config.catalogue import Catalogue
-from ferbench.config.params import Recipe, Variant
+from ferbench.config.catalogue import Catalogue, study_files
+from ferbench.config.params import Recipe, Variant, load_params
 from ferbench.models.build import PARTS
 from ferbench.models.describe import FOLLOWED, roots
 from ferbench.plugins import module_of
@@ -51,12 +51,14 @@ PLUMBING = {
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
+    "ferbench.cli.lock": "whether a command or DVC may start",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "
     "changes rounding at most, as another machine does",
     "ferbench.errors": "messages",
     "ferbench.files": "how files are written and hashed, not what is in them",
     "ferbench.locks": "whether a process waits, not what it computes",
+    "ferbench.config.checks": "refuses contradictions of params.yaml; it changes no value",
     "ferbench.config.params": "types of params.yaml and look-ups in it; DVC compares its values",
     "ferbench.plugins": "imports a module by its name",
     "ferbench.config.records": "checks types of params.yaml, whose values DVC compares",
@@ -85,8 +87,8 @@ METRICS = "ferbench.evaluation.metrics"
 SELECTING = sorted(
     {
         metric
-        for study in (PROJECT / "studies").glob("*.yaml")
-        for metric in yaml.safe_load(study.read_text())["train"]["select"].values()
+        for study in study_files(PROJECT / "studies")
+        for metric in load_params(study).train.select.values()
     }
 )
 # Definitions that stages import for every row and run for some of them.

@@ -1,4 +1,4 @@
-"""The class names and their order; nobody else spells them.
+"""The class names and their order, in one place.
 
 Basic emotions are nouns in FER+ order (Barsoum et al., ICMI 2016). Compound emotions are the eleven
 of RAF-DB (Li, Deng, Du, CVPR 2017) in that set's label order.
@@ -52,7 +52,7 @@ _ALIASES = {
 
 
 def normalise(word: str) -> str | None:
-    """The emotion that a data set's own class word stands for; None if it stands for none.
+    """The emotion of a data set's own class name; None if it is none of ours.
 
     >>> normalise("Angry"), normalise("Happily Surprised"), normalise("cat")
     ('anger', 'happily_surprised', None)

@@ -30,8 +30,8 @@ SWITCHES = {
     "DVC_NO_ANALYTICS": "1",
     "MPLBACKEND": "Agg",
     "MPLCONFIGDIR": str(Path(tempfile.gettempdir()) / f"ferbench-matplotlib-{os.getuid()}"),
-    # One thread a process: cells run side by side, and two OpenMP threads on a busy machine are
-    # slower than one. Raise it by hand on a quiet machine.
+    # One thread a process: runs are trained in parallel, and two OpenMP threads on a busy machine
+    # are slower than one. Raise it by hand on a quiet machine.
     "OMP_NUM_THREADS": "1",
 }
 

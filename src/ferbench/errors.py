@@ -16,7 +16,7 @@ DAMAGED = (
 
 
 class InputError(Exception):
-    """Bad input, told in one message that names the place and the remedy.
+    """Bad input, reported in one message that names the place and the remedy.
 
     Commands print it without a traceback and exit with status 2.
 

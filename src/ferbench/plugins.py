@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -20,30 +19,7 @@ from typing import Any
 
 from ferbench.errors import InputError, unknown
 
-__all__ = ["Part", "load", "module_of", "names", "parameters"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rule that a field of `ferbench.config.records` names a part.
-
-    Args:
-        package: of the part, without `ferbench.`: the test of the stages' dependencies takes a full
-            package name for a load, and this rule loads nothing.
-        kind: what its parts are called in messages.
-    """
-
-    package: str
-    kind: str
-
-    def check(self, value: str, where: str) -> None:
-        """Refuse a value that is no name of a part.
-
-        Raises:
-            InputError: no such part; the message lists those there are.
-        """
-        if value not in (known := names(f"ferbench.{self.package}")):
-            raise unknown(self.kind, value, known, where=where)
+__all__ = ["load", "module_of", "names", "parameters"]
 
 
 def names(package: str) -> list[str]:

@@ -22,7 +22,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tree = expand(read_yaml(demo), demo)
     variants = list(tree["variants"])[:2]
     tree["variants"] = {name: tree["variants"][name] for name in variants}
-    tree["study"] |= {"name": "first", "baseline": variants[0], "title": "The first"}
+    tree["study"] |= {"name": "first", "control": variants[0], "title": "The first"}
     dataset = next(iter(tree["datasets"].values()))
     tree["datasets"] = {"faces": dataset | {"name": "faces", "options": {"persons": 12}}}
     tree["seeds"] = [0, 1, 2]

@@ -1,22 +1,24 @@
-"""Cells side by side, with commands that stand for DVC's; `test_repro.py` has the real one."""
+"""Runs side by side, with commands in place of DVC's; `test_repro.py` has the real one."""
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ferbench.cli import fan_out
-from ferbench.cli.children import Children
-from ferbench.cli.flow import Flow
+from ferbench.cli.fan_out import Children, Flow
 
 NAMES = ["a-s-0", "a-s-1", "b-s-0"]
 
 
 @pytest.fixture
 def flow() -> Flow:
-    """`split@s` before three cells, each a train and an evaluate stage; `score` after them."""
+    """`split@s` before three runs, each a train and an evaluate stage; `score` after them."""
     needs: dict[str, frozenset[str]] = {"split@s": frozenset()}
     for name in NAMES:
         needs[f"train@{name}"] = frozenset({"split@s"})
@@ -50,7 +52,7 @@ def _stale(monkeypatch: pytest.MonkeyPatch, *answers: set[str]) -> None:
 
 def _run() -> bool:
     with Children() as children:
-        return fan_out.run_cells(children, NAMES, jobs=2)
+        return fan_out.reproduce_runs(children, NAMES, jobs=2)
 
 
 def test_what_a_stage_needs_is_found_through_other_stages(flow: Flow) -> None:
@@ -79,7 +81,9 @@ def test_only_what_is_out_of_date_is_started(
     ]
 
 
-def test_what_cells_share_runs_before_them(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_share_is_done_before_them(
+    started: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _stale(monkeypatch, {"split@s"}, {f"train@{name}" for name in NAMES})
     assert _run()
     stages = started.read_text().split()
@@ -101,12 +105,12 @@ def test_what_nothing_is_tied_to_runs_side_by_side(
     stages = started.read_text().split()
     assert stages[:2] == ["download@s", "split@s"]
     assert sorted(stages[2:4]) == ["describe@a", "describe@b"]
-    told = capsys.readouterr().out
-    assert "/2] describe@a: done" in told
-    assert "download@s: done" not in told
+    printed = capsys.readouterr().out
+    assert "/2] describe@a: done" in printed
+    assert "download@s: done" not in printed
 
 
-def test_a_cell_that_fails_does_not_hold_up_the_others(
+def test_a_run_that_fails_does_not_hold_up_the_others(
     started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("fail train@a-s-0").touch()
@@ -115,15 +119,15 @@ def test_a_cell_that_fails_does_not_hold_up_the_others(
     stages = set(started.read_text().split())
     assert "evaluate@a-s-0" not in stages
     assert {"evaluate@a-s-1", "evaluate@b-s-0"} <= stages
-    told = capsys.readouterr().out
-    assert "a-s-0: FAILED" in told
-    assert "b-s-0: done" in told
-    assert "stage train@a-s-0 failed; the end of .cache/logs/a-s-0.log" in told
-    assert "the reason train@a-s-0" in told
-    assert "the reason train@b-s-0" not in told
+    printed = capsys.readouterr().out
+    assert "a-s-0: FAILED" in printed
+    assert "b-s-0: done" in printed
+    assert "stage train@a-s-0 failed; the end of .cache/logs/a-s-0.log" in printed
+    assert "the reason train@a-s-0" in printed
+    assert "the reason train@b-s-0" not in printed
 
 
-def test_cells_whose_data_failed_are_not_started(
+def test_runs_whose_data_failed_are_not_started(
     started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("fail split@s").touch()
@@ -131,12 +135,12 @@ def test_cells_whose_data_failed_are_not_started(
     _stale(monkeypatch, stale, stale)
     assert not _run()
     assert started.read_text().split() == ["split@s"]
-    told = capsys.readouterr().out
-    assert "stage split@s failed" in told
-    assert "3 cells were not started" in told
+    printed = capsys.readouterr().out
+    assert "stage split@s failed" in printed
+    assert "3 runs were not started" in printed
 
 
-def test_an_old_log_does_not_tell_of_a_new_failure(
+def test_the_log_of_an_earlier_failure_is_replaced(
     started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("fail train@a-s-0").touch()
@@ -146,7 +150,7 @@ def test_an_old_log_does_not_tell_of_a_new_failure(
     assert Path(".cache/logs/a-s-0.log").read_text().count("the reason") == 1
 
 
-def test_what_needs_one_cell_alone_runs_with_it(
+def test_a_stage_that_needs_one_run_alone_follows_it(
     started: Path, monkeypatch: pytest.MonkeyPatch, flow: Flow
 ) -> None:
     flow.needs["robustness@dark-a-s-1"] = frozenset({"train@a-s-1", "split@s"})
@@ -154,3 +158,61 @@ def test_what_needs_one_cell_alone_runs_with_it(
     _stale(monkeypatch, {"train@a-s-1", "robustness@dark-a-s-1", "pair@a-s"})
     assert _run()
     assert started.read_text().split() == ["train@a-s-1", "evaluate@a-s-1", "robustness@dark-a-s-1"]
+
+
+# A shell with a grandchild, as DVC runs a stage; both write who they are. The grandchild, as a job
+# in the background of a shell, does not heed an interrupt.
+NEST = "echo $$ > {0}; sleep 600 & echo $! >> {0}; wait"
+
+
+def _alive(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_status_and_output_are_the_childs(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    with Children() as children:
+        assert children.run([sys.executable, "-u", "-c", code], log) == 3
+    assert log.read_text() == "out\nerr\n"
+
+
+def test_stages_find_this_environments_python(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Children() as children:
+        assert children.run(["sh", "-c", "command -v python"], log) == 0
+    assert Path(log.read_text().strip()).parent == Path(sys.executable).parent
+
+
+def test_stop_ends_a_child_with_all_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "GRACE_S", 0.2)
+    names = tmp_path / "names"
+    statuses: list[int] = []
+    with Children() as children:
+        command = ["bash", "-c", NEST.format(names)]
+        thread = threading.Thread(target=lambda: statuses.append(children.run(command)))
+        thread.start()
+        while not (names.exists() and len(names.read_text().split()) == 2):
+            time.sleep(0.01)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert statuses != [0]
+    numbers = [int(word) for word in names.read_text().split()]
+    for _ in range(1000):  # they are killed; the kernel may still be at it
+        if not any(_alive(number) for number in numbers):
+            break
+        time.sleep(0.01)
+    else:
+        pytest.fail("processes are left behind")
+
+
+def test_nothing_is_started_after_stop(tmp_path: Path) -> None:
+    with Children() as children:
+        children.stop()
+        assert children.run(["touch", str(tmp_path / "started")]) == 130
+    assert not (tmp_path / "started").exists()

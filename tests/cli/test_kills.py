@@ -42,7 +42,7 @@ def _processes(root: psutil.Process) -> dict[str, psutil.Process]:
             command = " ".join(process.cmdline())
         except psutil.Error:
             continue
-        if "dvc_child" in command:
+        if "ferbench.cli.lifeline" in command:
             found["dvc"] = process
         elif "pipeline/" in command:
             found["stage"] = process

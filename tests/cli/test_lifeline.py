@@ -91,26 +91,18 @@ def test_a_stage_ends_when_its_dvc_is_killed(dvc: Path) -> None:
 
 
 def test_dvc_at_work_is_named_before_anything_is_changed(
-    dvc: Path, monkeypatch: pytest.MonkeyPatch
+    dvc: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "GRACE_S", 0.1)
     command = [sys.executable, "-m", "dvc", "repro"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         wait_until((dvc / "pid").exists)
+        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        lock.refuse_other_dvc()  # DVC in another folder is no obstacle
+        monkeypatch.chdir(dvc)
         with pytest.raises(
             InputError, match=f"DVC is at work in this folder: process {process.pid}"
         ):
             lock.refuse_other_dvc()
         os.killpg(process.pid, signal.SIGKILL)
     lock.refuse_other_dvc()
-
-
-def test_dvc_in_another_folder_is_no_obstacle(
-    dvc: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = [sys.executable, "-m", "dvc", "repro"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
-        wait_until((dvc / "pid").exists)
-        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-        lock.refuse_other_dvc()
-        os.killpg(process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 import yaml
 from tests.tiny_study import PROJECT
 
-from ferbench.cli.flow import dvc
+from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
 
-TEXT = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
+# The first stages of the real file; for all of them DVC's schema takes seconds.
+REAL = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
+TEXT = REAL[: [match.start() for match in re.finditer(r"^  \S", REAL, re.MULTILINE)][12]]
 WHOLE = yaml.load(TEXT, Loader=yaml.CSafeLoader)
 
 
@@ -33,7 +36,7 @@ def test_the_whole_stages_of_a_damaged_file_are_kept(folder: Path, share: float)
         mended = yaml.safe_load((folder / "dvc.lock").read_text())
         assert mended["schema"] == WHOLE["schema"]
         assert list(mended["stages"].items()) == list(WHOLE["stages"].items())[:left]
-    assert (left or 0) >= int(share * len(WHOLE["stages"])) - 25
+    assert (left or 0) >= int(share * len(WHOLE["stages"])) - 5
     assert mend_lock_file() is None, "what is mended is whole"
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ferbench.cli.flow import stale_stages
+from ferbench.cli.fan_out import stale_stages
 from ferbench.cli.main import main
 
 pytestmark = pytest.mark.slow
 
-# A cell fails if `poison` names its variant and seed; every start leaves a line in its `starts`.
+# A run fails if `poison` names its variant and seed; every start leaves a line in its `starts`.
 PIPELINE = """
 stages:
   split:
@@ -59,7 +59,7 @@ cat $3.split > runs/$1/$2/$3/$4/model
 
 @pytest.fixture
 def pipeline(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Study `first` with four cells under a git and DVC repository; the names of its variants."""
+    """Study `first` with four runs under a git and DVC repository; the names of its variants."""
     path = Path("studies/first.yaml")
     tree = yaml.safe_load(path.read_text())
     tree["seeds"] = [0, 1]
@@ -81,7 +81,7 @@ def _starts() -> list[str]:
     return lines
 
 
-def test_a_failing_cell_is_told_the_others_finish_and_the_next_run_goes_on(
+def test_a_failing_run_is_reported_the_others_finish_and_the_next_call_resumes(
     pipeline: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     one, two = pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from pathlib import Path
 
@@ -34,16 +35,19 @@ def _results(project: Path) -> None:
     (folder / "results.csv").write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
 
 
-def test_values_are_those_on_test_over_seeds(project: Path) -> None:
+def test_means_are_over_seeds_on_test(project: Path) -> None:
     _results(project)
     params = load_params()
-    (values,) = results.means(Path("reports/first/results.csv")).values()
-    one, two = params.variants
-    assert values[one] == {"accuracy": [0.5, 0.6, 0.7]}
-    assert values[two] == {"map50": [0.25]}
+    scores = results.means(Path("reports/first/results.csv"))
+    one, two = scores.drop(columns=["dataset", "protocol"]).to_dict("records")
+    first, second = params.variants
+    assert (one["variant"], one["metric"], one["count"]) == (first, "accuracy", 3)
+    assert (one["mean"], one["std"]) == pytest.approx((0.6, 0.1))
+    assert (two["variant"], two["metric"], two["mean"]) == (second, "map50", 0.25)
+    assert math.isnan(two["std"])
 
 
-def test_the_table_gives_mean_deviation_and_floor(
+def test_the_table_gives_mean_deviation_and_naive_baselines(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _results(project)
@@ -57,8 +61,8 @@ def test_the_table_gives_mean_deviation_and_floor(
     assert "60.0 ± 10.0" in told  # mean and sample deviation of 50, 60, 70, by hand
     assert "25.0" in told
     assert "99.0" not in told
-    for floor, value in (("nearest neighbour", "31.8"), ("commonest class", "14.3")):
-        assert any(floor in line and value in line for line in told.splitlines())
+    for baseline, value in (("nearest neighbour", "31.8"), ("commonest class", "14.3")):
+        assert any(baseline in line and value in line for line in told.splitlines())
     assert "no report at reports/first/index.html" in told
     assert "make ui" in told
 

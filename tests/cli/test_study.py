@@ -30,7 +30,7 @@ def short(project: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     tree = yaml.safe_load((project / "studies" / "first.yaml").read_text("utf-8"))
-    tree["study"] |= {"name": "short", "baseline": "yolov5s4h"}
+    tree["study"] |= {"name": "short", "control": "yolov5s4h"}
     tree["variants"] = ["yolov5s4h", "yolov5s4h_osam", "vgg_improved"]
     tree["recipes"] = "cpu"
     path = project / "studies" / "short.yaml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.cli import sizes
+from ferbench.cli.commands import variants
 from ferbench.cli.main import main
 from ferbench.config.params import load_params
 
@@ -80,7 +80,7 @@ def test_a_size_is_kept_until_the_row_or_the_code_changes(
     before = kept.stat().st_mtime_ns
     assert _table(capsys, "vgg_improved") == first
     assert kept.stat().st_mtime_ns == before
-    monkeypatch.setattr(sizes, "_code", lambda: "other code")
+    monkeypatch.setattr(variants, "_code", lambda: "other code")
     assert _table(capsys, "vgg_improved") == first
     assert len(list(Path(".cache/variants").iterdir())) == 2
 
@@ -105,7 +105,7 @@ def test_a_row_of_the_catalogue_that_is_not_whole_is_bad_input(
 ) -> None:
     (shelf / "variants.yaml").write_text("half: {paper: p1, recipe: p1}", encoding="utf-8")
     assert main(["variants"]) == 2
-    assert "half: is no whole row" in capsys.readouterr().err
+    assert "half: missing: backbone, conv, attention" in capsys.readouterr().err
 
 
 def test_what_a_paper_prints_of_a_size_stands_beside_ours(

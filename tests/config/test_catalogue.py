@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
-from ferbench.config.catalogue import Catalogue, expand, read_yaml
-from ferbench.config.params import Recipe, Variant, load_params
+from ferbench.config.catalogue import Catalogue, expand, read_yaml, study_files
+from ferbench.config.params import Params, Recipe, Variant, load_params
 from ferbench.errors import InputError
 from ferbench.plugins import names
 
@@ -78,7 +78,7 @@ def test_another_part_does_not_inherit_the_options_of_the_one_before(study: Path
     assert (row["gate"], row["options"]) == ("sam", {"body": {"deep": True}})
 
 
-def test_a_study_changes_cells_of_a_row_without_changing_the_catalogue(study: Path) -> None:
+def test_a_study_changes_columns_of_a_row_without_changing_the_catalogue(study: Path) -> None:
     text = "variants: [plain, {mine: {like: gated, recipe: big, options: {gate: {repeat: 9}}}}]"
     first, second = _whole(study, text), _whole(study, "variants: [gated]")
     assert first["variants"]["mine"]["options"]["gate"] == {"repeat": 9, "norm": "spatial"}
@@ -225,8 +225,54 @@ def test_the_study_of_all_rows_has_every_row_and_downloads_nothing() -> None:
     assert params.variants.keys() == REAL.variants.keys()
 
 
-def test_every_study_reads_its_tree_as_it_is_written_whole() -> None:
-    for path in sorted(PROJECT.glob("studies/*.yaml")):
+def test_every_study_has_all_keys_and_expands_to_itself() -> None:
+    for path in study_files(PROJECT / "studies"):
         tree = expand(read_yaml(path), path)
-        assert tree.keys() == get_type_hints(type(load_params(path))).keys()
+        assert tree.keys() == get_type_hints(Params).keys()
         assert expand(tree, path) == tree
+
+
+DEFAULTS = """
+study: {}
+seeds: [0, 1, 2]
+each_dataset: {archive: null, limit: null, options: {}}
+datasets: {}
+train: {threads: 1, select: {classify: accuracy, detect: accuracy}}
+compare: {metrics: [accuracy], tests: [welch, paired_t]}
+"""
+
+
+def test_a_study_is_merged_with_the_defaults_beside_it(study: Path) -> None:
+    """Mappings merge by key; lists and scalars replace."""
+    study.with_name("defaults.yaml").write_text(DEFAULTS)
+    text = "{compare: {tests: [welch]}, train: {select: {detect: map50}}, study: {name: mine}}"
+    tree = _whole(study, text)
+    assert tree["compare"] == {"metrics": ["accuracy"], "tests": ["welch"]}
+    assert tree["train"] == {"threads": 1, "select": {"classify": "accuracy", "detect": "map50"}}
+    assert tree["seeds"] == [0, 1, 2]
+    assert list(tree) == ["study", "seeds", "datasets", "train", "compare"]
+    assert expand(tree, study) == tree
+
+
+def test_a_data_set_is_called_after_its_source_and_its_source_after_its_key(study: Path) -> None:
+    study.with_name("defaults.yaml").write_text(DEFAULTS)
+    text = "datasets: {ckplus: {limit: 5}, by_person: {source: ckplus}, both: {name: a, source: b}}"
+    datasets = _whole(study, text)["datasets"]
+    assert datasets["ckplus"] == {
+        **{"name": "ckplus", "source": "ckplus"},
+        **{"archive": None, "limit": 5, "options": {}},
+    }
+    assert (datasets["by_person"]["name"], datasets["by_person"]["source"]) == ("ckplus", "ckplus")
+    assert (datasets["both"]["name"], datasets["both"]["source"]) == ("a", "b")
+
+
+def test_defaults_are_no_study_and_do_not_reach_params_yaml(study: Path) -> None:
+    study.with_name("defaults.yaml").write_text(DEFAULTS)
+    study.write_text("study: {name: short}\n")
+    assert study_files(study.parent) == [study]
+    assert expand({"study": {}}, study.parent.parent / "params.yaml") == {"study": {}}
+
+
+def test_defaults_that_are_no_mapping_are_refused(study: Path) -> None:
+    study.with_name("defaults.yaml").write_text("[a]")
+    assert "defaults.yaml" in _refusal(study, "seeds: [0]")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ferbench.config.catalogue import Catalogue, expand
+from ferbench.config.checks import PAPER_KEYS
 from ferbench.config.deviations import (
     READINGS,
     Reading,
@@ -18,7 +19,7 @@ from ferbench.config.deviations import (
     idle_settings,
     unstated_settings,
 )
-from ferbench.config.params import PAPER_KEYS, Recipe, Variant
+from ferbench.config.params import Recipe, Variant
 from ferbench.config.records import build_record
 from ferbench.models.build import PARTS
 from ferbench.plugins import load

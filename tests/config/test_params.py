@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ferbench.config.catalogue import expand, read_yaml
-from ferbench.config.params import ADDED_METRICS, Params, load_params
+from ferbench.config.catalogue import expand, read_yaml, study_files
+from ferbench.config.checks import ADDED_METRICS
+from ferbench.config.params import Params, load_params
 from ferbench.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_a_whole_file_becomes_frozen_records(tmp_path: Path) -> None:
         params.seeds = ()  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("studies/*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", study_files(PROJECT / "studies"), ids=lambda p: p.stem)
 def test_every_study_loads_and_is_called_like_its_file(path: Path) -> None:
     assert load_params(path).study.name == path.stem
 
@@ -80,14 +81,14 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "key", "value", "expected"),
     [
-        ("recipes", "epochs", 1.5, "of type int"),
-        ("recipes", "epochs", True, "of type int"),
-        ("recipes", "lr", "fast", "of type float"),
-        ("recipes", "nesterov", 1, "of type bool"),
+        ("recipes", "epochs", 1.5, "a whole number"),
+        ("recipes", "epochs", True, "a whole number"),
+        ("recipes", "lr", "fast", "a number"),
+        ("recipes", "nesterov", 1, "true or false"),
         ("recipes", "paper", "none", "a mapping"),
         ("datasets", "options", [], "a mapping"),
-        ("datasets", "limit", "many", "of type int or null"),
-        ("datasets", "name", None, "of type str"),
+        ("datasets", "limit", "many", "a whole number"),
+        ("datasets", "name", None, "a text"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(
@@ -160,8 +161,8 @@ def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert f"variants: {row}" in message
 
 
-def test_a_baseline_that_is_no_variant_is_refused(tmp_path: Path) -> None:
-    message = _refusal(tmp_path, lambda tree: tree["study"].update(baseline="nobody"))
+def test_a_control_that_is_no_variant_is_refused(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, lambda tree: tree["study"].update(control="nobody"))
     assert "unknown variant 'nobody'" in message
 
 
@@ -268,7 +269,7 @@ def test_published_weights_are_refused_with_a_recipe_that_scales_inputs_otherwis
         return
     message = _refusal(tmp_path, edit)
     assert f"variants: {name}: weights: weights: {weights} were trained with" in message
-    assert f"recipe {recipe} says normalize: {normalize}" in message
+    assert f"recipe {recipe} has normalize: {normalize}" in message
     assert "give the row a recipe with normalize:" in message
 
 

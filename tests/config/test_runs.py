@@ -31,7 +31,7 @@ def test_every_cell_is_named_by_its_own_words() -> None:
         (["ivsa", "synthetic", "7"], "unknown seed '7'"),
     ],
 )
-def test_words_that_name_no_cell_are_answered_with_the_known_ones(
+def test_words_that_name_no_run_are_answered_with_the_known_ones(
     words: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -51,5 +51,5 @@ def test_words_that_name_no_data_set_are_refused(words: list[str], message: str)
         dataset_from_words(DEMO, words)
 
 
-def test_a_cells_folder_tells_study_variant_data_and_seed() -> None:
+def test_the_folder_of_a_run_has_study_variant_data_and_seed() -> None:
     assert Run("demo", "ivsa", "synthetic", 1).folder == Path("runs/demo/ivsa/synthetic/1")

@@ -14,14 +14,14 @@ import pytest
 import yaml
 from tests.fabricated_study import fabricate
 
-from ferbench.config.catalogue import Catalogue
+from ferbench.config.catalogue import Catalogue, study_files
 from ferbench.config.params import Params, RobustnessTest, load_params
 from ferbench.reporting.papers import COLUMNS, against_papers, measured, paper_frame
 from ferbench.reporting.printed import printed_deltas, printed_size, printed_values
 from ferbench.reporting.study_files import StudyFiles
 
 PROJECT = Path(__file__).parents[2]
-STUDIES = sorted((PROJECT / "studies").glob("*.yaml"))
+STUDIES = study_files(PROJECT / "studies")
 # Whose recipe a study on a data set is made to run.
 PAPER = {"ckplus": "p1", "synthetic": "p1", "fer2013": "p3", "rafdb_basic": "p1"}
 DESCRIPTIONS = {
@@ -64,7 +64,7 @@ def files(
     recipe = replace(recipe, epochs=1000, paper=stated)
     params = replace(
         base,
-        study=replace(base.study, answers=tuple(answers)),
+        study=replace(base.study, paper_tables=tuple(answers)),
         datasets={"only": row},
         recipes={"made_up": recipe},
     )
@@ -185,14 +185,14 @@ def test_every_printed_row_that_is_not_quoted_has_a_model() -> None:
 def test_studies_answer_printed_tables() -> None:
     tables = printed_models()
     for name, params in studies().items():
-        assert set(params.study.answers) <= tables.keys(), name
+        assert set(params.study.paper_tables) <= tables.keys(), name
 
 
 def test_every_table_with_models_has_a_study_with_all_of_them() -> None:
     answered = defaultdict(set)
     for name, params in studies().items():
         if re.match(r"p\d_t", name):
-            for table in params.study.answers:
+            for table in params.study.paper_tables:
                 missing = printed_models()[table] - params.variants.keys()
                 assert missing == set(), (name, table)
                 answered[table].add(name)

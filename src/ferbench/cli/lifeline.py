@@ -2,6 +2,10 @@
 
 `kill -9` of `ferbench repro` or of DVC leaves no time to stop what they have started. So the DVC
 processes that ferbench starts watch ferbench, and stages watch the DVC process that runs them.
+
+Run as a module, this is the DVC that ferbench starts; it ends when ferbench is gone, and can be
+killed at any time without leaving half a file.
+Command: python -m ferbench.cli.lifeline <pid of ferbench> <words of dvc>...
 """
 
 from __future__ import annotations
@@ -9,45 +13,26 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
-__all__ = ["DVC_CHILD", "GRACE_S", "end_stage_with_dvc", "is_dvc", "watch"]
+__all__ = ["GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
 
 # A stage that is told to stop finishes its step; what takes longer hangs.
 GRACE_S = 20.0
 _POLL_S = 1.0
-DVC_CHILD = "ferbench.cli.dvc_child"
+_DVC_CHILD = "ferbench.cli.lifeline"
 
 
-def watch(pid: int, then: Callable[[], None]) -> None:
-    """Call `then` in a thread as soon as process `pid` has ended; at once if it is not there."""
-
-    def wait() -> None:
-        _wait(pid)
-        then()
-
-    threading.Thread(target=wait, name=f"watch-{pid}", daemon=True).start()
-
-
-def end_stage_with_dvc() -> None:
-    """Let this stage end as on Ctrl-C when the DVC process that runs it ends.
-
-    A script that was started by hand watches nobody.
-    """
-    if "DVC_STAGE" not in os.environ:
-        return
-    for process in psutil.Process().parents():
-        try:
-            if is_dvc(process.cmdline()):
-                watch(process.pid, _interrupt)
-                return
-        except psutil.Error:
-            continue
+def dvc(*words: str) -> list[str]:
+    """The command line of this environment's own DVC, which ends when this process does."""
+    return [sys.executable, "-m", _DVC_CHILD, str(os.getpid()), *words]
 
 
 def is_dvc(command: Sequence[str]) -> bool:
@@ -59,13 +44,17 @@ def is_dvc(command: Sequence[str]) -> bool:
     False
     """
     first = [Path(word).name for word in command[:3]]
-    return "dvc" in first or any(word in ("dvc", DVC_CHILD) for word in command[1:3])
+    return "dvc" in first or any(word in ("dvc", _DVC_CHILD) for word in command[1:3])
 
 
-def _interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(GRACE_S)
-    os.kill(os.getpid(), signal.SIGKILL)
+def watch(pid: int, then: Callable[[], None]) -> None:
+    """Call `then` in a thread as soon as process `pid` has ended; at once if it is not there."""
+
+    def wait() -> None:
+        _wait(pid)
+        then()
+
+    threading.Thread(target=wait, name=f"watch-{pid}", daemon=True).start()
 
 
 def _wait(pid: int) -> None:
@@ -86,3 +75,57 @@ def _wait(pid: int) -> None:
         select.select([handle], [], [])
     finally:
         os.close(handle)
+
+
+def end_stage_with_dvc() -> None:
+    """Let this stage end as on Ctrl-C when the DVC process that runs it ends.
+
+    A script that was started by hand watches nobody.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    for process in psutil.Process().parents():
+        try:
+            if is_dvc(process.cmdline()):
+                watch(process.pid, _end_stage)
+                return
+        except psutil.Error:
+            continue
+
+
+def _end_stage() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_dvc() -> None:
+    """End DVC, and the stage that it runs."""
+    if os.getpgrp() == os.getpid():
+        # DVC does not heed an interrupt while a stage runs; the stage does.
+        os.killpg(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit(number: int, frame: object) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
+
+
+def _run_dvc() -> int:
+    from dvc.cli import main
+
+    from ferbench.cli.lock import write_whole_files
+
+    parent, *words = sys.argv[1:]
+    # As an exception, so that DVC releases what it has locked.
+    signal.signal(signal.SIGTERM, _exit)
+    watch(int(parent), _end_dvc)
+    write_whole_files()
+    return int(main(words))
+
+
+if __name__ == "__main__":
+    sys.exit(_run_dvc())

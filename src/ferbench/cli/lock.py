@@ -1,7 +1,9 @@
-"""`dvc.lock` whole or as it was: DVC writes it in place, which takes seconds for a large study.
+"""Who may work in a checkout, and a `dvc.lock` that is whole or mended.
 
-A DVC that is killed meanwhile leaves half of it and refuses to work from then on. The DVC that
-ferbench starts writes it in one step; of a DVC that was started by hand, what is left is mended.
+One `ferbench repro` or `study use` works in a checkout at a time, and none beside a running DVC.
+DVC writes `dvc.lock` in place, which takes seconds for a large study; a DVC that is killed
+meanwhile leaves half of it and refuses to work from then on. The DVC that ferbench starts writes it
+in one step; what a DVC that was started by hand has left is mended.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ __all__ = [
     "write_whole_files",
 ]
 
+LOCK = Path(".cache/ferbench.lock")
 LOCK_FILE = Path("dvc.lock")
+_RWLOCK = Path(".dvc/tmp/rwlock")
 _STAGE = re.compile(r"^  \S", re.MULTILINE)
 
 
@@ -89,14 +93,6 @@ def _stages(text: str) -> int | None:
     except (yaml.YAMLError, Invalid):
         return None
     return len(content.get("stages") or {})
-
-
-# MERGED from ferbench.cli.lock:
-# One `ferbench repro` or `study use` at a time in a checkout, and none beside a running DVC.
-
-
-LOCK = Path(".cache/ferbench.lock")
-_RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def exclusive() -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
-"""The command `ferbench`: one file of `ferbench.cli.commands` per word that may follow it.
+"""The command `ferbench`: one file of `ferbench.cli.commands` per command.
 
-A command module offers one function that adds its parser and says, as the parser's default `run`,
-what is to be done. Modules import what is heavy inside that function: `ferbench --help` is quick.
+A command module offers one function that adds its parser and sets the function to call as the
+parser's default `run`. Heavy imports are inside that function: `ferbench --help` is quick.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit status: 0 well, 1 not well, 2 bad input, 130 Ctrl-C."""
+    """Run one command and give its exit status: 0 success, 1 failure, 2 bad input, 130 Ctrl-C."""
     args = _parser().parse_args(argv)
     return status_of(lambda: args.run(args))

@@ -1,16 +1,15 @@
-"""The result table at the end of `ferbench repro`: means over seeds on test, beside the floors."""
+"""The result table of `ferbench repro`: means over seeds on test, beside naive baselines."""
 
 from __future__ import annotations
 
-import csv
 import json
-import statistics
+import math
 import subprocess
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -20,14 +19,11 @@ from ferbench.files import read_json
 __all__ = ["METRICS", "environment_warning", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
-# What can be had without learning, of `reports/data/<dataset>.baselines.json`: accuracies.
-FLOORS = {
+# Naive baselines, of `reports/data/<dataset>.baselines.json`: accuracies.
+BASELINES = {
     "nearest_neighbour": "naive baseline: nearest neighbour in pixels",
     "majority_class": "naive baseline: commonest class",
 }
-
-# (dataset, protocol) -> variant -> metric -> one value a seed
-Values = dict[tuple[str, str], dict[str, dict[str, list[float]]]]
 
 
 def show(params: Params) -> None:
@@ -35,16 +31,60 @@ def show(params: Params) -> None:
     folder = Path("reports", params.study.name)
     console = Console()
     if (folder / "results.csv").is_file():
-        values = means(folder / "results.csv")
+        scores = means(folder / "results.csv")
         for key, row in params.datasets.items():
-            if variants := values.get((row.name, row.protocol)):
-                floors = _floors(Path("reports", "data", f"{key}.baselines.json"))
-                console.print(_table(f"{row.name}, {row.protocol}, on test", variants, floors))
+            here = scores[(scores["dataset"] == row.name) & (scores["protocol"] == row.protocol)]
+            file = Path("reports", "data", f"{key}.baselines.json")
+            baselines = read_json(file)["split"] if file.is_file() else {}
+            if len(here):
+                console.print(_table(f"{row.name}, {row.protocol}, on test", here, baselines))
     if warning := environment_warning(folder):
         console.print(warning, style="yellow", highlight=False)
     page = folder / "index.html"
     console.print(f"report: {page}" if page.is_file() else f"no report at {page}", highlight=False)
     console.print("runs, curves and models: make ui", highlight=False)
+
+
+def means(path: Path) -> pd.DataFrame:
+    """Mean, standard deviation and number of seeds of the metrics shown, on test.
+
+    Args:
+        path: of a `results.csv`.
+
+    Returns:
+        Columns dataset, protocol, variant, metric, mean, std (NaN of one seed) and count.
+    """
+    rows = pd.read_csv(path).dropna(subset="value")
+    rows = rows[(rows["subset"] == "test") & rows["metric"].isin(METRICS)]
+    groups = rows.groupby(["dataset", "protocol", "variant", "metric"], sort=False)["value"]
+    return groups.agg(["mean", "std", "count"]).reset_index()
+
+
+def _table(title: str, scores: pd.DataFrame, baselines: Mapping[str, float]) -> Table:
+    """One line a variant, mean ± standard deviation over seeds, and one line a baseline."""
+    metrics = [metric for metric in METRICS if (scores["metric"] == metric).any()]
+    table = Table(title=title, title_justify="left")
+    table.add_column("variant")
+    table.add_column("seeds", justify="right")
+    for metric in metrics:
+        table.add_column(f"{metric} %", justify="right")
+    for name, rows in scores.groupby("variant", sort=False):
+        by_metric = rows.set_index("metric").reindex(metrics)
+        words = map(_mean, by_metric["mean"], by_metric["std"])
+        table.add_row(str(name), str(rows["count"].max()), *words)
+    table.add_section()
+    for name, label in BASELINES.items():
+        if name in baselines:
+            accuracy = f"{100 * baselines[name]:.1f}"
+            columns = (accuracy if metric == "accuracy" else "–" for metric in metrics)
+            table.add_row(label, "", *columns, style="dim")
+    return table
+
+
+def _mean(mean: float, std: float) -> str:
+    if math.isnan(mean):
+        return "–"
+    return f"{100 * mean:.1f}" + ("" if math.isnan(std) else f" ± {100 * std:.1f}")
 
 
 def environment_warning(folder: Path) -> str | None:
@@ -81,47 +121,3 @@ def _committed(path: Path) -> dict[str, Any]:
         return dict(json.loads(run.stdout))
     except (OSError, subprocess.CalledProcessError, ValueError):
         return {}
-
-
-def means(path: Path) -> Values:
-    """The values of a `results.csv` on test, one list over seeds for each metric shown."""
-    values: Values = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["subset"] == "test" and row["metric"] in METRICS and row["value"]:
-                place = values[row["dataset"], row["protocol"]][row["variant"]]
-                place[row["metric"]].append(float(row["value"]))
-    return values
-
-
-def _table(
-    title: str, variants: Mapping[str, Mapping[str, list[float]]], floors: Mapping[str, float]
-) -> Table:
-    """One line a variant, mean ± standard deviation over seeds, and one line a floor."""
-    metrics = [m for m in METRICS if any(m in row for row in variants.values())]
-    table = Table(title=title, title_justify="left")
-    table.add_column("variant")
-    table.add_column("seeds", justify="right")
-    for metric in metrics:
-        table.add_column(f"{metric} %", justify="right")
-    for name, row in variants.items():
-        seeds = max(len(values) for values in row.values())
-        table.add_row(name, str(seeds), *(_cell(row.get(metric, [])) for metric in metrics))
-    table.add_section()
-    for name, floor in floors.items():
-        cells = (_cell([floor] if metric == "accuracy" else []) for metric in metrics)
-        table.add_row(FLOORS[name], "", *cells, style="dim")
-    return table
-
-
-def _cell(values: list[float]) -> str:
-    if not values:
-        return "–"
-    mean = f"{100 * statistics.fmean(values):.1f}"
-    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
-
-
-def _floors(path: Path) -> dict[str, float]:
-    """Accuracies on the split's test side by kind of floor; empty if it is not measured yet."""
-    accuracies = read_json(path)["split"] if path.is_file() else {}
-    return {name: accuracies[name] for name in FLOORS if name in accuracies}

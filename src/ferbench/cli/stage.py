@@ -15,14 +15,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
 
 def status_of(main: Callable[[], int | None]) -> int:
-    """The exit status of `main`; bad input, Ctrl-C and a full disk are told in a line or two."""
+    """The exit status of `main`; bad input, Ctrl-C and a full disk are one message."""
     try:
         return main() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         full = disk_full(error)
@@ -49,7 +49,7 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 def stage_words() -> list[str]:
-    """The words that a script was called with: rows of `params.yaml`, and a seed.
+    """The arguments of a stage script: keys of `params.yaml`, and a seed.
 
     DVC calls it with the name of its stage, such as `train@ivsa-synthetic-0`, whose part behind the
     `@` are the words; a user may write them one by one. In `dvc.yaml` no value of `params.yaml` is

@@ -1,4 +1,9 @@
-"""A study's whole tree as the text of `params.yaml`, made to be read and edited by hand."""
+"""Studies: parameter files in `studies/`, one of which is active, in full, as `params.yaml`.
+
+A study file holds what differs from `studies/defaults.yaml` and names rows of the catalogue;
+`params.yaml`, which stages read and a user edits, has all of it. Switching to a study never loses
+an edit: a file that is not what switching to its own study would write is kept in `.cache/params`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from ferbench.config.catalogue import expand, read_yaml
+from ferbench.config.catalogue import expand, read_yaml, study_files
 from ferbench.config.params import Params, load_params
 from ferbench.errors import InputError, unknown
 from ferbench.files import whole_file
@@ -28,88 +33,19 @@ __all__ = [
     "use",
 ]
 
-_HEAD = """\
-# Study `{name}`, as `ferbench study use {name}` writes it: what studies/{name}.yaml names
-# stands here in full, by studies/catalogue. Stages read this file alone.
-"""
-# How many levels of a table are written one key a line; what is deeper stands in one line.
-_LEVELS = {"study": 1, "datasets": 2, "variants": 1, "recipes": 3, "train": 1, "score": 1}
-_SAID = {
-    "datasets": "a data set under a protocol; the key names folders and stages",
-    "variants": "which part stands in which place; a cell is a file of the folder its column is "
-    "named after",
-}
-
-
-class _Line(dict[str, Any]):
-    """A mapping that is written in one line."""
-
-
-class _Items(list[Any]):
-    """A list that is written in one line."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Lists are indented, and equal rows are written twice, not as a reference to each other."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-
-_Dumper.add_representer(
-    _Line, lambda d, x: d.represent_mapping("tag:yaml.org,2002:map", x.items(), flow_style=True)
-)
-_Dumper.add_representer(
-    _Items, lambda d, x: d.represent_sequence("tag:yaml.org,2002:seq", x, flow_style=True)
-)
-
-
-def study_text(tree: Mapping[str, Any]) -> str:
-    """The text of a whole tree: a block a table, a line a variant.
-
-    Args:
-        tree: of a study, with all its rows whole; reading the text gives it again.
-    """
-    head = _HEAD.format(name=tree["study"]["name"])
-    return head + "\n".join(_part(key, value) for key, value in tree.items())
-
-
-def _part(key: str, value: Any) -> str:
-    text = yaml.dump(
-        {key: _shaped(value, _LEVELS.get(key, 0))},
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        width=float("inf"),
-    )
-    said = f"{key}:  # {_SAID.get(key)}\n"
-    return text.replace(f"{key}:\n", said, 1) if key in _SAID else text
-
-
-def _shaped(value: Any, levels: int) -> Any:
-    """The value with everything below so many levels in one line."""
-    if isinstance(value, dict):
-        kind: type[dict[str, Any]] = dict if levels > 0 else _Line
-        return kind({key: _shaped(item, levels - 1) for key, item in value.items()})
-    if isinstance(value, list):
-        return value if levels > 0 else _Items(value)
-    return value
-
-
-# MERGED from ferbench.cli.studies:
-# Studies: parameter files in `studies/`, one of which stands whole in `params.yaml`.
-#
-# A study's file names rows of the catalogue; `params.yaml`, which stages read and a user edits, has
-# them in full. Putting a study in place never loses an edit: a file that is not what putting its own
-# study in place would write is kept in `.cache/params` first.
-
-
 ACTIVE = Path("params.yaml")
 STUDIES = Path("studies")
 KEPT = Path(".cache/params")
+_HEAD = """\
+# Study `{name}`, as `ferbench study use {name}` writes it: studies/{name}.yaml, its defaults and
+# its rows of studies/catalogue in full. Stages read this file alone.
+"""
+_COMMENTS = {
+    "datasets": "a data set under a protocol; the key names folders and stages",
+    "variants": "a column holds the name of a file in the folder that is called like the column",
+}
+# How many levels below a table are written one key a line; what is deeper is one line.
+_LEVELS = {"study": 1, "datasets": 2, "variants": 1, "recipes": 3, "train": 1, "score": 1}
 
 
 @dataclass(frozen=True)
@@ -131,12 +67,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Switch:
-    """What putting a study in place has done.
+    """What switching to a study has changed.
 
     Args:
-        old: the name of the study that stood there; None if none did.
+        old: the name of the study before; None if there was none.
         kept: where the hand-edited file went; None if there was nothing to keep.
-        changes: what is different now; empty if the study stood there already.
+        changes: what is different now; empty if the study was active already.
     """
 
     old: str | None
@@ -146,7 +82,7 @@ class Switch:
 
 def known() -> list[str]:
     """The names of all studies, sorted."""
-    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+    return [path.stem for path in study_files(STUDIES)]
 
 
 def load_study(name: str) -> Params:
@@ -169,7 +105,7 @@ def load_study(name: str) -> Params:
 
 
 def use(name: str) -> Switch:
-    """Put a study in place as `params.yaml`; a file edited by hand is kept first.
+    """Write a study to `params.yaml`; a file edited by hand is kept first.
 
     Raises:
         InputError: as `load_study`.
@@ -187,7 +123,7 @@ def use(name: str) -> Switch:
 
 
 def active_name() -> str | None:
-    """The name of the study that stands in `params.yaml`; None if it cannot be told."""
+    """The name of the study in `params.yaml`; None if it has none."""
     return _study_name(_tree(ACTIVE))
 
 
@@ -198,14 +134,56 @@ def edits() -> tuple[Change, ...] | None:
     return tuple(_changes(_tree(path), tree)) if path.is_file() else None
 
 
+class _Dumper(yaml.SafeDumper):
+    """Equal rows are written twice, not as a reference to each other."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def study_text(tree: Mapping[str, Any]) -> str:
+    """The text of a whole tree, to be read and edited by hand: a line a variant, a block a table.
+
+    Args:
+        tree: of a study, with all its rows whole; reading the text gives it again.
+    """
+    tables = ["\n".join(_lines(key, value, _LEVELS.get(key, 0))) for key, value in tree.items()]
+    return _HEAD.format(name=tree["study"]["name"]) + "\n\n".join(tables) + "\n"
+
+
+def _lines(key: str, value: Any, levels: int, indent: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and value and levels > 0:
+        comment = f"  # {_COMMENTS[key]}" if not indent and key in _COMMENTS else ""
+        yield f"{indent}{_dump(key)}:{comment}"
+        for inner, item in value.items():
+            yield from _lines(inner, item, levels - 1, f"{indent}  ")
+    elif isinstance(value, dict | list):
+        yield f"{indent}{_dump(key)}: {_dump(value)}"
+    else:
+        yield f"{indent}{_dump({key: value}, False)}"
+
+
+def _dump(value: Any, flow: bool = True) -> str:
+    """A value in one line."""
+    text = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=flow,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+    )
+    return text.removesuffix("...\n").strip()
+
+
 def _text(name: str | None) -> bytes:
-    """What putting a study in place writes; nothing if it cannot be put there."""
+    """What switching to a study writes; nothing if it has no valid name."""
     tree = _tree(STUDIES / f"{name}.yaml")
     return study_text(tree).encode() if _study_name(tree) else b""
 
 
 def _keep(name: str | None) -> Path | None:
-    """Copy `params.yaml` away if it is not, byte for byte, what its study puts there."""
+    """Copy `params.yaml` away if it is not, byte for byte, what its study would write."""
     if not ACTIVE.is_file():
         return None
     text = ACTIVE.read_bytes()
@@ -218,7 +196,7 @@ def _keep(name: str | None) -> Path | None:
 
 
 def _tree(path: Path) -> Mapping[str, Any]:
-    """The file's rows in full; empty if it is absent or broken, for it may be about to go."""
+    """The file's rows in full; empty if it is absent or broken, since it may be replaced."""
     try:
         tree = read_yaml(path)
     except (OSError, InputError):

@@ -1,11 +1,13 @@
-"""Short studies made whole: rows by name from the catalogue, and rows that are like another one.
+"""Short studies made whole: defaults, rows by name from the catalogue, rows that are like others.
 
-`studies/catalogue` holds every row of the papers once, in `variants.yaml` and `recipes.yaml`. A
-study names rows of it; what stages and users read in `params.yaml` are whole rows. A row may be
-written as `{like: <row>, <what differs>}`: in a study the other row is one of the catalogue, in
-the catalogue one of the same file. Options are merged by column and key, and a column whose part
-differs begins without options; a recipe's `paper` is merged by key. A study's row in which a part
-differs is no longer its paper's, unless it says so itself.
+`studies/defaults.yaml` holds what nearly all studies share; a study's mappings are merged with it
+by key, its lists and scalars replace what is there. `studies/catalogue` holds every row of the
+papers once, in `variants.yaml` and `recipes.yaml`. A study names rows of it; what stages and users
+read in `params.yaml` are whole rows. A row may be written as `{like: <row>, <what differs>}`: in a
+study the other row is one of the catalogue, in the catalogue one of the same file. Options are
+merged by column and key, and a column whose part differs begins without options; a recipe's `paper`
+is merged by key. A study's row in which a part differs is no longer its paper's, unless it names
+the paper itself.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import yaml
 
 from ferbench.errors import InputError, unknown
 
-__all__ = ["Catalogue", "expand", "read_yaml"]
+__all__ = ["DEFAULTS", "Catalogue", "expand", "read_yaml", "study_files"]
+
+DEFAULTS = "defaults.yaml"
 
 Table = dict[str, Any]
 
@@ -29,16 +33,20 @@ _PARTS = ("backbone", "conv", "attention", "location", "head", "loss", "options"
 
 
 def expand(tree: Any, path: Path) -> Any:
-    """A study's tree with every variant and recipe written whole.
+    """A study's tree with every key and row written out.
 
-    Rows that are whole already pass untouched, so that a tree may be expanded twice; what is of the
+    What is whole already passes untouched, so that a tree may be expanded twice; what is of the
     wrong type passes too and is refused by the reader of parameters.
 
+    The file `defaults.yaml` beside the study, if there is one, gives the keys that the study does
+    not have. Its `each_dataset` is what every row of `datasets` has besides; a row without `source`
+    reads the source that it is called after, and tables call it by that source.
+
     `variants` is a mapping of rows, or a list of names, of rows as `name: {...}`, and of the word
-    `all`, which stands for every row of the catalogue; a row that is listed too takes its place,
+    `all`, which means every row of the catalogue; a row that is listed too takes its place,
     and `name: null` leaves one out.
     `recipes` is a mapping of rows or of names, or a word such as `paper`, which gives every family
-    `f` that a variant's cell names the recipe `f_paper`.
+    `f` that a variant names the recipe `f_paper`.
 
     Args:
         tree: of the file.
@@ -50,12 +58,43 @@ def expand(tree: Any, path: Path) -> Any:
     if not isinstance(tree, dict):
         return tree
     catalogue = Catalogue(path)
-    whole = dict(tree)
-    if "variants" in tree:
-        whole["variants"] = _variants(tree["variants"], catalogue)
-    if "recipes" in tree:
-        whole["recipes"] = _recipes(tree["recipes"], whole.get("variants"), catalogue)
+    whole = _with_defaults(tree, path.with_name(DEFAULTS))
+    if "variants" in whole:
+        whole["variants"] = _variants(whole["variants"], catalogue)
+    if "recipes" in whole:
+        whole["recipes"] = _recipes(whole["recipes"], whole.get("variants"), catalogue)
     return whole
+
+
+def _with_defaults(tree: Table, file: Path) -> Table:
+    """A tree over the defaults of a file, in the order of the defaults."""
+    if not file.is_file():
+        return dict(tree)
+    defaults = read_yaml(file)
+    if not isinstance(defaults, dict):
+        raise InputError("is no mapping", where=file, remedy="write `key: value`")
+    each = defaults.pop("each_dataset", {})
+    whole: Table = _merged(defaults, tree)
+    datasets = whole.get("datasets")
+    if isinstance(datasets, dict):
+        whole["datasets"] = {key: _dataset(key, row, each) for key, row in datasets.items()}
+    return whole
+
+
+def _dataset(key: str, row: Any, each: Table) -> Any:
+    if not isinstance(row, dict):
+        return row
+    source = row.get("source", key)
+    row = {"name": source, "source": source, **row}
+    return row | {name: value for name, value in each.items() if name not in row}
+
+
+def _merged(defaults: Any, own: Any) -> Any:
+    """Mappings key by key; of anything else, a study's own value."""
+    if not isinstance(defaults, dict) or not isinstance(own, dict):
+        return own
+    both = {key: _merged(value, own[key]) for key, value in defaults.items() if key in own}
+    return {**defaults, **own, **both}
 
 
 class Catalogue:
@@ -91,6 +130,11 @@ class Catalogue:
         )
 
 
+def study_files(folder: Path) -> list[Path]:
+    """The files of all studies in a folder, sorted: every YAML file in it but the defaults."""
+    return sorted(path for path in folder.glob("*.yaml") if path.name != DEFAULTS)
+
+
 def read_yaml(path: Path) -> Any:
     """The tree of a YAML file.
 
@@ -106,7 +150,7 @@ def read_yaml(path: Path) -> Any:
         ) from error
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML in which a key given twice is an error; by itself the later one silently wins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -135,7 +179,7 @@ def _recipes(value: Any, variants: Any, catalogue: Catalogue) -> Any:
 
 
 def _families(variants: Any) -> list[str]:
-    """The words that rows have in their recipe cells, each once."""
+    """The families of recipes that rows name, each once."""
     rows = variants.values() if isinstance(variants, dict) else ()
     words = (str(row["recipe"]) for row in rows if isinstance(row, dict) and "recipe" in row)
     return list(dict.fromkeys(words))
@@ -188,7 +232,7 @@ def _find(table: Table, name: Any, kind: str, where: str) -> Any:
 
 
 def _credited(row: Table, changes: Table) -> Table:
-    """A paper's variant with some cells changed; of no paper if one of them is a part."""
+    """A paper's variant with some columns changed; of no paper if one of them is a part."""
     new = _changed(row, changes)
     differs = any(new.get(column) != row.get(column) for column in _PARTS)
     if differs and "paper" in row and "paper" not in changes:
@@ -197,7 +241,7 @@ def _credited(row: Table, changes: Table) -> Table:
 
 
 def _changed(row: Table, changes: Table) -> Table:
-    """A row with some cells changed; options of a part that stays are kept, key by key."""
+    """A row with some columns changed; options of a part that stays are kept, key by key."""
     new = {**copy.deepcopy(row), **copy.deepcopy(changes)}
     del new["like"]
     if isinstance(row.get("paper"), dict) and isinstance(changes.get("paper"), dict):
@@ -224,9 +268,9 @@ def _table(path: Path, kind: str) -> Table:
     def whole(name: str, way: tuple[str, ...]) -> Table:
         row = raw[name]
         if name in way:
-            circle = " is like ".join([*way[way.index(name) :], name])
+            chain = " is like ".join([*way[way.index(name) :], name])
             raise InputError(
-                f"no {kind} can be made of a circle: {circle}",
+                f"circular `like:` of {kind}s: {chain}",
                 where=path,
                 remedy="write one of them whole",
             )

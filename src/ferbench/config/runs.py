@@ -1,4 +1,4 @@
-"""A cell: one variant on one data set with one seed, the unit that is trained."""
+"""A run: one variant on one data set with one seed, the unit that is trained."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Run:
 
 
 def all_runs(params: Params) -> list[Run]:
-    """Every cell of the active study, in the order of its tables."""
+    """Every run of the active study, in the order of its tables."""
     rows = product(params.variants, params.datasets, params.seeds)
     return [Run(params.study.name, *row) for row in rows]
 
 
 def run_from_words(params: Params, words: list[str]) -> Run:
-    """The cell that a command line names: variant, data set, seed.
+    """The run that a command line names: variant, data set, seed.
 
     Raises:
         InputError: a word is none of the active study's.
@@ -54,7 +54,7 @@ def run_from_words(params: Params, words: list[str]) -> Run:
     if len(words) != 3 or not words[2].isdecimal():
         raise InputError(
             f"expected a variant, a data set and a seed, got {' '.join(words) or 'nothing'}",
-            remedy=f"one of: {', '.join(cell.name for cell in all_runs(params))}",
+            remedy=f"one of: {', '.join(run.name for run in all_runs(params))}",
         )
     variant, dataset, seed = words
     for kind, word, known in (

@@ -80,8 +80,8 @@ def study_summary(study: StudyFiles) -> dict[str, Any]:
     return {
         "study": params.study.name,
         "title": params.study.title,
-        "baseline": params.study.baseline,
-        "answers": list(params.study.answers),
+        "baseline": params.study.control,
+        "answers": list(params.study.paper_tables),
         "variants": list(params.variants),
         "seeds": list(params.seeds),
         "runs": len(study.runs),

@@ -99,7 +99,7 @@ def against_papers(study: StudyFiles) -> list[Against]:
 
 def summary(study: StudyFiles) -> str:
     """How many printed values were reproduced, in one or two sentences."""
-    answers, rows = study.params.study.answers, against_papers(study)
+    answers, rows = study.params.study.paper_tables, against_papers(study)
     head = (
         f"This study answers {', '.join(answers)}."
         if answers
@@ -182,7 +182,7 @@ def _all(value: PrintedValue, study: StudyFiles) -> Iterator[Against]:
     if value.model in study.params.variants:
         found = [against for key in keys for against in _on_data(value, study, key)]
     yield from found
-    if not found and table in study.params.study.answers:
+    if not found and table in study.params.study.paper_tables:
         ran = bool(keys) and value.model in study.params.variants
         reason = _not_measured(value, study) if ran else "not run in this study"
         yield Against(value, value.dataset, None, VERDICTS[2], (reason,))

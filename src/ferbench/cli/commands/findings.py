@@ -1,4 +1,4 @@
-"""`ferbench findings`: measures again what is wrong or at odds in the papers."""
+"""`ferbench findings`: measure again what is wrong or inconsistent in the papers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["add_findings"]
 def add_findings(commands: Any) -> None:
     """Add `findings` to the commands."""
     parser = commands.add_parser(
-        "findings", help="measure what is at odds in the papers and their released code"
+        "findings", help="measure inconsistencies of the papers and their released code"
     )
     parser.add_argument("--json", action="store_true", help="with every measured number, as JSON")
     parser.set_defaults(run=_run)

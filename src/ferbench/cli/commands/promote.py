@@ -1,4 +1,4 @@
-"""`ferbench promote`: try the gates to the alias `champion`, or give it back."""
+"""`ferbench promote`: check the promotion gates of the alias `champion`, or roll it back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["add_promote"]
 
 def add_promote(commands: Any) -> None:
     """Add `promote` to the commands."""
-    parser = commands.add_parser("promote", help="let the registered model try the gates")
+    parser = commands.add_parser("promote", help="promote the registered model past its gates")
     parser.add_argument(
-        "--rollback", action="store_true", help="give the alias back to the champion before"
+        "--rollback", action="store_true", help="give the alias back to the previous champion"
     )
-    parser.add_argument("--dataset", metavar="KEY", help="this data set alone (default: all)")
+    parser.add_argument("--dataset", metavar="KEY", help="only this data set (default: all)")
     parser.set_defaults(run=_run)
 
 

@@ -13,30 +13,29 @@ from typing import Any
 
 import psutil
 
-from ferbench.cli import lock, results, studies
-from ferbench.cli.children import Children
+from ferbench.cli import lock, studies
 from ferbench.cli.commands.study import show
-from ferbench.cli.fan_out import run_cells
-from ferbench.cli.flow import dvc
+from ferbench.cli.fan_out import Children, reproduce_runs
+from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
 from ferbench.config.params import Params, load_params
 from ferbench.config.runs import all_runs
 
 __all__ = ["add_repro"]
 
-_CELL_BYTES = 3 * 2**30  # a cell on a CPU has been seen to take 1.5 GiB
+_RUN_BYTES = 3 * 2**30  # a run on a CPU has been seen to take 1.5 GiB
 
 
 def add_repro(commands: Any) -> None:
     """Add `repro` to the commands."""
-    parser = commands.add_parser("repro", help="run all that is not up to date, then show results")
-    parser.add_argument("--study", metavar="NAME", help="put this study in place first")
+    parser = commands.add_parser("repro", help="run what is out of date, then show the results")
+    parser.add_argument("--study", metavar="NAME", help="switch to this study first")
     parser.add_argument(
         "--jobs",
         metavar="N",
         type=_jobs,
         default=1,
-        help="cells trained at a time; `auto`: one a core, or one with a GPU (default: 1)",
+        help="runs trained in parallel; `auto`: one per core, or one with a GPU (default: 1)",
     )
     parser.set_defaults(run=_run)
 
@@ -50,11 +49,11 @@ def _jobs(word: str) -> int:
 
 
 def _fitting_jobs(threads: int) -> int:
-    """One cell at a time where a GPU is, else one a core and no more than memory holds."""
+    """One run at a time where there is a GPU, else one per core as far as memory allows."""
     if Path("/dev/nvidia0").exists():
         return 1
     cores = (os.cpu_count() or 1) // threads
-    memory = psutil.virtual_memory().total // _CELL_BYTES
+    memory = psutil.virtual_memory().total // _RUN_BYTES
     return int(max(1, min(cores, memory)))
 
 
@@ -71,8 +70,10 @@ def _run(args: argparse.Namespace) -> int:
         jobs = args.jobs or _fitting_jobs(params.train.threads)
         done = _reproduce(params, jobs)
     if not done:
-        print("error: not all stages ran; the same command goes on from here", file=sys.stderr)
+        print("error: not all stages ran; run the same command again to resume", file=sys.stderr)
         return 1
+    from ferbench.cli import results  # imports pandas
+
     results.show(params)
     print(f"done in {time.monotonic() - start:.0f} s")
     return 0
@@ -84,10 +85,10 @@ def _reproduce(params: Params, jobs: int) -> bool:
         signal.signal(word, signal.default_int_handler)
     # DVC would make this folder, and its parents, writable for everybody.
     Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
-    cells = [cell.name for cell in all_runs(params)]
+    runs = [run.name for run in all_runs(params)]
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
         children = stack.enter_context(Children())
-        if jobs > 1 and len(cells) > 1 and not run_cells(children, cells, jobs):
+        if jobs > 1 and len(runs) > 1 and not reproduce_runs(children, runs, jobs):
             return False
         return children.run(dvc("repro", "--keep-going")) == 0

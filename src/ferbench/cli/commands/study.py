@@ -16,19 +16,19 @@ __all__ = ["add_study"]
 
 def add_study(commands: Any) -> None:
     """Add `study` to the commands."""
-    parser = commands.add_parser("study", help="list the studies, put one in place, see its state")
+    parser = commands.add_parser("study", help="list the studies, switch to one, show its state")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    actions.add_parser("list", help="name all studies").set_defaults(run=_list)
-    use = actions.add_parser("use", help="put a study in place as params.yaml")
+    actions.add_parser("list", help="list all studies").set_defaults(run=_list)
+    use = actions.add_parser("use", help="switch to a study: write it to params.yaml")
     use.add_argument("name", metavar="NAME")
     use.set_defaults(run=_use)
-    actions.add_parser("status", help="what is active and how far it is").set_defaults(run=_status)
+    actions.add_parser("status", help="show the active study").set_defaults(run=_status)
     withdraw = actions.add_parser("withdraw", help="mark a study's published numbers as withdrawn")
     withdraw.add_argument("name", metavar="NAME")
     how = withdraw.add_mutually_exclusive_group(required=True)
-    how.add_argument("--before", metavar="COMMIT", help="the fix that its runs do not contain")
-    how.add_argument("--undo", action="store_true", help="the numbers count again")
-    withdraw.add_argument("--reason", metavar="TEXT", help="what was at fault, one sentence")
+    how.add_argument("--before", metavar="COMMIT", help="the commit of the fix that its runs lack")
+    how.add_argument("--undo", action="store_true", help="publish the numbers again")
+    withdraw.add_argument("--reason", metavar="TEXT", help="what was wrong, in one sentence")
     withdraw.set_defaults(run=_withdraw)
 
 
@@ -48,13 +48,13 @@ def _use(args: argparse.Namespace) -> int:
 
 
 def show(name: str, switch: studies.Switch) -> None:
-    """Print what putting a study in place has done."""
+    """Print what switching to a study has changed."""
     if switch.old == name and not switch.kept and not switch.changes:
         print(f"study {name} is active already; nothing changed")
         return
     print(f"study {name} is now active" + (f" (was {switch.old})" if switch.old else ""))
     if switch.kept:
-        print(f"  params.yaml was not as its study writes it; it is kept as {switch.kept}")
+        print(f"  params.yaml had been edited; it is kept as {switch.kept}")
     for change in switch.changes:
         print(f"  {_line(change)}")
 
@@ -74,13 +74,13 @@ def _short(value: Any, width: int = 40) -> str:
 def _status(_: argparse.Namespace) -> int:
     params = load_params()
     name = params.study.name
-    folders = [cell.folder for cell in all_runs(params)]
+    folders = [run.folder for run in all_runs(params)]
     trained = sum((folder / "run.json").is_file() for folder in folders)
     done = sum((folder / "evaluation.json").is_file() for folder in folders)
     page = Path("reports", name, "index.html")
     print(f"study    {name}: {params.study.title}")
     print(f"file     {_file_state(name)}")
-    print(f"cells    {done} of {len(folders)} done, {trained} trained")
+    print(f"runs     {done} of {len(folders)} done, {trained} trained")
     print(f"report   {page if page.is_file() else 'not yet made'}")
     return 0
 
@@ -102,7 +102,7 @@ def _withdraw(args: argparse.Namespace) -> int:
         raise InputError(
             f"study {args.name} is withdrawn without a reason",
             where="--reason",
-            remedy='say what was at fault: --reason "One sentence."',
+            remedy='give the reason: --reason "One sentence."',
         )
     now = None if args.undo else Withdrawal(args.before, reason)
     mark_report(reports / args.name, now)

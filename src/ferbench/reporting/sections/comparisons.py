@@ -69,7 +69,7 @@ def _card(study: StudyFiles, key: str) -> Block:
 
 def _differences(study: StudyFiles, key: str, pairs: Sequence[Comparison]) -> Iterator[Chart]:
     """The difference of every variant from the study's baseline."""
-    baseline, alpha = study.params.study.baseline, study.params.compare.alpha
+    baseline, alpha = study.params.study.control, study.params.compare.alpha
     rows = sorted((c for c in pairs if c.variant_a == baseline), key=lambda c: -c.estimate)
     if rows:
         title = (

@@ -76,9 +76,11 @@ RUN_TIME_NAMES = {
         "imported while a training runs, which it observes but cannot change, as "
         "tests/training/test_run.py shows; an edit of tracking must not retrain"
     ),
-    ("src/ferbench/cli/lifeline.py", "ferbench.cli.dvc_child"): "the command line of a process",
+    ("src/ferbench/cli/lifeline.py", "ferbench.cli.lifeline"): "the command line of a process",
     ("src/ferbench/data/images.py", "ferbench.data.decoding"): "the name of a logger or process",
-    ("src/ferbench/models/describe.py", "ferbench.data.transforms"): "code whose digest is taken",
+    ("src/ferbench/models/describe.py", "ferbench.models.build"): "code whose digest is taken",
+    ("src/ferbench/models/describe.py", "ferbench.models.pretrained"): "the same",
+    ("src/ferbench/models/describe.py", "ferbench.models.weights"): "the same",
 }
 
 BARRIER = "reports/${study.name}/variants"

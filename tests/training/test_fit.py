@@ -22,7 +22,7 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import SceneDataset, loader
 from ferbench.errors import InputError
-from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.predict import predict_split
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
@@ -249,7 +249,7 @@ def test_val_score_equals_the_metric_that_evaluation_reports(
     network = build_network(params.variants[variant], recipe, len(stored.classes), 0)
     network.load_state_dict(fitted.state)
     trained = Trained(network.eval(), params.variants[variant], recipe, stored.classes)
-    read = predict_side(trained, stored, "val", "cpu")
+    read = predict_split(trained, stored, "val", "cpu")
     threshold = 0.5 if variant == "yolov5s" else None
     metrics = score_predictions(Predictions(read.predictions, read.boxes, threshold), ["accuracy"])
     assert fitted.val_score == pytest.approx(metrics["accuracy"], abs=1e-6)

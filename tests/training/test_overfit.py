@@ -35,7 +35,7 @@ from tests.training.few_faces import few_faces
 
 from ferbench.config.params import load_params
 from ferbench.data.dataset import PackedDataset
-from ferbench.evaluation.predict import predict_side
+from ferbench.evaluation.predict import predict_split
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network, task_of
 from ferbench.models.weights import Trained
@@ -118,7 +118,7 @@ def overfitted(
     network = build_network(row, recipe, len(stored.classes), 0)
     network.load_state_dict(fitted.state)
     trained = Trained(network, row, recipe, stored.classes)
-    predicted = predict_side(trained, stored, "val", "cpu")
+    predicted = predict_split(trained, stored, "val", "cpu")
     threshold = 0.5 if task_of(row) == "detect" else None
     answers = Predictions(predicted.predictions, predicted.boxes, threshold)
     return score_predictions(answers, ["accuracy", "map50"])

@@ -97,12 +97,22 @@ def straight(
 
 
 @pytest.fixture(scope="module")
-def killed(params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints of `vgg_improved`, killed in epoch 2: epochs 0 and 1 have theirs."""
-    folder = tmp_path_factory.mktemp("killed")
+def killed_once(
+    params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Folder of checkpoints of `vgg_improved`, killed in epoch 2, and a copy of it."""
+    folder, copy = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("copy")
     with pytest.raises(KilledError):
         train(params, stored, folder, "vgg_improved", die_after(2))
-    return folder
+    return folder, Path(shutil.copytree(folder, copy, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def killed(killed_once: tuple[Path, Path]) -> Path:
+    """The checkpoints as they were left; Lightning wants them in their own folder."""
+    folder, copy = killed_once
+    shutil.rmtree(folder)
+    return Path(shutil.copytree(copy, folder))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -126,19 +136,17 @@ def test_killed_training_resumes_to_the_same_result(
 def test_training_survives_a_lost_or_damaged_checkpoint(
     params: Params,
     stored: PackedDataset,
-    tmp_path: Path,
     straight: Straight,
     killed: Path,
     damaged: str,
     how: str,
 ) -> None:
-    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / damaged
+    path = killed / damaged
     content = path.read_bytes()
     path.unlink()
     if how != "absent":
         path.write_bytes(content[: len(content) // 2] if how == "cut" else b"junk")
-    assert_same(straight("vgg_improved"), train(params, stored, tmp_path, "vgg_improved"))
+    assert_same(straight("vgg_improved"), train(params, stored, killed, "vgg_improved"))
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.3])

@@ -24,7 +24,7 @@ import psutil
 
 __all__ = ["GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
 
-# A stage that is told to stop finishes its step; what takes longer hangs.
+# A stage that is asked to stop finishes its step; what takes longer hangs.
 GRACE_S = 20.0
 _POLL_S = 1.0
 _DVC_CHILD = "ferbench.cli.lifeline"

@@ -33,7 +33,7 @@ __all__ = [
     "artifact_place",
     "connect",
     "patient_uploads",
-    "probe",
+    "check_store",
     "shown",
     "sqlite_file",
     "store_faults",
@@ -189,7 +189,7 @@ def connect() -> MlflowClient:
         file = sqlite_file(uri)
         if file is not None:
             _make(file)
-        probe(uri)
+        check_store(uri)
         client = _PatientClient(MlflowClient(tracking_uri=uri))
         client.search_experiments(max_results=1)
     return cast("MlflowClient", client)
@@ -213,7 +213,7 @@ def _is_made(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
 
 
-def probe(uri: str) -> None:
+def check_store(uri: str) -> None:
     """Check at once that an existing store can be used, where MLflow would retry for minutes.
 
     A tracking server is not asked, because its client has timeouts of its own.

@@ -272,7 +272,7 @@ def _kaggle(environ: Mapping[str, str], home: Path) -> Check:
 
 def _tracking(uri: str) -> Check:
     """Whether the tracking store can be reached; one that is not there is not made."""
-    from ferbench.tracking.store import probe, shown, sqlite_file
+    from ferbench.tracking.store import check_store, shown, sqlite_file
 
     if uri.startswith(("http://", "https://")):
         return _tracking_server(shown(uri))
@@ -280,7 +280,7 @@ def _tracking(uri: str) -> Check:
     if path is not None and not path.is_file():
         return Check("ok", "mlflow", f"{path} is made on first use")
     try:
-        probe(uri)
+        check_store(uri)
     except InputError as error:
         return Check("fail", "mlflow", f"{error.where}: {error.what}", error.remedy)
     if path is None:

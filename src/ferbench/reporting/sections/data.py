@@ -103,6 +103,6 @@ def _expectations(key: str, facts: Mapping[str, Any]) -> Table:
             "met": word("yes" if one["holds"] else "no"),
             "observed": word(str(one["observed"])),
         }
-        for one in sorted(facts["promises"], key=lambda one: bool(one["holds"]))
+        for one in sorted(facts["expectations"], key=lambda one: bool(one["holds"]))
     ]
     return Table(f"expectations_{key}", rows, folded=True, title="expectations on the data")

@@ -38,8 +38,8 @@ MODES = {"float32": "32-true", "bfloat16": "bf16-mixed", "float32_avx2": "32-tru
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
-def run_cell(args: argparse.Namespace) -> None:
-    """Train one cell and write its scores."""
+def run_one(args: argparse.Namespace) -> None:
+    """Train one run and write its scores."""
     torch.set_num_threads(1)
     params = load_params(PROJECT / "studies" / "demo.yaml")
     options = {k: v for k, v in params.datasets["synthetic"].options.items() if k != "seed"}
@@ -58,14 +58,14 @@ def run_cell(args: argparse.Namespace) -> None:
 
 
 def run_all(args: argparse.Namespace) -> None:
-    """Every cell that is not there yet."""
+    """Every run that is not finished yet."""
     for seed in range(args.seeds):
         for mode in MODES:
             if (args.folder / f"{mode}-{seed}" / "score.json").is_file():
                 continue
             words = ["--folder", args.folder, "--mode", mode, "--seed", seed]
             extra = AVX2 if mode.endswith("avx2") else {}
-            command = [sys.executable, __file__, "cell", *map(str, words)]
+            command = [sys.executable, __file__, "one", *map(str, words)]
             subprocess.run(command, env={**os.environ, **extra}, check=True)
 
 
@@ -87,13 +87,13 @@ def report(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("do", choices=("run", "cell", "report"))
+    parser.add_argument("do", choices=("run", "one", "report"))
     parser.add_argument("--folder", type=lambda text: Path(text).absolute(), required=True)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--mode", choices=tuple(MODES), default="float32")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    {"run": run_all, "cell": run_cell, "report": report}[args.do](args)
+    {"run": run_all, "one": run_one, "report": report}[args.do](args)
 
 
 if __name__ == "__main__":

@@ -155,8 +155,8 @@ def _at_one_size(base: Any) -> Any:
     return Trainer
 
 
-def run_cell(args: argparse.Namespace) -> None:
-    """Train one cell and write its score."""
+def run_one(args: argparse.Namespace) -> None:
+    """Train one run and write its score."""
     torch.set_num_threads(1)
     root, folder = args.folder / "data", args.folder / f"{args.trainer}-{args.seed}"
     data, variant = open_dataset(NAME, 0, root), variant_of(args.model)
@@ -169,19 +169,19 @@ def run_cell(args: argparse.Namespace) -> None:
     seconds, cpu = time.monotonic() - start, time.process_time() - start_cpu
     network = build_network(variant, recipe, len(data.classes), 0)
     network.load_state_dict(state)
-    said = predict_split(
+    predicted = predict_split(
         Trained(network.eval(), variant, recipe, data.classes), data, "test", "cpu"
     )
-    detections = Detections(said.boxes, list(data.classes), threshold=0.5)
+    detections = Detections(predicted.boxes, list(data.classes), threshold=0.5)
     record = {"trainer": args.trainer, "seed": args.seed, "map50": map50(detections)}
     record |= {"map50_95": map50_95(detections), "seconds": seconds, "cpu_seconds": cpu}
     record |= {"commit": commit(), "recipe": recipe.settings()}
-    about = {"n_test": len(said.predictions), "epochs": args.epochs, "model": args.model}
+    about = {"n_test": len(predicted.predictions), "epochs": args.epochs, "model": args.model}
     write_json(folder / "score.json", record | about)
 
 
 def run_all(args: argparse.Namespace) -> None:
-    """Every cell that is not there yet, some at once."""
+    """Every run that is not finished yet, several in parallel."""
     make_data(args.folder / "data", OPTIONS, EMOTIONS)
     todo = [(t, s) for s in range(args.seeds) for t in ("ours", "library")]
     todo = [(t, s) for t, s in todo if not (args.folder / f"{t}-{s}" / "score.json").is_file()]
@@ -193,7 +193,7 @@ def run_all(args: argparse.Namespace) -> None:
             words = ["--folder", args.folder, "--epochs", args.epochs, "--model", args.model]
             words += ["--trainer", trainer, "--seed", seed]
             log = (args.folder / f"{trainer}-{seed}.log").open("wb")
-            command = [sys.executable, __file__, "cell", *map(str, words)]
+            command = [sys.executable, __file__, "one", *map(str, words)]
             running.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         time.sleep(1)
 
@@ -278,7 +278,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("do", choices=("run", "cell", "report"))
+    parser.add_argument("do", choices=("run", "one", "report"))
     parser.add_argument("--folder", type=lambda text: Path(text).absolute(), required=True)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=8)
@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--trainer", choices=("ours", "library"), default="ours")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    {"run": run_all, "cell": run_cell, "report": report}[args.do](args)
+    {"run": run_all, "one": run_one, "report": report}[args.do](args)
 
 
 if __name__ == "__main__":

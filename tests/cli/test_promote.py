@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ferbench.cli import lock
 from ferbench.cli.main import main
 from ferbench.config.params import Params
 from ferbench.tracking import promotion as filing
@@ -111,16 +110,16 @@ def test_without_a_registered_model_the_remedy_is_told(
     study: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["promote"]) == 2
-    told = capsys.readouterr().err
-    assert "no model of faces is registered" in told
-    assert "`dvc repro` registers" in told
+    message = capsys.readouterr().err
+    assert "no model of faces is registered" in message
+    assert "`dvc repro register` registers it" in message
 
 
-def test_nothing_is_promoted_below_a_running_command(
-    study: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("study", "other_command")
+def test_promotion_is_refused_while_another_command_runs(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with lock.exclusive():
-        assert main(["promote"]) == 2
+    assert main(["promote"]) == 2
     assert "this checkout is in use by process" in capsys.readouterr().err
 
 
@@ -143,4 +142,4 @@ def test_without_an_earlier_champion_a_roll_back_is_refused(
     study: list[str], own_store: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["promote", "--rollback"]) == 2
-    assert "no earlier champion to go back to" in capsys.readouterr().err
+    assert "no previous champion to roll back to" in capsys.readouterr().err

@@ -137,7 +137,12 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Edits]:
         ("ferbench.models.attention.cbam", "check_option(", "print(", set()),  # of CAM alone
         ("ferbench.models.losses.yolo", '"box": 7.5', '"box": 7.0', {*BUILT[:4]}),
         ("ferbench.models.loss_terms", "0.05, 0.95", "0.1, 0.9", {*BUILT[:4]}),
-        ("ferbench.data.augmentations.p1", "p=0.5", "p=0.4", {"ivsa", "vgg_improved"}),
+        (
+            "ferbench.data.augmentations.standard",
+            "(0.8, 1.2)",
+            "(0.8, 1.3)",
+            {"ivsa", "vgg_improved"},
+        ),
         ("ferbench.models.backbones.vgg", "(64, 128,", "(64, 129,", {"ivsa", "vgg_improved"}),
         ("ferbench.models.pretrained", "for name in given", "for nome in given", set()),
         ("ferbench.models.build", "torch.manual_seed(seed)", "torch.manual_seed(1)", {*BUILT}),

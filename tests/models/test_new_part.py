@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
     study = tmp_path / "studies" / "demo.yaml"
     study.parent.mkdir()
     (study.parent / "catalogue").symlink_to(PROJECT / "studies" / "catalogue")
+    shutil.copy(PROJECT / "studies" / "defaults.yaml", study.parent)
     study.write_text(before + ROWS.lstrip() + after.split("]", 1)[1])
     yield load_params(study)
     sys.modules.pop("ferbench.models.attention.mean_gate", None)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferbench.artifacts.results import read_results
+from ferbench.artifacts.results import COLUMNS, read_results
 from ferbench.reporting.sections.verdict import leader, over_baselines, significance
 from ferbench.reporting.study_files import Comparison, Mean, summarise
 
@@ -44,12 +44,12 @@ def test_model_that_always_predicts_the_majority_class_equals_that_baseline(
     numbers = range(1, faces, max(1, faces // 25))
     # As stage score writes it: shares to six decimals.
     rows = [
-        f"s,d,p,constant_{correct},{seed},test,{metric},{value:.6f}"
+        f"s,d,p,constant_{correct},{seed},test,{metric},{value:.6f},,"
         for correct in numbers
         for seed in range(seeds)
         for metric, value in (("accuracy", correct / faces), ("faces", faces))
     ]
-    head = "study,dataset,protocol,variant,seed,subset,metric,value"
+    head = ",".join(COLUMNS)
     (tmp_path / "results.csv").write_text("\n".join([head, *rows]) + "\n")
     means = summarise(read_results(tmp_path / "results.csv"), "student_t")
     accuracies = [one for one in means if one.metric == "accuracy"]

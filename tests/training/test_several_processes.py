@@ -81,7 +81,7 @@ def run(
     script = folder / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
     norms = options.pop("norms", "rest")
-    words = [stored.pack.parents[1], folder, devices, variant, json.dumps(norms)]
+    words = [stored.paths.root, folder, devices, variant, json.dumps(norms)]
     done = subprocess.run(
         [sys.executable, str(script), *map(str, words), json.dumps(options)],
         check=False,

@@ -31,9 +31,9 @@ from ferbench.locks import held
 __all__ = [
     "StoreError",
     "artifact_place",
+    "check_store",
     "connect",
     "patient_uploads",
-    "check_store",
     "shown",
     "sqlite_file",
     "store_faults",

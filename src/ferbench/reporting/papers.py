@@ -101,9 +101,9 @@ def summary(study: StudyFiles) -> str:
     """How many printed values were reproduced, in one or two sentences."""
     answers, rows = study.params.study.paper_tables, against_papers(study)
     head = (
-        f"This study answers {', '.join(answers)}."
+        f"This study reproduces {', '.join(answers)}."
         if answers
-        else "This study answers no table of a paper."
+        else "This study reproduces no table of a paper."
     )
     if not rows:
         return (

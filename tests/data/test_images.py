@@ -345,3 +345,14 @@ def test_pixels_of_unknown_range_are_refused(
     assert reason in found
     with pytest.raises(ValueError, match=reason):
         decode(tmp_path / "a.tif")
+
+
+def test_relative_path_is_decoded_after_a_change_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("one", 10), ("two", 200)):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8), value).save(tmp_path / name / "face.png")
+    for name, value in (("one", 10), ("two", 200)):
+        monkeypatch.chdir(tmp_path / name)
+        assert (decode(Path("face.png")) == value).all()

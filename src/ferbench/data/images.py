@@ -196,7 +196,12 @@ _idle: dict[int, list[_Decoder]] = {}
 
 def _ask(task: str, path: Path, min_side_px: int = 1) -> Answer:
     """Let a decoder of this process do a task; each thread that waits uses another one."""
-    request = {"task": task, "path": str(path), "min_side_px": min_side_px, "limit_s": LIMIT_S}
+    request = {
+        "task": task,
+        "path": str(path.absolute()),  # decoders keep the working directory they started in
+        "min_side_px": min_side_px,
+        "limit_s": LIMIT_S,
+    }
     decoder = _take()
     try:
         answer = decoder.ask(json.dumps(request).encode())

@@ -18,12 +18,6 @@ from ferbench.models.describe import describe
 from ferbench.plugins import names
 from ferbench.training.fit import TrainingData, fit
 
-pytestmark = [
-    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:UserWarning"),
-]
-
 FILE = '''"""Weigh channels by their mean.
 
 Source: this test.

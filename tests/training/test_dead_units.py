@@ -47,11 +47,7 @@ ZERO = 1e-6
 # convolution at a rate of 0.001 in `p0_classify_paper`, and 0.74 when its biases began at 0.1.
 LIMIT = 0.3
 
-pytestmark = [
-    pytest.mark.slow,
-    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-]
+pytestmark = pytest.mark.slow
 
 
 class DeadShares(TorchDispatchMode):

@@ -32,12 +32,6 @@ from ferbench.training.modules import DetectorModule, SelectionMetric
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
 METRIC = SelectionMetric("accuracy", 0.5)
-pytestmark = [
-    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:DeprecationWarning"),
-]
 
 
 def train(

@@ -43,11 +43,7 @@ from ferbench.training.fit import TrainingData, fit
 
 STUDY = load_params(PROJECT / "studies" / "all_rows.yaml")
 FACES, MOST_COPIES = 32, 96
-pytestmark = [
-    pytest.mark.slow,
-    # Lightning 2.6.6 asks torch for a name that torch 2.14 renames.
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-]
+pytestmark = pytest.mark.slow
 PLAIN: dict[str, Any] = {
     "augment": "none",
     "mosaic": 0.0,

@@ -28,12 +28,6 @@ from ferbench.training import provenance
 from ferbench.training import run as training
 
 VARIANT = "vgg_improved"
-pytestmark = [
-    # Lightning 2.6.6 uses a name that torch 2.14 renames.
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*:DeprecationWarning"),
-]
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 
 from ferbench.artifacts.predictions import write_boxes, write_predictions
 from ferbench.artifacts.runs import EvaluationRecord
-from ferbench.cli.stage import run_stage, stage_words
+from ferbench.cli.stage import inference_device, run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
@@ -23,7 +23,7 @@ def main() -> None:
     run = run_from_words(params, stage_words())
     trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
     torch.set_num_threads(params.train.threads)
-    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    device = inference_device(params.train.accelerator)
     counts = {}
     for split, folder in (("test", run.folder), ("val", run.folder / "val")):
         found = predict_split(trained, data, split, device)

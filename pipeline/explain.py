@@ -8,7 +8,7 @@ Command: python pipeline/explain.py <explain> <variant> <dataset>. Seconds on on
 import torch
 
 from ferbench.artifacts.predictions import read_predictions
-from ferbench.cli.stage import run_stage, stage_words
+from ferbench.cli.stage import inference_device, run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.explain import (
@@ -28,7 +28,7 @@ def main() -> None:
     trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
     predictions = read_predictions(run.folder / "predictions.parquet")
     torch.set_num_threads(params.train.threads)
-    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    device = inference_device(params.train.accelerator)
     view = open_view(trained, data, predictions, how.images, device)
     with fresh_folder(explain_folder(name, run)) as folder:
         explain(view, how.methods, run, folder)

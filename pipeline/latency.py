@@ -6,10 +6,8 @@ Command: python pipeline/latency.py <how> <variant>. Seconds for inputs of 64 pi
 640 on one core.
 """
 
-import torch
-
 from ferbench.artifacts.paths import StudyPaths
-from ferbench.cli.stage import run_stage, stage_words
+from ferbench.cli.stage import inference_device, run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.errors import unknown
 from ferbench.evaluation.latency import measure_latency
@@ -27,7 +25,7 @@ def main() -> None:
             raise unknown(kind, word, known, where="params.yaml")
     paths = StudyPaths(params.study.name)
     classes = read_json(paths.description(variant))["classes"]
-    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    device = inference_device(params.train.accelerator)
     row, recipe = params.variants[variant], params.recipe_of(variant)
     measured = measure_latency(row, recipe, classes, params.latency[how], device)
     path = paths.runs / "_latency" / how / f"{variant}.json"

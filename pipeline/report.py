@@ -25,7 +25,7 @@ def main() -> None:
     params = load_params()
     folder = Path("reports", params.study.name)
     study = read_study(params, Path())
-    withdrawal = settle(Path(), params.study.name, [run["commit"] for run in study.runs])
+    withdrawal = settle(Path(), params.study.name, [run.commit for run in study.runs])
     write_report(make_report(study), folder, withdrawal)
     write_index(Path())
     print(f"report -> {folder}/index.html and {folder}/report.md; all: reports/index.html")

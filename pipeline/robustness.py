@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import torch
 
-from ferbench.cli.stage import run_stage, stage_words
+from ferbench.cli.stage import inference_device, run_stage, stage_words
 from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
@@ -29,7 +29,7 @@ def main() -> None:
     test = build_robustness_test(row)
     trained, data = load_trained(run.folder / "model.pt"), open_dataset(run.dataset, run.seed)
     torch.set_num_threads(params.train.threads)
-    device = "cuda" if torch.cuda.is_available() and params.train.accelerator != "cpu" else "cpu"
+    device = inference_device(params.train.accelerator)
     result = test.run(trained, data, device)
     about = {**asdict(run), "device": device}
     write_robustness(run.folder / "robustness" / name, row, result, about)

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from tests.run_records import run_record
+from tests.run_records import naive_baselines, run_record
 
+from ferbench.artifacts.datasets import write_baselines
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.config.catalogue import expand, read_yaml
 from ferbench.config.params import Dataset, Params, load_params
@@ -115,19 +117,9 @@ def fabricate_reports(root: Path, params: Params) -> None:
         ],
         "passed": True,
     }
-    spread = {"std": 0.01, "n": 10, "low": 0.48, "high": 0.53, "level": 0.95, "values": []}
-    floor = {
-        "protocol": "person_70_10_20",
-        "split": {"nearest_neighbour": 0.51, "majority_class": 0.39, "n_train": 300, "n_test": 90},
-        "val": {"nearest_neighbour": 0.5, "majority_class": 0.36, "n_train": 300, "n_val": 45},
-        "redraws": {
-            name: {"mean": 0.5, **spread} for name in ("nearest_neighbour", "majority_class")
-        },
-        "ten_folds": {"random": 0.83, "by_person": 0.5},
-    }
     for key in params.datasets:
         _write(root / "reports" / "data" / f"{key}.json", facts)
-        _write(root / "reports" / "data" / f"{key}.baselines.json", floor)
+        write_baselines(DatasetPaths(key, root), naive_baselines())
     for number, variant in enumerate(params.variants, 1):
         about = {
             "variant": variant,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ferbench.artifacts.datasets import Baselines
 from ferbench.artifacts.runs import RunRecord, RunSetup
 
 SETUP = {
@@ -40,6 +41,37 @@ OUTCOME = {
     "resumed": False,
     "initial_weights": {},
 }
+
+
+_SPREAD = {"std": 0.01, "n": 10, "low": 0.48, "high": 0.53, "level": 0.95, "values": []}
+BASELINES = {
+    "protocol": "person_70_10_20",
+    "seed": 0,
+    "features": "grey pixels",
+    "test_faces": 90,
+    "val_faces": 45,
+    "split": {
+        "nearest_neighbour": 0.51,
+        "nearest_neighbour_standardised": 0.55,
+        "majority_class": 0.39,
+        "n_train": 300,
+        "n_test": 90,
+    },
+    "val": {"nearest_neighbour": 0.5, "majority_class": 0.36, "n_train": 300, "n_val": 45},
+    "redraws": {
+        name: {"mean": 0.5, **_SPREAD}
+        for name in ("nearest_neighbour", "nearest_neighbour_standardised", "majority_class")
+    },
+    "ten_folds": {
+        "nearest_neighbour": {"random": 0.83, "by_person": 0.5},
+        "nearest_neighbour_standardised": {"random": 0.9, "by_person": None},
+    },
+    "skipped": {},
+}
+
+
+def naive_baselines(**changes: Any) -> Baselines:
+    return Baselines(**BASELINES | changes)
 
 
 def run_setup(**changes: Any) -> RunSetup:

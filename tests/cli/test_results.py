@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.run_records import naive_baselines
 
+from ferbench.artifacts.datasets import write_baselines
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.cli import results
 from ferbench.cli.main import main
 from ferbench.config.params import load_params
@@ -51,10 +54,8 @@ def test_the_table_gives_mean_deviation_and_naive_baselines(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _results(project)
-    write_json(
-        Path("reports/data/faces.baselines.json"),
-        {"split": {"nearest_neighbour": 0.318, "majority_class": 0.143, "n_test": 12}},
-    )
+    split = {"nearest_neighbour": 0.318, "majority_class": 0.143, "n_test": 12}
+    write_baselines(DatasetPaths("faces"), naive_baselines(split=split))
     capsys.readouterr()
     results.show(load_params())
     told = capsys.readouterr().out

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.run_records import run_record
 
 from ferbench.artifacts.predictions import FACE_KEY, no_boxes, write_boxes, write_predictions
 from ferbench.errors import InputError
@@ -39,7 +40,7 @@ def finished(tmp_path):
     for folder in (tmp_path, tmp_path / "val"):
         write_predictions(folder / "predictions.parquet", table(FACES))
         write_boxes(folder / "boxes.parquet", boxes)
-    return FinishedRun(None, tmp_path, {"task": "detect"})
+    return FinishedRun(None, tmp_path, run_record(task="detect"))
 
 
 def parts(finished, leaked, tests=()):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.fabricated_study import CLASSES, fabricate
+from tests.run_records import run_record
 
 from ferbench import plugins
 from ferbench.artifacts.predictions import no_boxes, read_boxes, read_predictions
@@ -328,8 +329,10 @@ def test_best_seeds_break_ties_by_loss_then_seed_and_follow_the_direction():
     expected = {("d", "p", "tie"): 1, ("d", "p", "low"): 2, ("d", "p", "other"): 0}
     metrics = ["accuracy", "ece", "accuracy_any"]
     assert best_seeds(results, metrics, {}) == expected
-    run = {"name": "d", "protocol": "p", "variant": "tie", "val_loss": 0.5}
-    losses = val_losses([{**run, "seed": 1}, {**run, "seed": 2, "val_loss": 0.4}])
+    place = {"name": "d", "protocol": "p", "variant": "tie"}
+    losses = val_losses(
+        [run_record(**place, seed=seed, val_loss=0.6 - 0.1 * seed) for seed in (1, 2)]
+    )
     assert best_seeds(results, metrics, losses) == expected | {("d", "p", "tie"): 2}
     assert best_seeds(results, ["nll"], {}) == {}
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 from tests.fabricated_study import fabricate, fabricate_reports
+from tests.run_records import naive_baselines
 
+from ferbench.artifacts.datasets import write_baselines
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Explain, Latency, Params
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.stats.evidence import read_evidence
@@ -46,24 +49,9 @@ def with_extras(params: Params) -> Params:
 
 def write_audits(root: Path, params: Params) -> None:
     """Write `<key>.audit.json`, `<key>.baselines.json` and the sample pictures."""
-    baselines = {
-        "split": {
-            "nearest_neighbour": 0.51,
-            "nearest_neighbour_standardised": 0.55,
-            "majority_class": 0.39,
-        },
-        "redraws": {
-            name: {"mean": 0.5, "std": 0.01, "n": 10, "low": 0.48, "high": 0.53}
-            for name in ("nearest_neighbour", "nearest_neighbour_standardised", "majority_class")
-        },
-        "ten_folds": {
-            "nearest_neighbour": {"random": 0.83, "by_person": 0.5},
-            "nearest_neighbour_standardised": {"random": 0.9, "by_person": None},
-        },
-    }
     for key, row in params.datasets.items():
         _write(root / "reports" / "data" / f"{key}.audit.json", audit(row.protocol))
-        _write(root / "reports" / "data" / f"{key}.baselines.json", baselines)
+        write_baselines(DatasetPaths(key, root), naive_baselines())
         draw(root / "data" / "audit" / key / "samples.png", (480, 160))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from tests.fabricated_study import CLASSES
+from tests.run_records import naive_baselines
 
 from ferbench import plugins
 from ferbench.config.params import Params
@@ -51,7 +52,7 @@ def cell(table: Table, row: str, column: str) -> Any:
 def test_commit_is_shortened_and_keeps_its_dirty_mark(
     study: StudyFiles, stored: str, shown: str
 ) -> None:
-    changed = replace(study, runs=[{**run, "commit": stored} for run in study.runs])
+    changed = replace(study, runs=[run.model_copy(update={"commit": stored}) for run in study.runs])
     assert changed.source("synthetic").endswith(f"commit {shown}")
     (row,) = environment_table(changed).rows
     assert row["commit"].text == stored.replace("+", "-dirty")
@@ -168,7 +169,7 @@ def test_robustness_baseline_of_another_data_set_is_not_used(
 def test_robust_variant_at_the_naive_baseline_is_marked_as_not_better(study: StudyFiles) -> None:
     before = robustness(study).parts[0].words[0]
     assert "the least" in before and "naive baseline" not in before
-    high = {"synthetic": {"split": {"majority_class": 0.99}}}
+    high = {"synthetic": naive_baselines(split={"majority_class": 0.99})}
     after = robustness(replace(study, baselines=high)).parts[0].words[0]
     assert after.startswith(before) and after.endswith(" is not better than the naive baseline.")
 
@@ -190,7 +191,7 @@ def test_data_set_under_two_protocols_is_compared_side_by_side(study: StudyFiles
     easier = study.results.assign(protocol=other, value=study.results["value"] + 0.05)
     baselines = {
         "a": study.baselines["synthetic"],
-        "b": {"split": {"nearest_neighbour": 0.9, "majority_class": 0.39}},
+        "b": naive_baselines(split={"nearest_neighbour": 0.9, "majority_class": 0.39}),
     }
     two = replace(
         study,

@@ -146,7 +146,7 @@ def test_promotion_does_not_read_the_baselines_on_test(study: Params) -> None:
 
 def test_promotion_without_baselines_on_val_is_refused(study: Params) -> None:
     register(study)
-    change(".baselines.json", lambda tree: tree.pop("val"))
+    change(".baselines.json", lambda tree: tree.update(val=None))
     with pytest.raises(InputError, match="run the stage again: `dvc repro -f baselines@synthetic`"):
         promote_study(study)
 

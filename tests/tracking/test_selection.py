@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.run_records import run_record
 
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.config.runs import Run
 from ferbench.errors import InputError
-from ferbench.files import write_json
 from ferbench.tracking.selection import best_run, best_runs
 
 DATASET = "synthetic"
@@ -133,7 +133,7 @@ def test_selection_breaks_ties_between_seeds_by_the_loss_on_val(params: Params) 
     for seed, loss in ((0, 1.5), (1, 1.2)):
         cell = Run("demo", "ivsa", DATASET, seed)
         about = {"name": row.name, "protocol": row.protocol, "variant": "ivsa", "seed": seed}
-        write_json(cell.folder / "run.json", about | {"val_loss": loss})
+        run_record(**about, val_loss=loss).write(cell.folder / "run.json")
     runs = best_runs(params, table, DATASET)
     assert runs["ivsa"].run.seed == 1
     assert runs["vgg_improved"].run.seed == 0  # without records the lower seed

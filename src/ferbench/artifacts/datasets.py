@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -32,6 +32,7 @@ __all__ = [
     "Baselines",
     "SplitSummary",
     "boxes_of",
+    "read_baselines",
     "read_boxes",
     "read_split",
     "read_split_summary",
@@ -107,6 +108,9 @@ class Baselines:
     skipped: dict[str, str]
 
 
+_T = TypeVar("_T", SplitSummary, Baselines)
+
+
 def split_column(seed: int) -> str:
     """The column of a split table that holds the split of one seed."""
     return f"split_{seed}"
@@ -140,15 +144,7 @@ def read_split_summary(paths: DatasetPaths) -> SplitSummary:
     Raises:
         InputError: the file is missing, or its keys are not those of `SplitSummary`.
     """
-    path = _existing(paths.split_summary)
-    values, keys = read_json(path), [field.name for field in fields(SplitSummary)]
-    if sorted(values) != sorted(keys):
-        raise InputError(
-            f"keys are {', '.join(sorted(values))}, not {', '.join(sorted(keys))}",
-            where=path,
-            remedy=_REMEDY,
-        )
-    return SplitSummary(**values)
+    return _record(SplitSummary, paths.split_summary, _REMEDY)
 
 
 def boxes_of(index: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -186,6 +182,28 @@ def read_boxes(paths: DatasetPaths) -> pd.DataFrame:
 def write_baselines(paths: DatasetPaths, baselines: Baselines) -> None:
     """Write the naive baselines of a split."""
     write_json(paths.baselines, asdict(baselines))
+
+
+def read_baselines(paths: DatasetPaths) -> Baselines:
+    """The naive baselines of a split.
+
+    Raises:
+        InputError: the file is missing, or its keys are not those of `Baselines`.
+    """
+    return _record(
+        Baselines, paths.baselines, f"run the stage again: `dvc repro -f baselines@{paths.key}`"
+    )
+
+
+def _record(kind: type[_T], path: Path, remedy: str) -> _T:
+    values, keys = read_json(_existing(path)), [field.name for field in fields(kind)]
+    if sorted(values) != sorted(keys):
+        raise InputError(
+            f"keys are {', '.join(sorted(values))}, not {', '.join(sorted(keys))}",
+            where=path,
+            remedy=remedy,
+        )
+    return kind(**values)
 
 
 def _existing(path: Path) -> Path:

@@ -13,6 +13,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from ferbench.artifacts.datasets import read_baselines
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Params
 from ferbench.files import read_json
 
@@ -34,8 +36,8 @@ def show(params: Params) -> None:
         scores = means(folder / "results.csv")
         for key, row in params.datasets.items():
             here = scores[(scores["dataset"] == row.name) & (scores["protocol"] == row.protocol)]
-            file = Path("reports", "data", f"{key}.baselines.json")
-            baselines = read_json(file)["split"] if file.is_file() else {}
+            paths = DatasetPaths(key)
+            baselines = read_baselines(paths).split if paths.baselines.is_file() else {}
             if len(here):
                 console.print(_table(f"{row.name}, {row.protocol}, on test", here, baselines))
     if warning := environment_warning(folder):

@@ -9,7 +9,7 @@ from ferbench.cli.lifeline import end_stage_with_dvc
 from ferbench.errors import InputError
 from ferbench.files import disk_full
 
-__all__ = ["run_stage", "stage_words", "status_of"]
+__all__ = ["inference_device", "run_stage", "stage_words", "status_of"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
@@ -46,6 +46,13 @@ def run_stage(main: Callable[[], None]) -> None:
     """
     end_stage_with_dvc()
     sys.exit(status_of(main))
+
+
+def inference_device(accelerator: str) -> str:
+    """`cuda` if there is a GPU that `train.accelerator` does not rule out, otherwise `cpu`."""
+    import torch  # not at the top: most stages need none
+
+    return "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
 
 
 def stage_words() -> list[str]:

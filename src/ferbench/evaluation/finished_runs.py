@@ -7,10 +7,9 @@ the altered test images of each condition and on the drawn faces unaltered, if t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, read_boxes, read_predictions
+from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.errors import InputError
@@ -58,12 +58,12 @@ class FinishedRun:
 
     run: Run
     folder: Path
-    record: Mapping[str, Any]
+    record: RunRecord
 
     @property
     def detects(self) -> bool:
         """Whether it is a detector's."""
-        return bool(self.record["task"] == "detect")
+        return self.record.task == "detect"
 
     def conditions(self, test: str) -> list[str]:
         """The conditions of a robustness test; none, if it does not apply to the network.
@@ -80,7 +80,7 @@ class FinishedRun:
 
     def history(self) -> pd.DataFrame:
         """Its training curve, a row an epoch."""
-        return pd.read_csv(self.folder / "history.csv")
+        return read_history(self.folder / "history.csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +153,10 @@ def finished_runs(params: Params, root: Path) -> list[FinishedRun]:
                     where=folder,
                     remedy=_REMEDY,
                 )
-        record = read_json(folder / "run.json")
-        if record["protocol"] != wanted:
+        record = RunRecord.read(folder / "run.json")
+        if record.protocol != wanted:
             raise InputError(
-                f"was run under protocol {record['protocol']}, the study asks for {wanted}",
+                f"was run under protocol {record.protocol}, the study asks for {wanted}",
                 where=folder,
                 remedy="run it again: `dvc repro`",
             )

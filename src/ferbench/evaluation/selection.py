@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from ferbench.artifacts.results import DECIMALS
+from ferbench.artifacts.runs import RunRecord
 from ferbench.errors import InputError
 from ferbench.evaluation.scoring import higher_is_better
 
@@ -82,18 +82,9 @@ def improvement(value: float, reference: float, higher_is_better: bool) -> float
     return value - reference if higher_is_better else reference - value
 
 
-def val_losses(runs: Iterable[Mapping[str, Any]]) -> dict[tuple[Place, int], float]:
-    """Loss on val of each run's selected epoch, by place and seed; infinity if it has none.
-
-    Args:
-        runs: `run.json` of every run.
-    """
-    return {
-        ((str(run["name"]), str(run["protocol"]), str(run["variant"])), int(run["seed"])): float(
-            run.get("val_loss", math.inf)
-        )
-        for run in runs
-    }
+def val_losses(runs: Iterable[RunRecord]) -> dict[tuple[Place, int], float]:
+    """Loss on val of each run's selected epoch, by place and seed."""
+    return {((run.name, run.protocol, run.variant), run.seed): run.val_loss for run in runs}
 
 
 def best_seeds(

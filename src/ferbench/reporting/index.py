@@ -69,10 +69,10 @@ def study_summary(study: StudyFiles) -> dict[str, Any]:
         )
     environments = {
         (
-            str(run["precision"]),
-            str(run.get("devices", "")),
-            str(run["hardware"].get("cpu", "")),
-            ", ".join(run["hardware"].get("gpus", [])),
+            run.precision,
+            run.devices,
+            str(run.hardware.get("cpu", "")),
+            ", ".join(run.hardware.get("gpus", [])),
         )
         for run in study.runs
     }

@@ -14,8 +14,10 @@ import pandas as pd
 from PIL import Image
 
 from ferbench import plugins
+from ferbench.artifacts.datasets import Baselines, read_baselines
 from ferbench.artifacts.paths import DatasetPaths, StudyPaths
 from ferbench.artifacts.results import read_results
+from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
@@ -158,7 +160,7 @@ class StudyFiles:
         audits: by data set key, `reports/data/<key>.audit.json`.
         noise: by data set key, of `label_noise.json`.
         descriptions: by variant, `reports/<study>/variants/<variant>.json`.
-        runs: `run.json` of every run.
+        runs: the record of every run.
         latency: by row of `latency` and variant, what was timed; empty if nothing was.
         pictures: sample images and explanations, if there are any.
         has_findings: `reports/findings.json` is there.
@@ -171,11 +173,11 @@ class StudyFiles:
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    baselines: Mapping[str, Baselines] = field(default_factory=dict)
     audits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
     descriptions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    runs: Sequence[Mapping[str, Any]] = ()
+    runs: Sequence[RunRecord] = ()
     latency: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
     has_findings: bool = False
@@ -216,7 +218,7 @@ class StudyFiles:
 
     def naive_baselines(self, key: str) -> dict[str, float]:
         """Test accuracies of the naive baselines, by their names."""
-        split = self.baselines[key]["split"]
+        split = self.baselines[key].split
         return {word: float(split[name]) for name, word in _BASELINES.items() if name in split}
 
     def here(self, table: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -233,9 +235,9 @@ class StudyFiles:
     def source(self, key: str, subset: str = "test") -> str:
         """What every number on a data set row depends on: split, seeds, hardware and commit."""
         name, protocol = self.place(key)
-        runs = [run for run in self.runs if run["dataset"] == key]
-        seeds = sorted({run["seed"] for run in runs})
-        hardware = " / ".join(dict.fromkeys(in_one_line(run["hardware"]) for run in runs))
+        runs = [run for run in self.runs if run.dataset == key]
+        seeds = sorted({run.seed for run in runs})
+        hardware = " / ".join(dict.fromkeys(in_one_line(run.hardware) for run in runs))
         commits = " / ".join(dict.fromkeys(commit_of(run, short=True) for run in runs))
         return (
             f"{name} under {protocol}, {subset}; {seed_count(len(seeds))} "
@@ -243,11 +245,10 @@ class StudyFiles:
         )
 
 
-def commit_of(run: Mapping[str, Any], *, short: bool = False) -> str:
+def commit_of(run: RunRecord, *, short: bool = False) -> str:
     """A run's commit with `-dirty` if code was changed; older records mark that by `+`."""
-    commit = str(run["commit"])
-    head = without_mark(commit)
-    return (head[:10] if short else head) + ("" if head == commit else "-dirty")
+    head = without_mark(run.commit)
+    return (head[:10] if short else head) + ("" if head == run.commit else "-dirty")
 
 
 def in_one_line(record: Any) -> str:
@@ -280,11 +281,11 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         history=_read(folder / "plots" / "history.csv", pd.read_csv),
         tables={name: _read(folder / f"{name}.csv", pd.read_csv) for name in tables},
         facts={key: _read(paths.report, read_json) for key, paths in data.items()},
-        baselines={key: _read(paths.baselines, read_json) for key, paths in data.items()},
+        baselines={key: read_baselines(paths) for key, paths in data.items()},
         audits={key: _read(paths.audit_report, read_json) for key, paths in data.items()},
         noise=_read(folder / "label_noise.json", read_json),
         descriptions={name: _read(study.description(name), read_json) for name in params.variants},
-        runs=[_read(root / run.folder / "run.json", read_json) for run in all_runs(params)],
+        runs=[RunRecord.read(root / run.folder / "run.json") for run in all_runs(params)],
         latency=_latency(params, study.runs / "_latency"),
         pictures=[*_samples(params, data), *_explanations(params, study.runs / "_explain")],
         has_findings=(root / "reports" / "findings.json").is_file(),

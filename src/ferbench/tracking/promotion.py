@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from ferbench.artifacts.datasets import read_baselines
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import predicted, read_boxes, read_predictions
 from ferbench.artifacts.results import exact_share, exceeds
 from ferbench.artifacts.runs import RunRecord
@@ -184,7 +186,7 @@ def _candidate(
 ) -> PromotionCandidate:
     reports, metric = Path("reports", "data"), params.promote.metric
     predictions = _predictions(params, selected)
-    baseline, accuracy = _naive_baseline(reports / f"{dataset}.baselines.json")
+    baseline, accuracy = _naive_baseline(DatasetPaths(dataset))
     champion_value, comparable = _champion_value(metric, registered, faces=len(predictions.target))
     return PromotionCandidate(
         value=selected.val[metric],
@@ -194,7 +196,7 @@ def _candidate(
         faces=len(predictions.target),
         baseline=baseline,
         baseline_accuracy=accuracy,
-        person_disjoint=_person_disjoint(Path("data", "splits", f"{dataset}.parquet")),
+        person_disjoint=_person_disjoint(DatasetPaths(dataset).split),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
         champion=champion_value,
         comparable=comparable,
@@ -218,18 +220,18 @@ def _predictions(params: Params, selected: SelectedRun) -> Predictions:
     )
 
 
-def _naive_baseline(path: Path) -> tuple[str, float]:
+def _naive_baseline(paths: DatasetPaths) -> tuple[str, float]:
     """Name and accuracy on val of the best naive baseline.
 
     Raises:
-        InputError: the file was written before baselines were measured on val.
+        InputError: nothing was measured on val.
     """
-    on_val = read_json(path).get("val")
+    on_val = read_baselines(paths).val
     if not on_val:
         raise InputError(
             "has no naive baselines on val, which the promotion gate compares with",
-            where=path,
-            remedy=f"run the stage again: `dvc repro -f baselines@{path.name.split('.')[0]}`",
+            where=paths.baselines,
+            remedy=f"run the stage again: `dvc repro -f baselines@{paths.key}`",
         )
     names = [name for name in on_val if not name.startswith("n_")]
     best = max(names, key=lambda name: float(on_val[name]))

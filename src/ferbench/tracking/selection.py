@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from ferbench.artifacts.results import DECIMALS, read_results
+from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.errors import InputError
 from ferbench.evaluation.scoring import higher_is_better
 from ferbench.evaluation.selection import Candidate, best_index, best_seeds, val_losses
-from ferbench.files import read_json
 
 __all__ = ["SelectedRun", "best_run", "best_runs", "study_results"]
 
@@ -41,7 +41,7 @@ def best_runs(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, 
     row = params.datasets[dataset]
     here = _rows_of(params, results, dataset)
     records = [run.folder / "run.json" for run in all_runs(params)]
-    losses = val_losses(read_json(path) for path in records if path.is_file())
+    losses = val_losses(RunRecord.read(path) for path in records if path.is_file())
     best = best_seeds(here, [params.promote.metric], losses)
     selected = {}
     for variant in params.variants:

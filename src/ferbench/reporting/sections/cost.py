@@ -43,8 +43,8 @@ def _charts(study: StudyFiles) -> Iterator[Chart]:
 def _cost_table(study: StudyFiles) -> Table:
     rows = []
     for name, about in study.descriptions.items():
-        runs = [run for run in study.runs if run["variant"] == name]
-        seconds = sum(run["train_seconds"] for run in runs) / len(runs)
+        runs = [run for run in study.runs if run.variant == name]
+        seconds = sum(run.train_seconds for run in runs) / len(runs)
         rows.append(
             {
                 "variant": word(name),

@@ -37,10 +37,10 @@ def environment_table(study: StudyFiles) -> Table:
     columns = ("precision", "devices", "hardware", "versions", "commit")
     kinds = Counter(
         (
-            str(run["precision"]),
-            str(run.get("devices", "")),
-            in_one_line(run["hardware"]),
-            in_one_line(run["versions"]),
+            run.precision,
+            run.devices,
+            in_one_line(run.hardware),
+            in_one_line(run.versions),
             commit_of(run),
         )
         for run in study.runs

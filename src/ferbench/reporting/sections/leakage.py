@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ferbench.artifacts.datasets import Baselines
 from ferbench.reporting.blocks import Block, Table, Value, difference, number, share, word
 from ferbench.reporting.numbers import count, interval, percent
 from ferbench.reporting.study_files import StudyFiles
@@ -155,12 +156,12 @@ def noise_words(study: StudyFiles, key: str) -> str:
     return text
 
 
-def _baseline_table(key: str, baselines: Mapping[str, Any]) -> Table:
+def _baseline_table(key: str, baselines: Baselines) -> Table:
     """Naive baselines on this split and on others of the same images."""
-    redraws, folds = baselines.get("redraws"), baselines.get("ten_folds")
-    rows = [_accuracies("this split, test", baselines["split"])]
-    if baselines.get("val"):
-        rows.append(_accuracies("this split, val", baselines["val"]))
+    redraws, folds = baselines.redraws, baselines.ten_folds
+    rows = [_accuracies("this split, test", baselines.split)]
+    if baselines.val:
+        rows.append(_accuracies("this split, val", baselines.val))
     if redraws:
         raw = redraws["nearest_neighbour"]
         bounds = interval(raw["low"], raw["high"])

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from tests.run_records import naive_baselines, run_record
+from tests.run_records import naive_baselines, run_record, split_summary
 
-from ferbench.artifacts.datasets import write_baselines
+from ferbench.artifacts.datasets import write_baselines, write_split
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.config.catalogue import expand, read_yaml
@@ -67,9 +67,9 @@ def write_audit(root: Path, key: str, faces: int) -> None:
     split = table.assign(emotion=CLASSES[0], person=person)
     tested = table["split"].eq("test")
     near, shared = tested & (number % 10 == 0), tested & (number % 10 == 5)
+    write_split(DatasetPaths(key, root), split, split_summary())
     leaks = table.assign(exact=False, near=near, person=shared, sequence=False, flat=False)
     for path, frame in (
-        (root / "data" / "splits" / f"{key}.parquet", split),
         (root / "data" / "audit" / key / "leaks.parquet", leaks.assign(leaked=near | shared)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ferbench.artifacts.datasets import Baselines
+from ferbench.artifacts.datasets import Baselines, SplitSummary
 from ferbench.artifacts.runs import RunRecord, RunSetup
 
 SETUP = {
@@ -68,6 +68,24 @@ BASELINES = {
     },
     "skipped": {},
 }
+
+
+SUMMARY = {
+    "protocol": "person_70_10_20",
+    "seed": 0,
+    "limit": None,
+    "classes": ["neutral", "happiness", "anger"],
+    "images": {"train": 300, "val": 45, "test": 90},
+    "counts": {},
+    "faces": {},
+    "persons": {},
+    "left_out": {},
+    "expectations": [],
+}
+
+
+def split_summary(**changes: Any) -> SplitSummary:
+    return SplitSummary(**SUMMARY | changes)
 
 
 def naive_baselines(**changes: Any) -> Baselines:

@@ -15,7 +15,7 @@ from ferbench import plugins
 from ferbench.artifacts.datasets import SPLITS, read_split, read_split_summary, write_split
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.data.sampling import by_image, by_person, draw_evenly, folds, protocol
-from ferbench.data.split import PROTOCOLS, draw_rounds, draw_split
+from ferbench.data.split import PROTOCOLS, draw_rounds, draw_split, is_redrawn
 from ferbench.errors import InputError
 from ferbench.files import write_json
 
@@ -304,6 +304,25 @@ def test_resplit_gives_every_seed_its_own_split_of_the_same_images(tmp_path: Pat
     assert splits_per_person(own) == 1
     write_split(paths, base, summary)
     assert read_split(paths, 7).equals(base)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "images", "persons", "resplit", "redrawn"),
+    [
+        ("person_70_10_20", 4_999, True, "auto", True),
+        ("person_70_10_20", 5_000, True, "auto", False),
+        ("stratified_70_10_20", 100, True, "auto", True),
+        ("stratified_70_10_20", 100, False, "auto", False),
+        ("official", 100, True, "auto", False),
+        ("official", 100, True, True, True),
+        ("person_70_10_20", 100, True, False, False),
+    ],
+)
+def test_small_data_sets_with_known_persons_are_redrawn(
+    protocol: str, images: int, persons: bool, resplit: Any, redrawn: bool
+) -> None:
+    index = pd.DataFrame({"person": ["a" if persons else None] * images})
+    assert is_redrawn(index, protocol, resplit) is redrawn
 
 
 def test_split_that_is_missing_or_has_other_keys_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.run_records import run_record
+from tests.run_records import run_record, split_summary
 
+from ferbench.artifacts.datasets import write_split
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, no_boxes, write_boxes, write_predictions
 from ferbench.errors import InputError
 from ferbench.evaluation.finished_runs import FinishedRun, Images, read_images, subsets_of
@@ -75,19 +77,20 @@ def test_audit_of_another_split_is_refused():
 
 
 def test_images_are_read_from_split_and_audit(tmp_path):
-    split = tmp_path / "data" / "splits" / "faces.parquet"
-    leaks = tmp_path / "data" / "audit" / "faces" / "leaks.parquet"
-    for path in (split, leaks):
-        path.parent.mkdir(parents=True)
+    paths = DatasetPaths("faces", tmp_path)
     ids = {"image_id": ["a", "b"]}
-    pd.DataFrame({**ids, "split": "test", "person": [None, "p"]}).to_parquet(split)
+    split = pd.DataFrame({**ids, "split": "test", "person": [None, "p"]})
+    write_split(paths, split, split_summary())
     with pytest.raises(InputError, match=r"leaks\.parquet"):
-        read_images(tmp_path, "faces", resplit=True)
-    pd.DataFrame({**ids, "split": "test", "leaked": [True, False]}).to_parquet(leaks)
-    found = read_images(tmp_path, "faces", resplit=False)
+        read_images(tmp_path, "faces")
+    paths.audit.mkdir(parents=True)
+    leaks = pd.DataFrame({**ids, "split": "test", "leaked": [True, False]})
+    leaks.to_parquet(paths.audit / "leaks.parquet")
+    found = read_images(tmp_path, "faces")
     assert np.array_equal(found.leaked_of(table([("b", 0), ("a", 1)])), [False, True])
     assert found.person.dropna().to_dict() == {"b": "p"}
-    assert read_images(tmp_path, "faces", resplit=True).leaked is None
+    write_split(paths, split, split_summary(redrawn=True))
+    assert read_images(tmp_path, "faces").leaked is None
 
 
 def after_canvas(finished, faces):

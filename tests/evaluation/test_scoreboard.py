@@ -9,6 +9,7 @@ from tests.fabricated_study import CLASSES, fabricate
 from tests.run_records import run_record
 
 from ferbench import plugins
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import no_boxes, read_boxes, read_predictions
 from ferbench.artifacts.results import COLUMNS
 from ferbench.errors import InputError
@@ -16,6 +17,7 @@ from ferbench.evaluation import label_noise
 from ferbench.evaluation.scoreboard import class_rows, score_study, write_scoreboard
 from ferbench.evaluation.scoring import Predictions
 from ferbench.evaluation.selection import best_seeds, val_losses
+from ferbench.files import read_json, write_json
 
 PLACE = ["study", "dataset", "protocol", "variant", "seed", "subset"]
 
@@ -219,8 +221,10 @@ def test_missing_file_of_an_earlier_stage_is_refused(study, gone):
 
 def test_study_with_a_split_a_seed_has_no_clean_part_and_no_label_noise(study):
     root, params = study
-    rows = {key: replace(row, resplit=True) for key, row in params.datasets.items()}
-    board = score_study(replace(params, datasets=rows), root)
+    for key in params.datasets:
+        path = DatasetPaths(key, root).split_summary
+        write_json(path, {**read_json(path), "redrawn": True})
+    board = score_study(params, root)
     assert set(board.results["subset"]) == {"val", "test"}
     assert board.faces["leaked"].isna().all()
     assert board.noise.summary == {}

@@ -62,6 +62,8 @@ class SplitSummary:
         persons: number of known persons by split; None where no person is known.
         left_out: number of images in no split, by reason.
         expectations: what was checked of the split: `expectation`, `holds` and `observed`.
+        redrawn: whether every seed has a split of its own; the other fields then describe the draw
+            of `seed`, which no run has.
     """
 
     protocol: str
@@ -74,6 +76,7 @@ class SplitSummary:
     persons: dict[str, int | None]
     left_out: dict[str, int]
     expectations: list[dict[str, Any]]
+    redrawn: bool = False
 
 
 @dataclass(frozen=True)

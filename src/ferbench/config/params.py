@@ -105,7 +105,9 @@ class Dataset:
         conflicts: equal images with different labels: `drop_all`, `majority` or `keep_first`.
         limit: at most so many images, drawn evenly over classes; null for all.
         max_side_px: longest side of a packed image; larger ones are scaled down; null to keep all.
-        resplit: every seed draws a split of its own, as papers that report "ten rounds" do.
+        resplit: whether every seed draws a split of its own, as papers that report "ten rounds" do;
+            `auto` for data sets with known persons and few images (`ferbench.data.split`), under a
+            protocol that draws the test part.
         options: options of the source.
     """
 
@@ -116,7 +118,7 @@ class Dataset:
     conflicts: Literal["drop_all", "majority", "keep_first"]
     limit: Annotated[int, Field(ge=1)] | None
     max_side_px: _Pixels | None
-    resplit: bool
+    resplit: bool | Literal["auto"]
     options: Options
 
     @property

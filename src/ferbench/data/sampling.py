@@ -51,20 +51,24 @@ class Protocol:
         draw: from index and generator to the split of each row, None for rows in no split.
         person_disjoint: whether no known person is in two splits; checked on every result.
         left_out: why rows are in no split, for the split's summary.
+        draws_test: whether another seed draws another test part from all images.
     """
 
     draw: Draw
     person_disjoint: bool
     left_out: str
+    draws_test: bool
 
     def __call__(self, frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
         """The split of each row, indexed like `frame`."""
         return self.draw(frame, rng)
 
 
-def protocol(*, person_disjoint: bool, left_out: str = "") -> Callable[[Draw], Protocol]:
+def protocol(
+    *, person_disjoint: bool, left_out: str = "", draws_test: bool = True
+) -> Callable[[Draw], Protocol]:
     """Decorator that makes a function a `Protocol`."""
-    return lambda draw: Protocol(draw, person_disjoint, left_out)
+    return lambda draw: Protocol(draw, person_disjoint, left_out, draws_test)
 
 
 def require_images(frame: pd.DataFrame, parts: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ferbench.artifacts.datasets import read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, read_boxes, read_predictions
 from ferbench.artifacts.runs import RunRecord, read_history
@@ -164,13 +165,12 @@ def finished_runs(params: Params, root: Path) -> list[FinishedRun]:
     return found
 
 
-def read_images(root: Path, key: str, *, resplit: bool) -> Images:
+def read_images(root: Path, key: str) -> Images:
     """What `split` and `audit` wrote of a data set's images.
 
     Args:
         root: the project's folder.
         key: of the data set's row.
-        resplit: whether every seed has a split of its own.
 
     Raises:
         InputError: a file is absent.
@@ -181,8 +181,9 @@ def read_images(root: Path, key: str, *, resplit: bool) -> Images:
         if not path.is_file():
             raise InputError("missing", where=path, remedy="`dvc repro` makes it")
     person = pd.read_parquet(paths.split).set_index("image_id")["person"]
-    leaked = None if resplit else pd.read_parquet(leaks).set_index("image_id")["leaked"]
-    return Images(person, leaked, leaks)
+    if read_split_summary(paths).redrawn:
+        return Images(person, None, leaks)
+    return Images(person, pd.read_parquet(leaks).set_index("image_id")["leaked"], leaks)
 
 
 def subset_name(test: str, condition: str) -> str:

@@ -6,7 +6,7 @@ JAIR 70, 2021, arXiv:1911.00068; library cleanlab, `prune_by_noise_rate`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,9 @@ class Noise:
 
 
 def study_noise(
-    params: Params, predictions: Mapping[tuple[str, str], Sequence[pd.DataFrame]]
+    params: Params,
+    predictions: Mapping[tuple[str, str], Sequence[pd.DataFrame]],
+    redrawn: Collection[str] = (),
 ) -> Noise:
     """Judge the labels of val and test of every data set by all its runs together.
 
@@ -50,13 +52,14 @@ def study_noise(
     Args:
         params: the active study.
         predictions: by data-set key and subset, `predictions.parquet` of all runs.
+        redrawn: keys of data sets of which every seed has a split of its own.
     """
     tables: list[pd.DataFrame] = []
     summary: dict[str, Any] = {}
     for (key, subset), own in predictions.items():
-        row = params.datasets[key]
-        if row.resplit:
+        if key in redrawn:
             continue
+        row = params.datasets[key]
         issues, about = estimate_label_noise(own)
         place = {"dataset": row.name, "protocol": row.protocol, "subset": subset}
         if len(issues):

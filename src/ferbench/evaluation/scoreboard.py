@@ -89,9 +89,8 @@ def score_study(params: Params, root: Path) -> Scoreboard:
         InputError: a run, the audit of a data set, or one of their files is absent or broken.
     """
     runs = finished_runs(params, root)
-    images = {
-        key: read_images(root, key, resplit=row.resplit) for key, row in params.datasets.items()
-    }
+    images = {key: read_images(root, key) for key in params.datasets}
+    redrawn = {key for key, known in images.items() if known.leaked is None}
     tables = _Tables()
     for finished in runs:
         _score_run(tables, params, finished, images[finished.run.dataset])
@@ -106,7 +105,7 @@ def score_study(params: Params, root: Path) -> Scoreboard:
         confusion=pd.DataFrame(tables.confusion),
         reliability=pd.concat(tables.reliability, ignore_index=True),
         faces=faces.assign(best=[best.get(names[:3]) == names[3] for names in place]),
-        noise=study_noise(params, tables.predictions),
+        noise=study_noise(params, tables.predictions, redrawn),
         means=_means(results, params),
         history=pd.concat(tables.history, ignore_index=True),
     )

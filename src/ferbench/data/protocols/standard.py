@@ -85,7 +85,7 @@ def kfold_person(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     return folds(frame, _FOLDS, rng).map(lambda fold: {0: "test", 1: "val"}.get(fold, "train"))
 
 
-@protocol(person_disjoint=True, left_out="in none of the authors' splits")
+@protocol(person_disjoint=True, left_out="in none of the authors' splits", draws_test=False)
 def official(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     """The split that the data set's authors give; None where they put an image in no split.
 
@@ -107,7 +107,11 @@ def official(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     return split
 
 
-@protocol(person_disjoint=False, left_out="in neither the authors' train nor their test")
+@protocol(
+    person_disjoint=False,
+    left_out="in neither the authors' train nor their test",
+    draws_test=False,
+)
 def p4_half_test(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     """Paper P4's split of RAF-DB: train as published, the published test halved into val and test.
 

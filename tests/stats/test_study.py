@@ -1,13 +1,15 @@
 """Tables of ranks and of minimum detectable differences, and the files of a study."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.run_records import split_summary
 
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Compare, load_params
 from ferbench.errors import InputError
 from ferbench.files import write_json
@@ -51,7 +53,10 @@ def predictions(seeds=4, faces=40):
             for f in range(faces)]  # fmt: skip
     names = ["dataset", "protocol", "variant", "seed", "image_id", "face", "person", "best"]
     table = pd.DataFrame(rows, columns=names)
-    return table.assign(correct=np.random.default_rng(1).random(len(table)) < 0.7)
+    correct = np.random.default_rng(1).random(len(table)) < 0.7
+    return table.assign(
+        target="anger", predicted=np.where(correct, "anger", "fear"), correct=correct
+    )
 
 
 def evidence(table=None, **more):
@@ -181,12 +186,13 @@ def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
     write_tables({"results": results().assign(**place, robustness="", condition="")}, folder)
     bare = read_evidence(params, tmp_path)
     assert (bare.faces, bare.test_shares) == (None, {})
-    images = {"images": {"train": 80, "val": 5, "test": 20}}
-    write_json(tmp_path / "data" / "splits" / f"{key}.json", images)
+    summary = split_summary(images={"train": 80, "val": 5, "test": 20}, redrawn=True)
+    write_json(DatasetPaths(key, tmp_path).split_summary, asdict(summary))
     table = predictions().assign(dataset=row.name, protocol=row.protocol, leaked=False)
     table.to_parquet(folder / "faces.parquet")
     (part,) = read_evidence(params, tmp_path).parts()
     assert part.test_share == 0.25
+    assert part.redrawn
     assert part.faces is not None
     assert len(part.faces) == len(table)
     assert part.place == {"study": "demo", "dataset": row.name, "protocol": row.protocol}

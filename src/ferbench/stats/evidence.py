@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ferbench.artifacts.datasets import read_split_summary
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.errors import InputError
-from ferbench.files import read_json
 
-__all__ = ["Evidence", "EvidencePart", "Samples", "by_seed", "read_evidence", "samples_of"]
+__all__ = [
+    "Evidence",
+    "EvidencePart",
+    "Samples",
+    "by_seed",
+    "clusters_of",
+    "read_evidence",
+    "samples_of",
+]
 
 _PLACE = ["study", "dataset", "protocol"]
 _FACES = "accuracy"  # the one metric that is a mean over faces
@@ -31,12 +40,14 @@ class EvidencePart:
         results: rows of `results.csv`.
         faces: rows of `faces.parquet`; None where there is no such file.
         test_share: test images divided by training images; None where that is not known.
+        redrawn: whether every seed drew a split of its own.
     """
 
     place: Mapping[str, str]
     results: pd.DataFrame
     faces: pd.DataFrame | None
     test_share: float | None
+    redrawn: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +56,16 @@ class Evidence:
 
     Args:
         results: rows of `results.csv`.
-        faces: dataset, protocol, variant, seed, image_id, face, person, correct and best
-            of `faces.parquet`; None without it.
+        faces: dataset, protocol, variant, seed, image_id, face, person, target, predicted,
+            correct and best of `faces.parquet`; None without it.
         test_shares: test images divided by training images, by data set and protocol.
+        redrawn: data sets and protocols of which every seed drew a split of its own.
     """
 
     results: pd.DataFrame
     faces: pd.DataFrame | None
     test_shares: Mapping[tuple[str, str], float]
+    redrawn: Collection[tuple[str, str]] = ()
 
     def parts(self) -> Iterator[EvidencePart]:
         """One part per data set and protocol, in the order of the results."""
@@ -63,7 +76,8 @@ class Evidence:
             faces = self.faces
             if faces is not None:
                 faces = faces[(faces["dataset"] == dataset) & (faces["protocol"] == protocol)]
-            yield EvidencePart(place, results, faces, self.test_shares.get((dataset, protocol)))
+            share = self.test_shares.get((dataset, protocol))
+            yield EvidencePart(place, results, faces, share, (dataset, protocol) in self.redrawn)
 
 
 def read_evidence(params: Params, root: Path = Path()) -> Evidence:
@@ -76,18 +90,22 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
     """
     folder = root / "reports" / params.study.name
     results = read_results(folder / "results.csv")
-    shares = {}
+    shares, redrawn = {}, set()
     for key, row in params.datasets.items():
-        path = root / "data" / "splits" / f"{key}.json"
-        if path.is_file():
-            images = read_json(path)["images"]
-            shares[row.name, row.protocol] = images["test"] / images["train"]
+        paths = DatasetPaths(key, root)
+        if paths.split_summary.is_file():
+            summary = read_split_summary(paths)
+            shares[row.name, row.protocol] = summary.images["test"] / summary.images["train"]
+            if summary.redrawn:
+                redrawn.add((row.name, row.protocol))
     path = folder / "faces.parquet"
-    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person", "correct", "best"]
+    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person"]
+    columns += ["target", "predicted", "correct", "best"]
     return Evidence(
         results=results,
         faces=pd.read_parquet(path, columns=columns) if path.is_file() else None,
         test_shares=shares,
+        redrawn=redrawn,
     )
 
 
@@ -161,12 +179,18 @@ def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
         .mean()
         .unstack("variant")
     )
-    return Samples(values, paired=True, groups=_groups(part.faces))
+    return Samples(values, paired=True, groups=clusters_of(part))
 
 
-def _groups(rows: pd.DataFrame) -> pd.Series:
-    """By face, its person, or its image where the person is unknown."""
-    faces = rows.drop_duplicates(FACE_KEY).set_index(FACE_KEY)["person"]
+def clusters_of(part: EvidencePart) -> pd.Series:
+    """By face, its person, or its image where the person is unknown.
+
+    Raises:
+        InputError: there are no predictions.
+    """
+    if part.faces is None:
+        raise _missing(part, "score")
+    faces = part.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)["person"]
     image = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
     return ("person " + faces.astype("object")).where(faces.notna(), image)
 

@@ -1,0 +1,122 @@
+"""The primary interval: its two variances, its bounds, and what it is made of."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ferbench.stats.evidence import EvidencePart
+from ferbench.stats.primary import (
+    cluster_variance,
+    primary_difference,
+    primary_interval,
+    primary_score,
+)
+
+PLACE = {"study": "s", "dataset": "d", "protocol": "p"}
+
+
+def part(correct, persons, *, redrawn=False):
+    """Evidence of variants by name: (seeds, faces) of 0 and 1."""
+    rows = [
+        {"variant": name, "seed": seed, "image_id": f"i{face}", "face": 0,
+         "person": persons[face], "target": "fear" if face % 2 else "anger", "correct": bool(hit)}
+        for name, table in correct.items()
+        for seed, of_seed in enumerate(table)
+        for face, hit in enumerate(of_seed)
+    ]  # fmt: skip
+    faces = pd.DataFrame(rows)
+    scores = faces.groupby(["variant", "seed"])["correct"].mean().rename("value").reset_index()
+    results = scores.assign(**PLACE, subset="test", metric="accuracy")
+    return EvidencePart(PLACE, results, faces, 0.25, redrawn)
+
+
+def test_without_test_variance_it_is_students_interval():
+    found = primary_interval([0.70, 0.72, 0.74], math.nan, 0)
+    low, high = stats.t.interval(0.95, 2, loc=0.72, scale=0.02 / 3**0.5)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.df, found.spread) == pytest.approx((2, 0.02))
+
+
+def test_variances_add_up_and_share_the_degrees_of_freedom():
+    found = primary_interval([0.70, 0.72, 0.74], 0.0004, 30)
+    v_seed = 0.02**2 / 3
+    df = (v_seed + 0.0004) ** 2 / (v_seed**2 / 2 + 0.0004**2 / 29)
+    assert (found.error**2, found.df) == pytest.approx((v_seed + 0.0004, df))
+    half = stats.t.ppf(0.975, df) * found.error
+    assert (found.low, found.high) == pytest.approx((0.72 - half, 0.72 + half))
+
+
+def test_redrawn_splits_enlarge_the_variance_of_the_seeds():
+    found = primary_interval([0.70, 0.72, 0.74], math.nan, 0, test_share=2 / 7)
+    assert found.v_seed == pytest.approx(0.02**2 * (1 / 3 + 2 / 7))
+
+
+@pytest.mark.parametrize("values", [[0.99, 1.0, 0.98], [0.01, 0.0, 0.02], [0.5, 0.9, 0.1]])
+def test_interval_of_a_proportion_stays_in_its_range(values):
+    found = primary_interval(values, 0.0005, 20, bounds=(0.0, 1.0))
+    assert 0 <= found.low < found.estimate < found.high <= 1
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_perfect_scores_have_the_exact_interval_of_the_clusters(share):
+    found = primary_interval([share] * 3, 0.0, 20, bounds=(0.0, 1.0))
+    width = 1 - 0.025 ** (1 / 20)  # Clopper and Pearson
+    assert found.high - found.low == pytest.approx(width)
+    assert found.estimate == share
+
+
+def test_one_seed_has_no_interval():
+    found = primary_interval([0.7], 0.001, 20, bounds=(0.0, 1.0))
+    assert found.estimate == 0.7
+    assert math.isnan(found.low) and math.isnan(found.p_value)
+    assert found.seeds == 1
+
+
+def test_cluster_variance_equals_the_variance_of_cluster_means_of_equal_size():
+    rng = np.random.default_rng(0)
+    values = rng.random((12, 5))
+    found, count = cluster_variance(values.ravel(), np.repeat(np.arange(12), 5))
+    assert found == pytest.approx(values.mean(axis=1).var(ddof=1) / 12)
+    assert count == 12
+    assert math.isnan(cluster_variance([1.0, 2.0], ["a", "a"])[0])
+
+
+def test_score_and_difference_are_computed_from_faces():
+    rng = np.random.default_rng(1)
+    correct = {name: (rng.random((4, 60)) < p).astype(int) for name, p in (("a", 0.6), ("b", 0.8))}
+    persons = [f"p{face // 3}" for face in range(60)]
+    evidence = part(correct, persons)
+    score = primary_score(evidence, "accuracy", "b")
+    assert score.estimate == pytest.approx(correct["b"].mean())
+    assert (score.seeds, score.clusters, score.faces) == (4, 20, 60)
+    of_face = correct["b"].mean(axis=0)
+    assert score.v_test == pytest.approx(cluster_variance(of_face, persons)[0])
+    gain = primary_difference(evidence, "accuracy", "a", "b")
+    difference = correct["b"] - correct["a"]
+    assert gain.estimate == pytest.approx(difference.mean())
+    assert gain.v_seed == pytest.approx(difference.mean(axis=1).var(ddof=1) / 4)
+    assert gain.v_test == pytest.approx(cluster_variance(difference.mean(axis=0), persons)[0])
+    back = primary_difference(evidence, "accuracy", "b", "a")
+    assert (back.low, back.high) == pytest.approx((-gain.high, -gain.low))
+
+
+def test_faces_of_unknown_persons_are_clustered_by_image():
+    evidence = part({"a": [[1, 0, 1, 1], [1, 1, 0, 1]]}, ["p", "p", None, None])
+    assert primary_score(evidence, "accuracy", "a").clusters == 3
+
+
+def test_recall_of_a_class_is_over_its_faces():
+    correct = {"a": [[1, 0, 1, 0], [1, 1, 1, 0]], "b": [[1, 1, 1, 1], [1, 0, 1, 1]]}
+    evidence = part(correct, list("wxyz"))
+    assert primary_score(evidence, "recall:fear", "a").estimate == pytest.approx(0.25)
+    assert primary_difference(evidence, "recall:fear", "a", "b").estimate == pytest.approx(0.5)
+
+
+def test_what_was_not_measured_has_no_estimate():
+    evidence = part({"a": [[1, 0], [1, 1]]}, ["p", "q"])
+    assert primary_score(evidence, "accuracy", "b") is None
+    assert primary_score(evidence, "map50", "a") is None
+    assert primary_difference(evidence, "accuracy", "a", "b") is None

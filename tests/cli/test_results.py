@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tests.run_records import naive_baselines
+from tests.run_records import naive_baselines, split_summary
 
 from ferbench.artifacts.datasets import write_baselines
 from ferbench.artifacts.paths import DatasetPaths
@@ -56,6 +57,7 @@ def test_the_table_gives_mean_deviation_and_naive_baselines(
     _results(project)
     split = {"nearest_neighbour": 0.318, "majority_class": 0.143, "n_test": 12}
     write_baselines(DatasetPaths("faces"), naive_baselines(split=split))
+    write_json(DatasetPaths("faces").split_summary, asdict(split_summary()))
     capsys.readouterr()
     results.show(load_params())
     told = capsys.readouterr().out

@@ -13,7 +13,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from ferbench.artifacts.datasets import read_baselines
+from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.datasets import read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Params
 from ferbench.files import read_json
@@ -37,7 +38,10 @@ def show(params: Params) -> None:
         for key, row in params.datasets.items():
             here = scores[(scores["dataset"] == row.name) & (scores["protocol"] == row.protocol)]
             paths = DatasetPaths(key)
-            baselines = read_baselines(paths).split if paths.baselines.is_file() else {}
+            baselines: dict[str, float] = {}
+            if paths.baselines.is_file() and paths.split_summary.is_file():
+                redrawn = read_split_summary(paths).redrawn
+                baselines = baselines_of_seeds(read_baselines(paths), redrawn, params.seeds)
             if len(here):
                 console.print(_table(f"{row.name}, {row.protocol}, on test", here, baselines))
     if warning := environment_warning(folder):

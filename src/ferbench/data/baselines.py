@@ -181,13 +181,15 @@ def _majority(cls: NDArray[np.int64], split: NDArray[Any], name: str) -> dict[st
 
 
 def _redraws(faces: FacePixels, images: pd.DataFrame, protocol: str) -> dict[str, dict[str, Any]]:
-    drawn = []
+    drawn: dict[str, list[dict[str, float]]] = {"test": [], "val": []}
     for seed in range(REDRAWS):
         split, _ = draw_split(images, protocol, seed)
         of_face = faces.split_by(split.set_index("image_id")["split"])
-        drawn.append(_accuracies(faces, of_face, "test"))
+        for name, found in drawn.items():
+            found.append(_accuracies(faces, of_face, name))
     return {
-        name: _spread([accuracies[name] for accuracies in drawn])
+        name: _spread([accuracies[name] for accuracies in drawn["test"]])
+        | {"val_values": [accuracies[name] for accuracies in drawn["val"]]}
         for name in (*NEIGHBOURS, "majority_class")
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ import pandas as pd
 from PIL import Image
 
 from ferbench import plugins
-from ferbench.artifacts.datasets import Baselines, read_baselines
+from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.datasets import Baselines, read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths, StudyPaths
 from ferbench.artifacts.results import read_results
 from ferbench.artifacts.runs import RunRecord
@@ -157,6 +158,7 @@ class StudyFiles:
             and `power.csv`.
         facts: by data set key, `reports/data/<key>.json`.
         baselines: by data set key, `reports/data/<key>.baselines.json`.
+        redrawn: keys of data sets of which every seed drew a split of its own.
         audits: by data set key, `reports/data/<key>.audit.json`.
         noise: by data set key, of `label_noise.json`.
         descriptions: by variant, `reports/<study>/variants/<variant>.json`.
@@ -174,6 +176,7 @@ class StudyFiles:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     baselines: Mapping[str, Baselines] = field(default_factory=dict)
+    redrawn: Collection[str] = ()
     audits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
     descriptions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -218,8 +221,8 @@ class StudyFiles:
 
     def naive_baselines(self, key: str) -> dict[str, float]:
         """Test accuracies of the naive baselines, by their names."""
-        split = self.baselines[key].split
-        return {word: float(split[name]) for name, word in _BASELINES.items() if name in split}
+        found = baselines_of_seeds(self.baselines[key], key in self.redrawn, self.params.seeds)
+        return {word: found[name] for name, word in _BASELINES.items() if name in found}
 
     def here(self, table: pd.DataFrame, key: str) -> pd.DataFrame:
         """The rows of a table that are about one data set row, by its name and protocol."""
@@ -282,6 +285,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         tables={name: _read(folder / f"{name}.csv", pd.read_csv) for name in tables},
         facts={key: _read(paths.report, read_json) for key, paths in data.items()},
         baselines={key: read_baselines(paths) for key, paths in data.items()},
+        redrawn={key for key, paths in data.items() if read_split_summary(paths).redrawn},
         audits={key: _read(paths.audit_report, read_json) for key, paths in data.items()},
         noise=_read(folder / "label_noise.json", read_json),
         descriptions={name: _read(study.description(name), read_json) for name in params.variants},

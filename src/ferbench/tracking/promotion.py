@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from ferbench.artifacts.datasets import read_baselines
+from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.datasets import read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import predicted, read_boxes, read_predictions
 from ferbench.artifacts.results import exact_share, exceeds
@@ -186,7 +187,7 @@ def _candidate(
 ) -> PromotionCandidate:
     reports, metric = Path("reports", "data"), params.promote.metric
     predictions = _predictions(params, selected)
-    baseline, accuracy = _naive_baseline(DatasetPaths(dataset))
+    baseline, accuracy = _naive_baseline(DatasetPaths(dataset), selected.run.seed)
     champion_value, comparable = _champion_value(metric, registered, faces=len(predictions.target))
     return PromotionCandidate(
         value=selected.val[metric],
@@ -220,22 +221,21 @@ def _predictions(params: Params, selected: SelectedRun) -> Predictions:
     )
 
 
-def _naive_baseline(paths: DatasetPaths) -> tuple[str, float]:
-    """Name and accuracy on val of the best naive baseline.
+def _naive_baseline(paths: DatasetPaths, seed: int) -> tuple[str, float]:
+    """Name and accuracy of the best naive baseline on the val of a seed.
 
     Raises:
         InputError: nothing was measured on val.
     """
-    on_val = read_baselines(paths).val
+    redrawn = read_split_summary(paths).redrawn
+    on_val = baselines_of_seeds(read_baselines(paths), redrawn, [seed], "val")
     if not on_val:
         raise InputError(
             "has no naive baselines on val, which the promotion gate compares with",
             where=paths.baselines,
             remedy=f"run the stage again: `dvc repro -f baselines@{paths.key}`",
         )
-    names = [name for name in on_val if not name.startswith("n_")]
-    best = max(names, key=lambda name: float(on_val[name]))
-    return best, float(on_val[best])
+    return max(on_val.items(), key=lambda item: item[1])
 
 
 def _champion_value(

@@ -22,6 +22,7 @@ from ferbench.reporting.sections.calibration import calibration_error
 from ferbench.reporting.sections.classes import confused_table
 from ferbench.reporting.sections.comparisons import rank_block
 from ferbench.reporting.sections.cost import latency_notes, latency_table
+from ferbench.reporting.sections.data import build as data
 from ferbench.reporting.sections.environment import environment_table
 from ferbench.reporting.sections.leakage import build as leakage
 from ferbench.reporting.sections.leakage import noise_words
@@ -183,6 +184,18 @@ def test_printed_change_by_class_is_a_reference_row(study: StudyFiles) -> None:
     assert table.notes == 1
     assert cell(table, "yolo_fer as P2-T13 prints", "anger") == pytest.approx(-0.055)
     assert cell(table, "yolo_fer as P2-T13 prints", "mean") == pytest.approx(-0.028)
+
+
+def test_data_set_under_two_protocols_has_one_data_sheet(study: StudyFiles) -> None:
+    row, other = study.params.datasets["synthetic"], "stratified_70_10_20"
+    both = {"synthetic": row, "b": replace(row, protocol=other)}
+    audits = {key: study.audits["synthetic"] for key in both}
+    two = replace(study, params=replace(study.params, datasets=both), audits=audits, redrawn={"b"})
+    (card,) = data(two).parts
+    assert {row.protocol, other} <= set(card.tags)
+    splits = card.tables[0]
+    assert [line["protocol"].text for line in splits.rows] == [row.protocol, other]
+    assert [line["drawn"].text for line in splits.rows] == ["once", "anew by every seed"]
 
 
 def test_data_set_under_two_protocols_is_compared_side_by_side(study: StudyFiles) -> None:

@@ -60,6 +60,15 @@ def test_model_that_always_predicts_the_majority_class_equals_that_baseline(
         assert "above" not in text
 
 
+def test_detector_below_the_baseline_is_shown_without_its_threshold_too() -> None:
+    ranked = [mean("detector", 0.2, 0.05), mean("other", 0.1, 0.05)]
+    text = over_baselines(ranked, BASELINES, {"detector": mean("detector", 0.477, 0.1)}, 0.5)
+    assert (
+        "detector (at score threshold 0.5; 47.7 % without) and other are not better than the "
+        "naive baseline." in text
+    )
+
+
 def test_one_face_more_than_the_baseline_is_better() -> None:
     ranked = [mean("more", 101 / 246, 0.0), mean("same", 100 / 246, 0.0)]
     text = over_baselines(ranked, {"majority class": 100 / 246})

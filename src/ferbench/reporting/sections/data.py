@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ferbench.reporting.blocks import Block, Table, Value, number, share, word
@@ -31,12 +31,16 @@ _AUDITED = {"flat_images": "flat images", "not_faces": "images without a face"}
 
 
 def build(study: StudyFiles) -> Block:
-    """A card a data set row."""
-    return Block("Data", parts=[_card(study, key) for key in study.keys])
+    """A card a data set; what its protocols have in common is shown once."""
+    rows: dict[str, list[str]] = {}
+    for key in study.keys:
+        rows.setdefault(study.place(key)[0], []).append(key)
+    return Block("Data", parts=[_card(study, name, keys) for name, keys in rows.items()])
 
 
-def _card(study: StudyFiles, key: str) -> Block:
-    facts, audit, (name, protocol) = study.facts[key], study.audits[key], study.place(key)
+def _card(study: StudyFiles, name: str, keys: Sequence[str]) -> Block:
+    key, protocols = keys[0], [study.place(key)[1] for key in keys]
+    facts, audit = study.facts[key], study.audits[key]
     passed = "all expectations that matter are met"
     about = {
         "Known faults": facts["faults"],
@@ -46,13 +50,13 @@ def _card(study: StudyFiles, key: str) -> Block:
     }
     return Block(
         title=facts["title"],
-        tags=(name, protocol, *((passed,) if facts["passed"] else ())),
+        tags=(name, *protocols, *((passed,) if facts["passed"] else ())),
         alert="" if facts["passed"] else "expectations are not met",
         counts=[*_found(facts), *_audited(audit)],
         charts=(
             class_chart(f"classes_{key}", f"images of each class of {name}", facts["emotions"]),
         ),
-        tables=(_sizes(key, audit), _expectations(key, facts)),
+        tables=(_splits(study, name, keys), _sizes(key, audit), _expectations(key, facts)),
         pictures=[
             one for one in study.pictures if one.synthetic and (one.key, one.variant) == (key, "")
         ],
@@ -68,9 +72,8 @@ def _found(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _audited(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the audit found in the images themselves."""
-    pairs = [(f"images in {split}", count(images)) for split, images in audit["images"].items()]
     channels = audit.get("channels") or {}
-    pairs += [(f"stored in {name}", count(images)) for name, images in channels.items()]
+    pairs = [(f"stored in {name}", count(images)) for name, images in channels.items()]
     pairs += [
         (name, count(audit[key])) for key, name in _AUDITED.items() if audit.get(key) is not None
     ]
@@ -80,6 +83,19 @@ def _audited(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("mean share of raters who agree with the label, %", percent(votes["agreement"]))
         )
     return pairs
+
+
+def _splits(study: StudyFiles, name: str, keys: Sequence[str]) -> Table:
+    """Number of images in each split, by protocol."""
+    rows = [
+        {
+            "protocol": word(study.place(key)[1]),
+            **{split: number(images) for split, images in study.audits[key]["images"].items()},
+            "drawn": word("anew by every seed" if key in study.redrawn else "once"),
+        }
+        for key in keys
+    ]
+    return Table(f"splits_{name}", rows, title="images in each split")
 
 
 def _sizes(key: str, audit: Mapping[str, Any]) -> Table:

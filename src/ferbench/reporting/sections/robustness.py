@@ -19,7 +19,8 @@ __all__ = ["build"]
 
 _MEAN = "mean"
 _PLAIN = "plain"  # the faces that the test drew, unaltered, where these are not all of test
-_FOUND = "face_detection"  # share of faces that a box finds; only detectors have it
+# Share of faces that a box finds, and mAP at IoU 0.5: only detectors have them.
+_OF_BOXES = ("face_detection", "map50")
 _UNKNOWN = Value(NOTHING, float("nan"))
 
 
@@ -48,9 +49,9 @@ def _card(study: StudyFiles, key: str, test: str) -> Block | None:
     scores = {c: study.on(f"{test}_{c}", key, study.metric) for c in conditions}
     if not any(scores.values()):
         return None
-    metrics = [study.metric]
-    if study.on(f"{test}_{conditions[0]}", key, _FOUND):
-        metrics.append(_FOUND)
+    first = f"{test}_{conditions[0]}"
+    boxes = (metric for metric in _OF_BOXES if study.on(first, key, metric))
+    metrics = list(dict.fromkeys((study.metric, *boxes)))
     single = [condition for condition in conditions if condition != _MEAN]
     tables = [_table(study, key, test, metric) for metric in metrics]
     if len(single) == 1:

@@ -31,6 +31,7 @@ from ferbench.reporting.study_files import (
 __all__ = ["build"]
 
 _LISTED = 4
+_ANY = "accuracy_any"  # a detector's accuracy by its best box, whatever the score
 
 
 def build(study: StudyFiles) -> Block:
@@ -56,7 +57,10 @@ def _card(study: StudyFiles, key: str) -> Block:
         tags=(protocol,),
         answers=(
             ("Who leads", leader(ranked)),
-            ("Better than the naive baselines", over_baselines(ranked, baselines)),
+            (
+                "Better than the naive baselines",
+                over_baselines(ranked, baselines, study.on("test", key, _ANY), threshold),
+            ),
             (
                 "More than chance",
                 " ".join([significance(pairs, compare.alpha), *_detectable(study, key)]),
@@ -96,12 +100,19 @@ def leader(ranked: Sequence[Mean]) -> str:
     return f"{text}; {second.variant} is second with {percent(second.mean)} %."
 
 
-def over_baselines(ranked: Sequence[Mean], baselines: Mapping[str, float]) -> str:
+def over_baselines(
+    ranked: Sequence[Mean],
+    baselines: Mapping[str, float],
+    without: Mapping[str, Mean] | None = None,
+    threshold: float = 0.0,
+) -> str:
     """Which variants are better than the highest naive baseline.
 
     Args:
         ranked: the variants, best first.
         baselines: by name.
+        without: detectors' accuracy without a score threshold, by variant.
+        threshold: of the scores of boxes.
     """
     name, height = max(baselines.items(), key=lambda item: item[1])
     sure = [m.variant for m in ranked if exceeds(m.low, height)]
@@ -116,13 +127,21 @@ def over_baselines(ranked: Sequence[Mean], baselines: Mapping[str, float]) -> st
             f"{listed(likely)} {_be(likely)} better on average only: the interval includes it."
         )
     if below:
-        parts.append(f"{listed(below)} {_be(below)} not better than the naive baseline.")
+        texts = [variant + _threshold(variant, without or {}, threshold) for variant in below]
+        parts.append(f"{listed(texts)} {_be(below)} not better than the naive baseline.")
     for name, height in baselines.items():
         equal = [m.variant for m in ranked if math.isclose(m.mean, height, abs_tol=1e-9)]
         if equal:
             verb = "scores" if len(equal) == 1 else "score"
             parts.append(f"{listed(equal)} {verb} exactly the same as the baseline {name}.")
     return " ".join(parts)
+
+
+def _threshold(variant: str, without: Mapping[str, Mean], threshold: float) -> str:
+    """What a detector scores without its threshold, in brackets."""
+    if variant not in without:
+        return ""
+    return f" (at score threshold {threshold:g}; {percent(without[variant].mean)} % without)"
 
 
 def significance(pairs: Sequence[Comparison], alpha: float) -> str:
@@ -196,7 +215,7 @@ def _leaderboard(study: StudyFiles, key: str, ranked: Sequence[Mean]) -> Table:
         "macro F1 %": study.on("test", key, "f1_macro"),
         "mAP@0.5 %": study.on("test", key, "map50"),
         "coverage %": study.on("test", key, "coverage"),
-        "accuracy without threshold %": study.on("test", key, "accuracy_any"),
+        "accuracy without threshold %": study.on("test", key, _ANY),
     }
     faces, score = study.on("test", key, "faces"), f"{study.metric} %"
     rows = [

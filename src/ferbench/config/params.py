@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from ferbench.config.catalogue import expand, read_yaml
 from ferbench.config.checks import COLUMNS, TASKS, check_params
+from ferbench.config.claims import Claim, check_claims
 from ferbench.config.records import (
     RECORD,
     Distinct,
@@ -420,7 +421,10 @@ class Split(TypedDict):
 @with_config(RECORD)
 @dataclass(frozen=True)
 class Params:
-    """The whole of `params.yaml`."""
+    """The whole of `params.yaml`.
+
+    `claims` are the study's own, besides those of the catalogue.
+    """
 
     study: Study
     seeds: Annotated[Distinct[_Seed], Field(min_length=1)]
@@ -436,6 +440,7 @@ class Params:
     explain: Table[Explain]
     score: Score
     compare: Compare
+    claims: tuple[Claim, ...]
     promote: Promote
 
     def recipe_of(self, variant: str) -> Recipe:
@@ -458,4 +463,5 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     tree = expand(read_yaml(path), path)
     params: Params = build_record(Params, tree, where=str(path))
     check_params(params, path)
+    check_claims(params.claims, params.variants, f"{path}: claims")
     return params

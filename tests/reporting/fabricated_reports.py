@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from tests.claim_rows import claim_row
 from tests.fabricated_study import fabricate, fabricate_reports
 from tests.run_records import naive_baselines
 
+from ferbench.artifacts.claims import write_claims
 from ferbench.artifacts.datasets import write_baselines
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Explain, Latency, Params
@@ -31,6 +34,8 @@ def fabricate_all(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 40) 
         compare_study(read_evidence(params, root), params.compare, [*params.variants]), folder
     )
     write_audits(root, params)
+    rows = [claim_row(source="", dataset="synthetic", printed=math.nan, size="not printed")]
+    write_claims(root / "reports" / "demo" / "claims.csv", rows)
     write_latency(root, params)
     write_explanations(root, params)
     return params

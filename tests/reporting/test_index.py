@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.claim_rows import claim_row
 
+from ferbench.artifacts.claims import write_claims
 from ferbench.config.params import Params
 from ferbench.errors import InputError
 from ferbench.files import write_json
@@ -63,6 +65,22 @@ def test_index_has_leaders_and_verdicts_and_accepts_older_reports(
     text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert 'href="new/index.html"' in text
     assert "report in an older format" in text
+
+
+def test_index_opens_with_the_verdicts_on_claims(tmp_path: Path) -> None:
+    rows = [
+        claim_row(claim="a", direction="confirmed", study="new"),
+        claim_row(claim="b", direction="not tested", study=""),
+        claim_row(claim="c", paper="p0", direction="not tested", study=""),
+    ]
+    write_claims(tmp_path / "reports" / "claims.csv", rows)
+    write_index(tmp_path)
+    text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    sentence = text[text.index("Of 3 claims in 2 papers") :]
+    assert '<a href="#confirmed">1 confirmed</a>' in sentence
+    assert '<a href="#not-tested">2 not tested</a>' in sentence
+    assert '<a href="new/index.html#claims">new</a>' in sentence
+    assert text.index('id="claims"') < text.index("studies-title")
 
 
 def test_index_without_findings_has_no_such_section(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Chart",
     "Estimate",
     "Point",
+    "claim_chart",
     "class_chart",
     "cliques",
     "condition_chart",
@@ -293,6 +294,46 @@ def forest_chart(figure: Figure, rows: Sequence[Estimate], printed: Sequence[flo
     axes.xaxis.set_major_formatter(_PERCENT)
     figure.supxlabel(
         "per cent; dot and line: ours, 95 % interval; diamond: printed, hollow if not comparable",
+        fontsize=8.5,
+        color=_MUTED,
+    )
+
+
+@_chart
+def claim_chart(
+    figure: Figure,
+    rows: Sequence[Estimate],
+    printed: Sequence[float],
+    verdicts: Sequence[str],
+) -> None:
+    """Our differences with intervals, what was printed, and the verdict in words.
+
+    Args:
+        figure: to draw on.
+        rows: ours; filled where a verdict was reached.
+        printed: of each row; NaN where nothing was printed of it.
+        verdicts: of each row.
+    """
+    axes = _axes(figure, (_WIDTH, 1.0 + 0.36 * len(rows)), "x")
+    known = [value for value in printed if not np.isnan(value)]
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if not np.isnan(end)]
+    reach = min(1.15 * max(0.02, *map(abs, (*known, *ends))), 1.0)
+    axes.set_xlim(-reach, reach)
+    axes.axvline(0, color=_MUTED, lw=1)
+    for y, (row, value, verdict) in enumerate(zip(rows, printed, verdicts, strict=True)):
+        if not np.isnan(row.low):
+            low, high = max(row.low, -reach), min(row.high, reach)
+            axes.plot([low, high], [y, y], color=_ACCENT, lw=2.2, alpha=0.5)
+        face = _ACCENT if row.filled else _SURFACE
+        axes.plot(row.value, y, "o", ms=8, mfc=face, mec=_ACCENT, mew=1.6)
+        if not np.isnan(value):
+            axes.plot(value, y, "D", ms=6, mfc=_WARM, mec=_SURFACE, mew=0.8)
+        _value_column(axes, y, verdict)
+    _row_names(axes, (row.name for row in rows))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)[:-2]))
+    figure.supxlabel(
+        "percentage points; dot and line: ours, 95 % interval, hollow: undecided; diamond: printed",
         fontsize=8.5,
         color=_MUTED,
     )

@@ -15,10 +15,13 @@ from typing import Any
 
 import pandas as pd
 
+from ferbench.artifacts.claims import read_claims
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
+from ferbench.reporting.settled import VERDICTS as VERDICTS_OF_CLAIMS
+from ferbench.reporting.settled import settle_claims
 from ferbench.reporting.study_files import StudyFiles
 from ferbench.reporting.withdrawn import Withdrawal, read_withdrawn
 
@@ -114,7 +117,7 @@ def _verdicts(path: Path) -> dict[str, int]:
 
 
 def write_index(root: Path) -> None:
-    """Write `reports/index.html`: all studies that have a page, and the findings.
+    """Write `reports/index.html`: verdicts on the papers' claims, all studies, and the findings.
 
     Args:
         root: the project's folder.
@@ -125,7 +128,16 @@ def write_index(root: Path) -> None:
     reports = root / "reports"
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
+    table = reports / "claims.csv"
+    claims = settle_claims(read_claims(table)) if table.is_file() else []
     context = {
+        "claims": claims,
+        "papers": len({claim.rows[0].paper for claim in claims if claim.rows[0].tables}),
+        "tally": {
+            verdict: own
+            for verdict in VERDICTS_OF_CLAIMS
+            if (own := [claim for claim in claims if claim.verdict == verdict])
+        },
         "cards": read_cards(reports),
         "pages": [page.stem for page in sorted((reports / "data").glob("*.html"))],
         # Those that do not hold come first.

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ferbench import plugins
 from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.claims import ClaimRow, read_claims
 from ferbench.artifacts.datasets import Baselines, read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths, StudyPaths
 from ferbench.artifacts.results import read_results
@@ -166,6 +167,7 @@ class StudyFiles:
         latency: by row of `latency` and variant, what was timed; empty if nothing was.
         pictures: sample images and explanations, if there are any.
         has_findings: `reports/findings.json` is there.
+        claims: rows of `claims.csv`.
     """
 
     params: Params
@@ -184,6 +186,7 @@ class StudyFiles:
     latency: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
     has_findings: bool = False
+    claims: Sequence[ClaimRow] = ()
 
     @property
     def keys(self) -> list[str]:
@@ -293,6 +296,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         latency=_latency(params, study.runs / "_latency"),
         pictures=[*_samples(params, data), *_explanations(params, study.runs / "_explain")],
         has_findings=(root / "reports" / "findings.json").is_file(),
+        claims=read_claims(folder / "claims.csv"),
     )
 
 

@@ -15,11 +15,12 @@ __all__ = ["ORDER", "build_sections"]
 
 _PACKAGE = "ferbench.reporting.sections"
 ORDER = (
+    "claims",
+    "protocols",
     "verdict",
     "papers",
     "data",
     "leakage",
-    "protocols",
     "comparisons",
     "classes",
     "calibration",

@@ -1,0 +1,170 @@
+"""The papers' claims that a study tests: printed gain beside ours, with a verdict in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import isnan
+
+from ferbench.artifacts.claims import ClaimRow
+from ferbench.config.claims import COSTS
+from ferbench.reporting.blocks import (
+    Block,
+    Table,
+    Value,
+    difference,
+    number,
+    probability,
+    real,
+    word,
+)
+from ferbench.reporting.charts import Chart, Estimate, claim_chart
+from ferbench.reporting.numbers import NOTHING, count, decimal, points
+from ferbench.reporting.study_files import StudyFiles
+
+__all__ = ["build"]
+
+_NOTE = (
+    "A claim says that A scores higher than its control B. Ours is the mean of A − B over seeds on "
+    "the same faces; its 95 % interval counts the variance of seeds and of test faces. “Confirmed” "
+    "and “contradicted”: the difference is significant after correction over the study's claims "
+    "on the same data, and has the printed sign or the other. “No difference”: the 90 % interval "
+    "lies within ± 1 point. “Undecided”: neither. The size is compatible if the printed gain lies "
+    "in the prediction interval for one more pair of runs. A reduced recipe is a condition of a "
+    "verdict, not an objection to it."
+)
+
+
+def build(study: StudyFiles) -> Block | None:
+    """A chart of all claims that are differences, a sentence on each, and the whole table."""
+    rows = study.claims
+    if not rows:
+        return None
+    return Block(
+        "Claims",
+        words=(f"This study tests {_number(len(rows))}: {tally(rows)}.",),
+        answers=[(_question(row), _answer(row)) for row in rows],
+        charts=[*_charts(rows)],
+        tables=(
+            Table("claims", [_verdict(row) for row in rows], title="claims and verdicts"),
+            Table("claims_conditions", [_conditions(row) for row in rows], title="conditions"),
+        ),
+        note=_NOTE,
+        links=[("claims.csv", "All of it as CSV")],
+    )
+
+
+def _number(rows: int) -> str:
+    return f"{rows} claim" if rows == 1 else f"{rows} claims"
+
+
+def tally(rows: Sequence[ClaimRow]) -> str:
+    """How many rows have each verdict on direction, the most frequent first."""
+    counts = Counter(row.direction for row in rows)
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
+
+
+def _is_ratio(row: ClaimRow) -> bool:
+    return row.metric in COSTS
+
+
+def _metric(row: ClaimRow) -> str:
+    head, *emotions = row.metric.replace("_", " ").split(":")
+    name = f"{head} of {' as '.join(emotions)}" if emotions else head
+    return f"{name} on {row.robustness.replace(':', ' ')}" if row.robustness else name
+
+
+def _pair(row: ClaimRow) -> str:
+    return f"{row.variant_a} over {row.variant_b}" if row.variant_b else row.variant_a
+
+
+def _source(row: ClaimRow) -> str:
+    tables = " and ".join(f"{row.paper.upper()}-{table}" for table in row.tables.split())
+    return tables or row.paper
+
+
+def _question(row: ClaimRow) -> str:
+    return f"{_pair(row)}, {_metric(row)} on {row.dataset}, {row.protocol} ({_source(row)})"
+
+
+def _answer(row: ClaimRow) -> str:
+    """One sentence with the verdict, the estimate, its interval and what it rests on.
+
+    Of a ratio there is no interval over faces, of one seed none at all.
+    """
+    unit = "" if _is_ratio(row) else " points"
+    text = f"{row.direction.capitalize()}: {_amount(row, row.estimate)}{unit}"
+    if not (isnan(row.low) or isnan(row.high)):
+        text += f" (95 % interval {_bounds(row)})"
+    if not isnan(row.printed):
+        text += f", printed {_amount(row, row.printed)}"
+    text += f"; {count(row.n_seeds)} seed{'' if row.n_seeds == 1 else 's'}"
+    if row.n_faces:
+        text += f", {count(row.n_faces)} test faces"
+    if row.n_clusters:
+        text += f" in {count(row.n_clusters)} clusters ({row.cluster})"
+    text += f", {row.recipe} recipe"
+    undecided = row.direction.startswith("undecided")
+    return f"{text}. To decide it: {row.decided_by}." if undecided else f"{text}."
+
+
+def _amount(row: ClaimRow, value: float) -> str:
+    return decimal(value, 2) if _is_ratio(row) else points(value)
+
+
+def _bounds(row: ClaimRow) -> str:
+    if _is_ratio(row):
+        return f"{decimal(row.low, 2)} to {decimal(row.high, 2)}"
+    return f"{points(row.low)} to {points(row.high)}"
+
+
+def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
+    """One chart of all claims about differences; none if there are none."""
+    chosen = [row for row in rows if row.variant_b and not _is_ratio(row)]
+    if not chosen:
+        return []
+    estimates = [
+        Estimate(
+            f"{_pair(row)}, {row.protocol.split('_')[0]}",
+            row.estimate,
+            row.low,
+            row.high,
+            filled=not row.direction.startswith("undecided"),
+        )
+        for row in chosen
+    ]
+    title = "gain of A over its control B, printed and ours, in percentage points"
+    printed, verdicts = [row.printed for row in chosen], [row.direction for row in chosen]
+    return [claim_chart("claims", title, estimates, printed, verdicts)]
+
+
+def _verdict(row: ClaimRow) -> dict[str, Value]:
+    amount = (lambda value: real(value, 2)) if _is_ratio(row) else difference
+    missing = Value(NOTHING, float("nan"))
+    return {
+        "claim": word(f"{row.claim} ({_source(row)})"),
+        "A": word(row.variant_a),
+        "B": word(row.variant_b or NOTHING),
+        "metric": word(_metric(row)),
+        "data": word(f"{row.dataset}, {row.protocol}"),
+        "printed A − B, points": missing if isnan(row.printed) else amount(row.printed),
+        "ours, points": amount(row.estimate),
+        "95 % interval": Value(_bounds(row), row.low),
+        "p corrected": probability(row.p_corrected),
+        "direction": word(row.direction),
+        "size": word(row.size),
+        "seeds": number(row.n_seeds),
+        "test faces": number(row.n_faces),
+        "clusters": number(row.n_clusters),
+    }
+
+
+def _conditions(row: ClaimRow) -> dict[str, Value]:
+    return {
+        "claim": word(row.claim),
+        "A over B": word(_pair(row)),
+        "protocol": word(row.protocol),
+        "recipe": word(row.recipe),
+        "decided by": word(row.decided_by),
+        "conditions": word(row.conditions),
+    }

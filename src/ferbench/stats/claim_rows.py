@@ -28,6 +28,7 @@ from ferbench.stats.primary import PrimaryEstimate
 __all__ = ["OTHER_DATA", "judge_claims"]
 
 OTHER_DATA = "another data set than the paper's"  # a condition
+_TOLERANCE = 1e-9  # of floats
 _EXACT = ("params_m", "gflops")  # costs that are counted, not timed
 
 
@@ -303,6 +304,6 @@ def _ratio_size(claim: Claim, ratio: Ratio) -> str:
     if claim.gain is None:
         return "not printed"
     low, high = claim.ratio_bounds
-    if ratio.low <= high and low <= ratio.high:
+    if ratio.low <= high + _TOLERANCE and low <= ratio.high + _TOLERANCE:
         return "compatible"
     return "smaller" if (claim.gain - ratio.value) * claim.sign > 0 else "larger"

@@ -194,7 +194,8 @@ def decided_by(
     if verdict == "undecided":
         return needed(estimate, margin=margin, alpha=alpha / max(tests, 1), cluster=cluster)
     if verdict == "no difference":
-        return f"90 % interval within \N{PLUS-MINUS SIGN}{100 * margin:g} points"
+        points = "1 point" if margin == MARGIN else f"{100 * margin:g} points"
+        return f"90 % interval within \N{PLUS-MINUS SIGN}{points}"
     corrected = f" after correction for {tests} claims" if tests > 1 else ""
     return f"p at most {alpha:g}{corrected}"
 

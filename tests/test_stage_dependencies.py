@@ -58,6 +58,7 @@ PLUMBING = {
     "ferbench.errors": "messages",
     "ferbench.files": "how files are written and hashed, not what is in them",
     "ferbench.locks": "whether a process waits, not what it computes",
+    "ferbench.config.claims": "types of claims, whose values DVC compares, and their refusal",
     "ferbench.config.checks": "refuses contradictions of params.yaml; it changes no value",
     "ferbench.config.params": "types of params.yaml and look-ups in it; DVC compares its values",
     "ferbench.plugins": "imports a module by its name",

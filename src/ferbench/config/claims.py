@@ -17,6 +17,7 @@ A study lists claims of its own under `claims`, each whole, with its `id`.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,17 +107,19 @@ class Claim:
         a: the variant that is claimed to be better; `any` for every variant of a study.
         b: its control; None for claims of the kind `threshold`.
         gain: printed A minus B as a fraction (of ratios, A / B); None where none is printed.
-        decimals: of the printed numbers, in per cent (of ratios, of the quotient's numbers).
+        decimals: of the printed numbers in per cent; of ratios, of `costs`.
         better: `lower` if the claim is that A has less of the metric.
         kind: `gain`, A minus B; `best_of`, the same, where A is claimed to be the best of several;
             `loses_less`, A minus B in what altered test images cost; `ratio`, A / B of a cost;
             `threshold`, A above a value; `protocol`, A split by image minus A split by person.
         robustness: `<kind>:<condition>` of altered test images; empty for test as it is.
         trained_on: source of the training images, if another than `dataset`.
+        protocol: that the paper's split follows, as far as it is stated.
         test_images: size of the paper's test part, as far as the paper states or implies it.
         n: number of runs whose mean is printed; None if that is not stated, which counts as one.
         sd: printed standard deviations over runs, of A and of B, as fractions.
         threshold: of the kind `threshold`, as a fraction.
+        costs: of ratios, the printed numbers of A and of B.
         note: a condition of the printed number that a reader must know.
     """
 
@@ -134,10 +137,12 @@ class Claim:
     kind: Literal["gain", "best_of", "loses_less", "ratio", "threshold", "protocol"] = "gain"
     robustness: Annotated[str, AfterValidator(_condition)] = ""
     trained_on: Annotated[str, part("data.sources", "data set")] | None = None
+    protocol: Annotated[str, part("data.protocols", "protocol")] | None = None
     test_images: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1)] | None = None
     sd: tuple[float, float] | None = None
     threshold: float | None = None
+    costs: tuple[float, float] | None = None
     note: str = ""
 
     @property
@@ -152,6 +157,15 @@ class Claim:
         if self.gain is None or self.gain == neutral:
             return self.claimed_sign
         return 1 if self.gain > neutral else -1
+
+    @property
+    def ratio_bounds(self) -> tuple[float, float]:
+        """Of a printed ratio of rounded costs; without costs, the ratio itself twice."""
+        if self.costs is None:
+            gain = math.nan if self.gain is None else self.gain
+            return gain, gain
+        (a, b), half = self.costs, 0.5 * 10.0**-self.decimals
+        return (a - half) / (b + half), (a + half) / (b - half)
 
     @property
     def rounding(self) -> float:

@@ -1,0 +1,32 @@
+"""Judge the papers' claims, and the study's own, by the study's runs.
+
+Reads results.csv, faces.parquet and variants/ of `reports/<study>/`, the timings of
+`runs/<study>/_latency/` if there are any, `data/splits/<dataset>.json` and
+`studies/catalogue/claims.yaml`; writes `reports/<study>/claims.csv`.
+
+    python pipeline/claims.py
+
+Seconds.
+"""
+
+from ferbench.artifacts.claims import write_claims
+from ferbench.artifacts.paths import StudyPaths
+from ferbench.cli.stage import run_stage
+from ferbench.config.claims import load_claims
+from ferbench.config.params import load_params
+from ferbench.stats.claim_estimates import read_costs
+from ferbench.stats.claim_rows import judge_claims
+from ferbench.stats.evidence import read_evidence
+
+
+def main() -> None:
+    params = load_params()
+    claims = (*load_claims(), *params.claims)
+    rows = judge_claims(params, read_evidence(params), claims, read_costs(params))
+    path = StudyPaths(params.study.name).reports / "claims.csv"
+    write_claims(path, rows)
+    print(f"{len(rows)} verdicts on {len({row.claim for row in rows})} claims -> {path}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

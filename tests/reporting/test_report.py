@@ -76,11 +76,11 @@ def test_links_of_the_markdown_lead_to_files(made: Made) -> None:
     assert "\n\n\n\n" not in text
 
 
-def test_verdict_comes_first_with_seeds_hardware_and_commit(made: Made) -> None:
+def test_claims_and_leaderboard_come_first_with_seeds_hardware_and_commit(made: Made) -> None:
     _, _, folder = made
     text = (folder / "report.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
-    assert headings[:3] == ["Verdict", "Paper against ours", "Data"]
+    assert headings[:3] == ["Claims", "Verdict", "Paper against ours"]
     assert headings[-1] == "Responsible use"
     before_papers = text.split("## Paper against ours")[0]
     for needed in (

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
+from ferbench.reporting.all_claims import write_all_claims
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
 from ferbench.reporting.study_files import StudyFiles
@@ -114,15 +115,16 @@ def _verdicts(path: Path) -> dict[str, int]:
 
 
 def write_index(root: Path) -> None:
-    """Write `reports/index.html`: all studies that have a page, and the findings.
+    """Write `reports/index.html`, all studies that have a page and the findings, and claims.csv.
 
     Args:
         root: the project's folder.
 
     Raises:
-        InputError: `findings.json` is faulty.
+        InputError: `findings.json`, a `claims.csv` or the catalogue's claims are faulty.
     """
     reports = root / "reports"
+    write_all_claims(root)
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
     context = {

@@ -9,12 +9,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 from tests.fabricated_study import fabricate, fabricate_reports
+from tests.tiny_study import PROJECT
 
+from ferbench.artifacts.claims import write_claims
 from ferbench.artifacts.runs import EvaluationRecord
+from ferbench.config.claims import load_claims
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 from ferbench.files import read_json, write_json
+from ferbench.stats.claim_rows import judge_claims
+from ferbench.stats.evidence import read_evidence
 from ferbench.tracking import publish
 
 
@@ -36,6 +41,9 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path]:
     params = dataclasses.replace(fabricate(root, faces=40, probes=True), explain={})
     fabricate_reports(root, params)
     write_scoreboard(score_study(params, root), root / "reports" / "demo")
+    claims = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
+    rows = judge_claims(params, read_evidence(params, root), claims, {})
+    write_claims(root / "reports" / "demo" / "claims.csv", rows)
     for run in all_runs(params):
         EvaluationRecord(device="cpu", splits={}).write(root / run.folder / "evaluation.json")
         description = root / "reports" / "demo" / "variants" / f"{run.variant}.json"

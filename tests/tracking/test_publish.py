@@ -18,6 +18,7 @@ import pytest
 from filelock import FileLock, Timeout
 from tests.tiny_study import PROJECT
 
+from ferbench.artifacts.claims import read_claims, write_claims
 from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.cli.stage import status_of
 from ferbench.config.params import Explain, Params
@@ -33,6 +34,8 @@ from ferbench.tracking.publish import (
 from ferbench.tracking.runs import MlflowRun, experiment_id, open_finished_run, open_run
 from ferbench.tracking.store import StoreError, connect
 
+CLAIMS = Path("reports", "demo", "claims.csv")
+
 
 def charts(tables: RunTables) -> list[SimpleNamespace]:
     """One chart, which shows the sizes of the tables."""
@@ -42,6 +45,37 @@ def charts(tables: RunTables) -> list[SimpleNamespace]:
 
 def publish(params: Params) -> dict[str, str]:
     return publish_study(params, charts)
+
+
+def test_claims_are_files_of_their_runs_and_a_table_of_the_note(
+    study: Params, logged: list[str]
+) -> None:
+    rows = [row for row in read_claims(CLAIMS) if row.variant_a == "ivsa"]
+    assert {row.claim for row in rows} == {"p1_sab"}
+    write_claims(CLAIMS, rows)
+    publish(study)
+    client = connect()
+    with_claims = {
+        run.data.tags["variant"]
+        for run in runs().values()
+        if "claims.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
+    }
+    assert with_claims == {"ivsa", "vgg_improved"}
+    note = client.get_experiment(experiment_id(client, "demo")).tags["mlflow.note.content"]
+    cells = (
+        f"| p1_sab | ivsa over vgg_improved | {rows[0].dataset} | {rows[0].protocol} | accuracy |"
+    )
+    assert cells in note
+    assert f"{100 * rows[0].estimate:+.1f} [" in note
+    assert f"| {rows[0].direction} |" in note
+
+
+def test_a_study_without_claims_says_so(study: Params, logged: list[str]) -> None:
+    write_claims(CLAIMS, [])
+    publish(study)
+    client = connect()
+    note = client.get_experiment(experiment_id(client, "demo")).tags["mlflow.note.content"]
+    assert "No claim of a paper" in note
 
 
 def runs() -> dict[str, Any]:

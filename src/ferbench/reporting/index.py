@@ -18,6 +18,7 @@ import pandas as pd
 from ferbench.artifacts.claims import read_claims
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
+from ferbench.reporting.all_claims import write_all_claims
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
 from ferbench.reporting.settled import VERDICTS as VERDICTS_OF_CLAIMS
@@ -117,15 +118,18 @@ def _verdicts(path: Path) -> dict[str, int]:
 
 
 def write_index(root: Path) -> None:
-    """Write `reports/index.html`: verdicts on the papers' claims, all studies, and the findings.
+    """Write `reports/index.html` and `reports/claims.csv`.
+
+    The page has the verdicts on the papers' claims, all studies that have a page, and the findings.
 
     Args:
         root: the project's folder.
 
     Raises:
-        InputError: `findings.json` is faulty.
+        InputError: `findings.json`, a `claims.csv` or the catalogue's claims are faulty.
     """
     reports = root / "reports"
+    write_all_claims(root)
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
     table = reports / "claims.csv"

@@ -17,6 +17,7 @@ metrics are named to be read down the page:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import PrecisionRecallDisplay
 
+from ferbench.artifacts.claims import ClaimRow, read_claims
+from ferbench.artifacts.paths import StudyPaths
 from ferbench.artifacts.predictions import classes_of
 from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.config.params import Params
@@ -94,7 +97,8 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
     """Complete the MLflow runs of a study; their ids by the names of our runs.
 
     The model of each variant's best seed on val is logged with its signature; the other models stay
-    files.
+    files. `claims.csv` is a file of the runs whose variants it names, and a table of the note of
+    the experiment.
 
     Args:
         params: the active study.
@@ -106,8 +110,10 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
         for dataset in params.datasets
         for selected in best_runs(params, results, dataset).values()
     }
-    reports = Path("reports", params.study.name)
+    reports = StudyPaths(params.study.name).reports
     tables = {name: pd.read_csv(reports / f"{name}.csv") for name in _TABLES} | {"results": results}
+    claims = read_claims(reports / "claims.csv")
+    judged = {name for row in claims for name in (row.variant_a, row.variant_b)}
     ids = {}
     # Two checkouts completing one run at once would both add what they both find missing.
     with store_faults(), store_lock("track"):
@@ -117,12 +123,15 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
             own = {name: _rows_of(params, table, run) for name, table in tables.items()}
             history = read_history(run.folder / "history.csv").assign(seed=run.seed)
             _log_results(mlflow_run, run, params, RunTables(record, history, **own), draw_charts)
+            if run.variant in judged:
+                mlflow_run.log_file(reports / "claims.csv")
             mlflow_run.set_tags(run_tags(record) | {"best_seed": run in best})
             if run in best:
                 logged_model(record, load_trained(run.folder / "model.pt"))
             mlflow_run.finish()
             ids[run.name] = mlflow_run.run_id
-        describe_study(params.study.name, _summary(params, results))
+        text = f"{_summary(params, results)}\n\n{_claims_note(claims)}"
+        describe_study(params.study.name, text)
     return ids
 
 
@@ -273,3 +282,25 @@ def _summary(params: Params, results: pd.DataFrame) -> str:
         cells = [row["dataset"], row["protocol"], row["variant"], *numbers]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _claims_note(claims: Sequence[ClaimRow]) -> str:
+    """The verdicts of a study in Markdown, in points."""
+    if not claims:
+        return "No claim of a paper is about two variants of this study."
+    columns = ["claim", "A over B", "data set", "protocol", "metric", "printed", "ours", "verdict"]
+    lines = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
+    for row in claims:
+        ours = f"{_points(row.estimate)} [{_points(row.low)}, {_points(row.high)}]"
+        cells = [
+            *(row.claim, f"{row.variant_a} over {row.variant_b or 'a threshold'}", row.dataset),
+            *(row.protocol, " ".join([row.metric, row.robustness]).strip()),
+            *(_points(row.printed), ours, row.direction),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _points(value: float) -> str:
+    """A fraction in points with its sign; a dash for what there is not."""
+    return "\N{EN DASH}" if math.isnan(value) else f"{100 * value:+.1f}"

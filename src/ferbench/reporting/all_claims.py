@@ -1,0 +1,83 @@
+"""`reports/claims.csv`: the verdicts of all studies, and the claims that none has tested."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims, write_claims
+from ferbench.config.claims import Claim, load_claims
+from ferbench.reporting.withdrawn import read_withdrawn
+
+__all__ = ["all_claims", "write_all_claims"]
+
+
+def write_all_claims(root: Path) -> None:
+    """Write `reports/claims.csv`.
+
+    Args:
+        root: the project's folder.
+
+    Raises:
+        InputError: a study's `claims.csv`, or the catalogue's claims, are faulty.
+    """
+    write_claims(root / "reports" / "claims.csv", all_claims(root))
+
+
+def all_claims(root: Path) -> list[ClaimRow]:
+    """The rows of every study that is not withdrawn, then the catalogue's untested claims.
+
+    A claim counts as tested by a study on the claim's own data set.
+
+    Args:
+        root: the project's folder; without `studies/catalogue/claims.yaml` nothing is untested.
+
+    Raises:
+        InputError: a file is faulty.
+    """
+    reports = root / "reports"
+    withdrawn = read_withdrawn(reports)
+    paths = sorted(reports.glob("*/claims.csv"))
+    rows = [row for path in paths if path.parent.name not in withdrawn for row in read_claims(path)]
+    catalogue = root / "studies" / "catalogue" / "claims.yaml"
+    claims = load_claims(catalogue) if catalogue.is_file() else ()
+    tested = {row.key for row in rows if row.source}
+    named = {row.claim for row in rows if row.source}
+    return rows + [
+        _untested(claim)
+        for claim in claims
+        # A claim about protocols is tested by any variant.
+        if (claim.id not in named if claim.kind == "protocol" else _key(claim) not in tested)
+    ]
+
+
+def _key(claim: Claim) -> tuple[str, ...]:
+    return tuple(word or "" for word in claim.key)
+
+
+def _untested(claim: Claim) -> ClaimRow:
+    numbers = dict.fromkeys(("estimate", "low", "high", "p_value", "p_corrected"), math.nan)
+    return ClaimRow(
+        claim=claim.id,
+        paper=claim.paper,
+        tables=" ".join(claim.tables),
+        source=claim.dataset,
+        study="",
+        dataset="",
+        protocol="",
+        metric=claim.metric,
+        robustness=claim.robustness,
+        variant_a=claim.a,
+        variant_b=claim.b or "",
+        recipe="",
+        n_seeds=0,
+        n_faces=0,
+        n_clusters=0,
+        cluster="",
+        printed=math.nan if claim.gain is None else claim.gain,
+        direction=NOT_TESTED,
+        size=NOT_TESTED,
+        decided_by="a study with both variants on this data set",
+        conditions="",
+        **numbers,
+    )

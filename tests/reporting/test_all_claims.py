@@ -1,0 +1,67 @@
+"""The claims of all studies in one table."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.artifacts.claim_row import ROW
+from tests.tiny_study import PROJECT
+
+from ferbench.artifacts.claims import NOT_TESTED, read_claims, write_claims
+from ferbench.config.claims import load_claims
+from ferbench.reporting.all_claims import all_claims
+from ferbench.reporting.index import write_index
+from ferbench.reporting.withdrawn import Withdrawal, write_withdrawn
+
+CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with the catalogue and two studies that have tested a claim."""
+    shutil.copytree(PROJECT / "studies" / "catalogue", tmp_path / "studies" / "catalogue")
+    for name in ("one", "two"):
+        write_claims(tmp_path / "reports" / name / "claims.csv", [replace(ROW, study=name)])
+    return tmp_path
+
+
+def test_studies_come_first_and_untested_claims_last(root: Path) -> None:
+    rows = all_claims(root)
+    assert [row.study for row in rows[:2]] == ["one", "two"]
+    untested = rows[2:]
+    assert len(untested) == len(CLAIMS) - 1
+    assert {row.direction for row in untested} == {NOT_TESTED}
+    assert ROW.key not in {row.key for row in untested}
+
+
+def test_another_data_set_does_not_test_a_claim(root: Path) -> None:
+    for name in ("one", "two"):
+        write_claims(root / "reports" / name / "claims.csv", [replace(ROW, source="")])
+    assert len(all_claims(root)) == 2 + len(CLAIMS)
+
+
+def test_any_variant_tests_a_claim_about_protocols(root: Path) -> None:
+    leak = replace(ROW, claim="field_leak", source="any", variant_b="ivsa")
+    write_claims(root / "reports" / "one" / "claims.csv", [leak])
+    claims = [row.claim for row in all_claims(root) if row.direction == NOT_TESTED]
+    assert "field_leak" not in claims
+    assert len(claims) == len(CLAIMS) - 2
+
+
+def test_withdrawn_studies_are_left_out(root: Path) -> None:
+    write_withdrawn(root / "reports", {"one": Withdrawal("0" * 40, "A defect.")})
+    assert {row.study for row in all_claims(root)} == {"two", ""}
+
+
+def test_the_index_writes_the_table(root: Path) -> None:
+    write_index(root)
+    rows = read_claims(root / "reports" / "claims.csv")
+    assert len(rows) == len(CLAIMS) + 1
+
+
+def test_a_folder_without_catalogue_has_the_studies_alone(root: Path) -> None:
+    shutil.rmtree(root / "studies")
+    assert len(all_claims(root)) == 2

@@ -11,6 +11,7 @@ Seconds for a few dozen variants; tests of faces take a minute for a few hundred
 from pathlib import Path
 
 from ferbench.cli.stage import run_stage
+from ferbench.config.controls import controls
 from ferbench.config.params import load_params
 from ferbench.evaluation.scoring import higher_is_better
 from ferbench.stats.evidence import read_evidence
@@ -23,7 +24,8 @@ def main() -> None:
     control = params.study.control
     order = [control, *(name for name in params.variants if name != control)]
     falling = [name for name in params.compare.metrics if not higher_is_better(name)]
-    tables = compare_study(read_evidence(params), params.compare, order, falling)
+    evidence = read_evidence(params)
+    tables = compare_study(evidence, params.compare, order, falling, controls(params))
     write_tables(tables, folder)
     print(", ".join(f"{len(table)} {name}" for name, table in tables.items()), f"-> {folder}")
 

@@ -199,6 +199,7 @@ def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Pa
         "name": "demo",
         "title": "A fabricated study",
         "control": "vgg_improved",
+        "controls": {},
         "paper_tables": [],
     }
     tree["seeds"] = list(seeds)

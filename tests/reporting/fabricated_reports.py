@@ -43,7 +43,9 @@ def fabricate_all(root: Path, seeds: tuple[int, ...] = (0, 1), faces: int = 40) 
 
 def with_extras(params: Params) -> Params:
     """The parameters with tests over all variants, and a row of `latency` and of `explain`."""
-    compare = replace(params.compare, tests=("welch", "mcnemar"), omnibus=("friedman", "nemenyi"))
+    compare = replace(
+        params.compare, tests=("primary", "welch", "mcnemar"), omnibus=("friedman", "nemenyi")
+    )
     return replace(
         params,
         compare=compare,

@@ -20,6 +20,7 @@ from ferbench.reporting.blocks import Table
 from ferbench.reporting.report import Report
 from ferbench.reporting.sections.calibration import calibration_error
 from ferbench.reporting.sections.classes import confused_table
+from ferbench.reporting.sections.comparisons import build as comparisons
 from ferbench.reporting.sections.comparisons import rank_block
 from ferbench.reporting.sections.cost import latency_notes, latency_table
 from ferbench.reporting.sections.data import build as data
@@ -234,13 +235,24 @@ def test_ranks_of_a_single_block_are_not_drawn_and_the_reason_is_given(study: St
 
 def test_minimum_detectable_difference_is_stated_in_seeds_and_points(study: StudyFiles) -> None:
     power = study.tables["power"]
-    row = power[(power["metric"] == "accuracy") & (power["test"] == "welch")].iloc[0]
-    smallest = f"{100 * row['detectable']:.1f} points of accuracy (welch, 80 % power)"
+    rows = power[(power["metric"] == "accuracy") & (power["test"] == "primary")]
+    least, most = (f"{100 * v:.1f}" for v in (rows["detectable"].min(), rows["detectable"].max()))
     (*_, (_, text)) = verdict(study).parts[0].answers
-    assert f"With 2 seeds the minimum detectable difference is {smallest}" in text
-    unknown = {"power": power.assign(detectable=float("nan"))}
-    (*_, (_, text)) = verdict(replace(study, tables=unknown)).parts[0].answers
-    assert text.endswith("the minimum detectable difference is not known.")
+    expected = f"minimum detectable difference is {least} to {most} points of accuracy (primary"
+    assert f"With 2 seeds the {expected}, 80 % power" in text
+
+
+def test_only_pairs_with_a_control_are_called_significant(study: StudyFiles) -> None:
+    (card,) = (part for part in comparisons(study).parts if part.tags)
+    planned = {(c.variant_a, c.variant_b) for c in study.comparisons if c.is_planned}
+    *_, appendix = card.parts
+    assert appendix.folded
+    assert "significant" not in appendix.tables[0].columns
+    for table in card.tables:
+        pairs = {(row["A"].text, row["B"].text) for row in table.rows}
+        assert pairs == planned
+    agreed = card.parts[0].tables[0]
+    assert {"primary", "welch", "mcnemar", "agree"} <= set(agreed.columns)
 
 
 def test_latency_is_by_variant_with_the_reason_for_missing_times(study: StudyFiles) -> None:

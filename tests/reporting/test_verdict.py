@@ -85,7 +85,7 @@ def test_a_significant_difference_of_a_falling_metric_names_the_lower_one_first(
 def test_a_significant_difference_names_the_better_one_first():
     pairs = [pair("a", "b", -0.12, 0.01), pair("a", "c", 0.02, 0.4)]
     text = significance(pairs, 0.05)
-    assert text.startswith("1 of 2 differences")
+    assert text.startswith("1 of 2 differences from a control are significant")
     assert "a over b by 12.0 points (p = 0.010)" in text
 
 

@@ -40,16 +40,34 @@ def test_every_pair_is_compared_once_with_the_baseline_as_a():
     assert list(table.columns) == list(COLUMNS)
     pairs = list(zip(table["variant_a"], table["variant_b"], strict=True))
     assert pairs == [("base", "best"), ("base", "same"), ("best", "same")]
+    assert table["family"].tolist() == ["control", "control", "exploratory"]
+    assert (table["basis"] == "seeds only").all()
     row = table.iloc[0]
     assert row["estimate"] == pytest.approx(0.1)
     assert row["p_value"] == welch(VALUES["base"], VALUES["best"]).p_value
     assert row["n"] == 3
 
 
-def test_correction_is_over_the_pairs_of_one_metric_and_test():
+def test_correction_is_over_the_pairs_with_controls_and_no_others():
     table = compare_variants(of_results(results()), HOW, ["base", "best", "same"])
-    smallest = table.loc[table["p_value"].idxmin()]
-    assert smallest["p_corrected"] == pytest.approx(3 * smallest["p_value"])
+    control = table[table["family"] == "control"]
+    smallest = control.loc[control["p_value"].idxmin()]
+    assert smallest["p_corrected"] == pytest.approx(2 * smallest["p_value"])
+    other = table[table["family"] == "exploratory"].iloc[0]
+    assert other["p_value"] == welch(VALUES["best"], VALUES["same"]).p_value
+    assert math.isnan(other["p_corrected"])
+
+
+def test_the_control_of_a_pair_is_a_whatever_the_order():
+    controls = {"base": "best", "same": "base"}
+    table = compare_variants(of_results(results()), HOW, list(VALUES), controls)
+    pairs = table[["variant_a", "variant_b", "family"]].to_numpy().tolist()
+    assert pairs == [
+        ["best", "base", "control"],
+        ["base", "same", "control"],
+        ["best", "same", "exploratory"],
+    ]
+    assert table["estimate"].iloc[0] == pytest.approx(-0.1)
 
 
 def test_validation_results_are_not_compared():
@@ -95,7 +113,7 @@ def predictions(best=0, seeds=2, persons=8):
     names = ["dataset", "protocol", "variant", "seed", "image_id", "face", "person", "best"]
     table = pd.DataFrame(rows, columns=names)
     table["correct"] = rng.random(len(table)) < table["variant"].map(chance)
-    return table
+    return table.assign(target="fear", predicted=np.where(table["correct"], "fear", "anger"))
 
 
 SHARES = {("synthetic", "person_70_10_20"): 0.2}
@@ -113,8 +131,9 @@ def test_every_test_compares_every_pair_and_tests_of_faces_only_accuracy():
     assert set(count["accuracy"].index) == set(ALL.tests)
     assert set(ALL.tests) - set(count["map50"].index) == {"mcnemar", "cluster_bootstrap"}
     assert (count == 3).all()
-    for test in ("welch", "mcnemar"):
+    for test in ("primary", "welch", "mcnemar"):
         rows = table[(table["metric"] == "accuracy") & (table["test"] == test)]
+        rows = rows[rows["family"] == "control"]
         corrected = plugins.load("ferbench.stats.corrections", "holm")(rows["p_value"])
         assert rows["p_corrected"].to_numpy() == pytest.approx(corrected, nan_ok=True)
 

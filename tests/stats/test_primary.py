@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ferbench.stats.comparisons.primary import primary
 from ferbench.stats.evidence import EvidencePart
 from ferbench.stats.primary import (
     cluster_variance,
@@ -120,3 +121,29 @@ def test_what_was_not_measured_has_no_estimate():
     assert primary_score(evidence, "accuracy", "b") is None
     assert primary_score(evidence, "map50", "a") is None
     assert primary_difference(evidence, "accuracy", "a", "b") is None
+
+
+def test_primary_test_rejects_where_the_primary_interval_excludes_zero():
+    rng = np.random.default_rng(2)
+    correct = {name: (rng.random((3, 40)) < p).astype(int) for name, p in (("a", 0.5), ("b", 0.8))}
+    evidence = part(correct, [f"p{face // 2}" for face in range(40)])
+    there, back = (primary(evidence, "accuracy", *pair) for pair in (("a", "b"), ("b", "a")))
+    gain = primary_difference(evidence, "accuracy", "a", "b")
+    assert there.statistic == pytest.approx(gain.estimate / gain.error)
+    assert there.p_value == pytest.approx(2 * stats.t.sf(abs(there.statistic), gain.df))
+    assert (there.low, there.high) == (gain.low, gain.high)
+    assert there.effect_size == pytest.approx(gain.estimate / gain.spread)
+    assert there.n == 3
+    assert (there.p_value <= 0.05) == (not there.low <= 0 <= there.high)
+    assert (back.statistic, back.p_value) == pytest.approx((-there.statistic, there.p_value))
+
+
+def test_primary_test_of_equal_variants_and_of_one_seed():
+    one = [[1, 0, 1, 1], [1, 1, 0, 1]]
+    equal = part({"a": one, "b": one}, list("wxyz"))
+    assert primary(equal, "accuracy", "a", "b")[:3] == (0.0, 1.0, 0.0)
+    single = part({"a": one[:1], "b": one[1:]}, list("wxyz"))
+    found = primary(single, "accuracy", "a", "b")
+    assert math.isnan(found.p_value)
+    assert (found.estimate, found.n) == (0.0, 1)
+    assert primary(equal, "accuracy", "a", "c").n == 0

@@ -13,21 +13,22 @@ from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Compare, load_params
 from ferbench.errors import InputError
 from ferbench.files import write_json
-from ferbench.stats.effects import detectable
+from ferbench.stats.effects import detectable, detectable_t
 from ferbench.stats.evidence import Evidence, read_evidence
+from ferbench.stats.power import POWER_COLUMNS, detectable_differences
 from ferbench.stats.study import (
+    CONTROL,
     OMNIBUS_COLUMNS,
-    POWER_COLUMNS,
     RANK_COLUMNS,
     compare_study,
-    detectable_differences,
+    compare_variants,
     rank_variants,
     write_tables,
 )
 
 HOW = Compare(
     metrics=("accuracy",),
-    tests=("welch", "paired_t", "mcnemar", "wilcoxon", "cluster_bootstrap"),
+    tests=("primary", "welch", "paired_t", "mcnemar", "wilcoxon", "cluster_bootstrap"),
     omnibus=("friedman", "nemenyi"),
     correction="holm",
     alpha=0.05,
@@ -103,37 +104,71 @@ def test_blocks_hold_only_seeds_of_all_variants():
     assert sizes.T.to_dict("list") == {"one": [3, 3], "two": [4, 2], "all": [7, 2]}
 
 
-def test_detectable_difference_uses_the_observed_spread():
+def test_a_data_set_under_two_protocols_counts_once_among_all():
+    by_person = results(("one",)).assign(protocol="person")
+    omnibus, _ = rank_variants(evidence(pd.concat([results(("one",)), by_person])), HOW, NAMES)
+    assert set(omnibus["dataset"]) == {"one"}
+    other = pd.concat([results(("one",)), by_person, results(("two",))])
+    omnibus, _ = rank_variants(evidence(other), HOW, NAMES)
+    assert omnibus.loc[omnibus["dataset"] == "all", "blocks"].tolist() == [8, 8]
+
+
+def power(found, order=NAMES):
+    """Comparisons and minimum differences of a study whose control is its first variant."""
+    pairs = compare_variants(found, HOW, order)
+    pairs = pairs[pairs["family"] == CONTROL]
+    return pairs, detectable_differences(found, pairs, HOW.alpha)
+
+
+def test_detectable_difference_uses_the_spread_of_the_pair_and_holms_first_level():
     found = evidence()
-    table = detectable_differences(found, HOW, NAMES).set_index("test")
-    assert table.index.tolist() == ["welch", "paired_t", "mcnemar"]
-    assert tuple(table.reset_index()[list(POWER_COLUMNS)].columns) == POWER_COLUMNS
+    pairs, table = power(found)
+    assert tuple(table.columns) == POWER_COLUMNS
+    assert table["test"].unique().tolist() == ["primary", "welch", "paired_t", "mcnemar"]
+    assert table["variant_a"].unique().tolist() == ["x"]
+    assert (table["alpha"] == 0.025).all()
+    assert (table["power"] == 0.8).all()
+    of = table[table["variant_b"] == "z"].set_index("test")
     wide = found.results.pivot(index="seed", columns="variant", values="value")
-    pooled = np.sqrt(wide.var(ddof=1).mean())
-    assert table.loc["welch", "spread"] == pytest.approx(pooled)
-    expected = detectable("two_samples", 4, pooled, 0.05)
-    assert table.loc["welch", "detectable"] == pytest.approx(expected)
-    d = [wide[a] - wide[b] for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
-    pooled = np.sqrt(np.mean([v.var(ddof=1) for v in d]))
-    assert table.loc["paired_t", "spread"] == pytest.approx(pooled)
+    x, z = wide["x"], wide["z"]
+    pooled = math.sqrt((x.var() + z.var()) / 2)
+    assert of.loc["welch", "spread"] == pytest.approx(pooled)
+    df = (x.var() / 4 + z.var() / 4) ** 2 / ((x.var() / 4) ** 2 / 3 + (z.var() / 4) ** 2 / 3)
+    expected = detectable_t(pooled * math.sqrt(2 / 4), df, 0.025)
+    assert of.loc["welch", "detectable"] == pytest.approx(expected)
+    assert of.loc["paired_t", "spread"] == pytest.approx((z - x).std())
+    assert of.loc["paired_t", "detectable"] == pytest.approx(
+        detectable("pairs", 4, (z - x).std(), 0.025)
+    )
     best = found.faces[found.faces["best"]].pivot(
         index="image_id", columns="variant", values="correct"
     )
-    unlike = [(best[a] != best[b]).mean() for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
-    assert table.loc["mcnemar", "spread"] == pytest.approx(np.sqrt(np.mean(unlike)))
-    assert table["n"].to_dict() == {"welch": 4, "paired_t": 4, "mcnemar": 40}
-    assert (table["power"] == 0.8).all()
-    assert (table["alpha"] == 0.05).all()
+    unlike = (best["x"] != best["z"]).mean()
+    assert of.loc["mcnemar", "spread"] == pytest.approx(math.sqrt(unlike))
+    assert of["n"].to_dict() == {"primary": 4, "welch": 4, "paired_t": 4, "mcnemar": 40}
+    row = pairs[(pairs["test"] == "primary") & (pairs["variant_b"] == "z")].iloc[0]
+    assert of.loc["primary", "error"] == pytest.approx(row["estimate"] / row["statistic"])
+    half = stats.t.ppf(0.975, of.loc["primary", "df"]) * of.loc["primary", "error"]
+    assert row["high"] - row["estimate"] == pytest.approx(half)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_difference_beyond_the_detectable_one_is_significant(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    table = results(seeds=n)
+    table["value"] = rng.normal(0.5, rng.choice([0.01, 0.1], len(table)))
+    pairs, least = power(evidence(table, seeds=n))
+    on = ["variant_a", "variant_b", "test"]
+    both = pairs.merge(least[[*on, "detectable"]], on=on)
+    beyond = both["estimate"].abs() >= both["detectable"]
+    assert (both.loc[beyond, "p_corrected"] <= HOW.alpha).all()
 
 
 def test_one_seed_detects_nothing():
-    one = evidence(results(seeds=1), seeds=1)
-    table = detectable_differences(one, HOW, NAMES).set_index("test")
-    assert table["detectable"].isna().to_dict() == {
-        "welch": True,
-        "paired_t": True,
-        "mcnemar": False,
-    }
+    _, table = power(evidence(results(seeds=1), seeds=1))
+    known = table.groupby("test")["detectable"].count().to_dict()
+    assert known == {"primary": 0, "welch": 0, "paired_t": 0, "mcnemar": 2}
 
 
 def test_detectable_difference_is_found_with_a_power_of_80_percent():
@@ -154,6 +189,16 @@ def test_detectable_difference_is_found_with_a_power_of_80_percent():
     assert (np.abs(z) >= 1.959964).mean() == pytest.approx(0.8, abs=0.025)
 
 
+@pytest.mark.parametrize("df", [1, 2, 4.5, 30])
+@pytest.mark.parametrize("alpha", [0.05, 0.0025])
+def test_detectable_t_has_a_power_of_80_percent(df, alpha):
+    d = detectable_t(2.0, df, alpha)
+    rng = np.random.default_rng(0)
+    t = (rng.normal(size=40_000) * 2 + d) / (2 * np.sqrt(rng.chisquare(df, 40_000) / df))
+    assert (np.abs(t) >= stats.t.ppf(1 - alpha / 2, df)).mean() == pytest.approx(0.8, abs=0.01)
+    assert math.isnan(detectable_t(0.0, df, alpha))
+
+
 def test_few_discordant_faces_detect_nothing_and_an_unknown_formula_is_refused():
     assert math.isnan(detectable("discordant", 100, 0.03**0.5, 0.05))
     assert math.isnan(detectable("discordant", 2, 0.5, 0.05))
@@ -172,7 +217,7 @@ def test_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path):
         assert table.empty
         assert tuple(table.columns) == columns
     write_tables(compare_study(evidence(), HOW, NAMES), tmp_path)
-    assert len(pd.read_csv(tmp_path / "comparisons.csv")) == 15
+    assert len(pd.read_csv(tmp_path / "comparisons.csv")) == 18
     assert len(pd.read_csv(tmp_path / "ranks.csv")) == 6
 
 

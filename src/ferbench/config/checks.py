@@ -52,6 +52,7 @@ def check_params(params: Params, path: Path) -> None:
     for check in (
         _check_papers,
         _check_names,
+        _check_controls,
         _check_variants,
         _check_recipes,
         _check_options,
@@ -105,6 +106,23 @@ def _check_names(params: Params, path: str) -> None:
                 f"rows {first} and {key} have one name and one protocol",
                 where=f"{path}: datasets",
                 remedy="give one of them another `name`; tables know them by name and protocol",
+            )
+
+
+def _check_controls(params: Params, path: str) -> None:
+    """Refuse controls that are no variants, and variants that are their own or each other's."""
+    controls = params.study.controls
+    for variant, control in controls.items():
+        where = f"{path}: study: controls"
+        for name in (variant, *([] if control is None else [control])):
+            if name not in params.variants:
+                raise unknown("variant", name, params.variants, where=where)
+        if control is not None and variant in (control, controls.get(control)):
+            what = "itself" if variant == control else f"{control}, which is compared with it"
+            raise InputError(
+                f"{variant} is compared with {what}",
+                where=f"{where}: {variant}",
+                remedy="name another variant, or write null for no control",
             )
 
 

@@ -83,13 +83,17 @@ class Study:
     Args:
         name: also the folder of its outputs.
         title: one line for the report.
-        control: the variant that all others are compared with.
+        control: the variant that all others are compared with unless they have a control of their
+            own (`ferbench.config.controls`).
+        controls: by variant, the control that it has in place of the one found from the rows; null
+            for none.
         paper_tables: the tables of papers that it repeats, such as `P0-T2`.
     """
 
     name: Annotated[str, AfterValidator(_study_name)]
     title: Line
     control: str
+    controls: Mapping[str, str | None]
     paper_tables: Distinct[Line]
 
 
@@ -384,7 +388,8 @@ class Compare:
         metrics: rows of `results.csv` that are compared: some of `score.metrics`, `accuracy_any`.
         tests: files of `ferbench.stats.comparisons`, of pairs.
         omnibus: files of `ferbench.stats.omnibus`, of all variants at once.
-        correction: the file of `ferbench.stats.corrections`, over all pairs of a table.
+        correction: the file of `ferbench.stats.corrections`, over the pairs of variant and control
+            of one data set, protocol, metric and test.
         alpha: level of significance.
     """
 

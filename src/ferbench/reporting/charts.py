@@ -259,7 +259,7 @@ def leaderboard_chart(
 
 @_chart
 def difference_chart(figure: Figure, rows: Sequence[Estimate]) -> None:
-    """Difference of every variant from the baseline; filled where it is significant."""
+    """Difference of every variant from its control; filled where it is significant."""
     axes = _axes(figure, (_WIDTH, 0.8 + _ROW * len(rows)), "x")
     reach = 1.6 * max(0.02, *(abs(row.value) for row in rows))
     axes.set_xlim(-reach, reach)
@@ -272,7 +272,7 @@ def difference_chart(figure: Figure, rows: Sequence[Estimate]) -> None:
     _row_names(axes, (row.name for row in rows))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)[:-2]))
-    axes.set_xlabel("percentage points from the baseline; filled: significant after correction")
+    axes.set_xlabel("percentage points from the control; filled: significant after correction")
 
 
 @_chart

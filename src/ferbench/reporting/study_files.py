@@ -29,7 +29,7 @@ from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
 from ferbench.reporting.numbers import count, seed_count
 from ferbench.reporting.withdrawn import without_mark
-from ferbench.stats.study import load_test
+from ferbench.stats.pair_tests import load_test
 
 __all__ = [
     "Comparison",
@@ -96,7 +96,11 @@ class Mean:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row of `comparisons.csv`: variant B minus variant A."""
+    """A row of `comparisons.csv`: variant B minus variant A.
+
+    Of family `control` A is the control of B; an `exploratory` pair has no corrected p and is never
+    called significant. `basis` says what the test takes for samples.
+    """
 
     study: str
     dataset: str
@@ -113,6 +117,18 @@ class Comparison:
     p_value: float
     p_corrected: float
     effect_size: float
+    family: str = "control"
+    basis: str = "seeds only"
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is of a variant and its control."""
+        return self.family == "control"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Data set and protocol."""
+        return self.dataset, self.protocol
 
 
 def summarise(results: pd.DataFrame, interval: str) -> list[Mean]:
@@ -282,7 +298,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
     return StudyFiles(
         params=params,
         results=read_results(study.results),
-        comparisons=[Comparison(*row) for row in comparisons.itertuples(index=False)],
+        comparisons=[Comparison(**row) for row in comparisons.to_dict("records")],
         confusion=_read(folder / "confusion.csv", lambda p: pd.read_csv(p, keep_default_na=False)),
         history=_read(folder / "plots" / "history.csv", pd.read_csv),
         tables={name: _read(folder / f"{name}.csv", pd.read_csv) for name in tables},
@@ -352,6 +368,8 @@ def _picture(
 
 def sample_size(number: int, test: str) -> str:
     """The sample size of a test of two variants, in its unit: seeds or test faces.
+
+    Of `primary`, which has both, it is the seeds.
 
     >>> sample_size(3, "welch"), sample_size(1534, "mcnemar")
     ('3 seeds', '1,534 test faces')

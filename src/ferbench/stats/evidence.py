@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ __all__ = [
     "EvidencePart",
     "Samples",
     "by_seed",
+    "cluster_kind",
     "clusters_of",
     "read_evidence",
     "samples_of",
 ]
 
 _PLACE = ["study", "dataset", "protocol"]
+_UNITS = ("person", "sequence")  # what groups test faces, if it is known; the first one first
 _FACES = "accuracy"  # the one metric that is a mean over faces
 
 
@@ -48,6 +51,17 @@ class EvidencePart:
     faces: pd.DataFrame | None
     test_share: float | None
     redrawn: bool = False
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame | None:
+        """(seeds and faces, variants): 1 where a face was classified correctly, else 0.
+
+        NaN where a variant has no prediction; None without predictions.
+        """
+        if self.faces is None:
+            return None
+        rows = self.faces.assign(correct=self.faces["correct"].astype(float))
+        return rows.pivot(index=["seed", *FACE_KEY], columns="variant", values="correct")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +132,14 @@ class Samples:
         paired: only rows that both variants have are used.
         groups: of the faces, for tests of faces.
         test_share: for tests of rounds.
+        whole: part and metric, for tests of all evidence.
     """
 
     values: pd.DataFrame
     paired: bool
     groups: pd.Series | None = None
     test_share: float | None = None
+    whole: tuple[EvidencePart, str] | None = None
 
     def pairs(self, order: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Every two variants that have values, the earlier in `order` first."""
@@ -131,6 +147,8 @@ class Samples:
 
     def of(self, a: str, b: str) -> tuple[Any, ...]:
         """The arguments of a test of A and B."""
+        if self.whole is not None:
+            return (*self.whole, a, b)
         if not self.paired:
             return tuple(self.values[name].dropna().to_numpy() for name in (a, b))
         both = self.values[[a, b]].dropna()
@@ -154,6 +172,8 @@ def samples_of(part: EvidencePart, metric: str, kind: str) -> Samples | None:
     if kind in ("faces_best", "faces_mean"):
         return _of_faces(part, best=kind == "faces_best") if metric == _FACES else None
     values = by_seed(part, metric)
+    if kind == "evidence":
+        return Samples(values, paired=True, whole=(part, metric))
     if kind == "rounds":
         if part.test_share is None:
             raise _missing(part, "split")
@@ -183,16 +203,34 @@ def _of_faces(part: EvidencePart, *, best: bool) -> Samples:
 
 
 def clusters_of(part: EvidencePart) -> pd.Series:
-    """By face, its person, or its image where the person is unknown.
+    """By face, its person; where that is unknown its sequence, or else its image.
 
     Raises:
         InputError: there are no predictions.
     """
+    faces = _distinct_faces(part)
+    found = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
+    for unit in reversed(_UNITS):
+        if unit in faces:
+            known = faces[unit].astype("object")
+            found = (f"{unit} " + known).where(known.notna(), found)
+    return found
+
+
+def cluster_kind(part: EvidencePart) -> str:
+    """What `clusters_of` groups faces by: `person`, `sequence`, `image`, or `mixed`.
+
+    Raises:
+        InputError: there are no predictions.
+    """
+    kinds = set(clusters_of(part).str.split(" ", n=1).str[0])
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _distinct_faces(part: EvidencePart) -> pd.DataFrame:
     if part.faces is None:
         raise _missing(part, "score")
-    faces = part.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)["person"]
-    image = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
-    return ("person " + faces.astype("object")).where(faces.notna(), image)
+    return part.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)
 
 
 def _missing(part: EvidencePart, stage: str) -> InputError:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,12 +30,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ferbench.artifacts.predictions import FACE_KEY
-from ferbench.stats.evidence import EvidencePart, by_seed, clusters_of
+from ferbench.stats.evidence import EvidencePart, by_seed, cluster_kind, clusters_of
 from ferbench.stats.result import CONFIDENCE
 
 __all__ = [
     "PrimaryEstimate",
     "cluster_variance",
+    "knows_test_variance",
     "primary_difference",
     "primary_interval",
     "primary_score",
@@ -64,6 +65,8 @@ class PrimaryEstimate:
         seeds: number of seeds, for a difference of those that both variants have.
         clusters: number of clusters of test faces.
         faces: number of different test faces.
+        cluster: what the clusters are: `person`, `sequence`, `image`, `mixed`; empty where `v_test`
+            is not known.
     """
 
     estimate: float
@@ -78,6 +81,12 @@ class PrimaryEstimate:
     seeds: int
     clusters: int
     faces: int
+    cluster: str = ""
+
+    @property
+    def seeds_only(self) -> bool:
+        """Whether the interval leaves out the test faces, whose variance is not known."""
+        return math.isnan(self.v_test)
 
     def quantile(self, level: float = CONFIDENCE) -> float:
         """The t quantile of a two-sided interval."""
@@ -225,17 +234,19 @@ def primary_difference(part: EvidencePart, metric: str, a: str, b: str) -> Prima
     return primary_interval((pairs[b] - pairs[a]).to_numpy(), math.nan, 0)
 
 
+def knows_test_variance(part: EvidencePart, metric: str) -> bool:
+    """Whether `v_test` of a metric is computed, so that its interval is about new faces too."""
+    return part.faces is not None and (metric == "accuracy" or metric.startswith(_CLASS))
+
+
 def _outcomes(part: EvidencePart, metric: str) -> pd.DataFrame | None:
-    """(seed and face, variants): 1 where a face was classified correctly, else 0."""
-    if part.faces is None:
-        return None
-    rows = part.faces
-    if metric.startswith(_CLASS):
-        rows = rows[rows["target"] == metric.removeprefix(_CLASS)]
-    elif metric != "accuracy":
-        return None
-    wide = rows.assign(correct=rows["correct"].astype(float))
-    return wide.pivot(index=["seed", *FACE_KEY], columns="variant", values="correct")
+    """(seeds and faces, variants): 1 where a face was classified correctly, else 0."""
+    wide = part.outcomes if knows_test_variance(part, metric) else None
+    if wide is None or part.faces is None or not metric.startswith(_CLASS):
+        return wide
+    of_class = part.faces["target"] == metric.removeprefix(_CLASS)
+    faces = part.faces[of_class].set_index(["seed", *FACE_KEY]).index.unique()
+    return wide.loc[wide.index.isin(faces)].dropna(axis="columns", how="all")
 
 
 def _of_outcomes(
@@ -246,6 +257,7 @@ def _of_outcomes(
     clusters = clusters_of(part).reindex(of_face.index).to_numpy()
     v_test, count = cluster_variance(of_face.to_numpy(), clusters)
     share = part.test_share if part.redrawn else None
-    return primary_interval(
+    found = primary_interval(
         values, v_test, count, faces=len(of_face), test_share=share, bounds=bounds
     )
+    return replace(found, cluster=cluster_kind(part))

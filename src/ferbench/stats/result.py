@@ -97,14 +97,14 @@ def without_spread(estimate: float, n: int) -> TestResult:
 
 
 def pair_test(
-    kind: Literal["seeds", "pairs", "rounds", "faces_best", "faces_mean"],
-    power: Literal["two_samples", "pairs", "discordant", "none"] = "none",
+    kind: Literal["seeds", "pairs", "rounds", "faces_best", "faces_mean", "evidence"],
+    power: Literal["two_samples", "welch", "pairs", "discordant", "primary", "none"] = "none",
 ) -> Callable[[F], F]:
     """Declare what a test of two variants is called with, as attributes of its function.
 
     Args:
         kind: of its arguments; `ferbench.stats.comparisons` lists the kinds.
-        power: the formula of `ferbench.stats.effects.detectable` for its power.
+        power: how `ferbench.stats.power` finds the minimum difference that it detects.
     """
     return _declare(kind=kind, power=power)
 

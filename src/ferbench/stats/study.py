@@ -1,5 +1,9 @@
 """The tables of a study's comparisons: pairs of variants, ranks of all, minimum differences.
 
+A pair of a variant and its control belongs to the family `control`: these pairs are what a study
+tests, and the correction for many tests is over them. All other pairs are `exploratory`; they have
+p-values for the curious and no corrected ones, since nobody planned them.
+
 `compare_study` computes them from a study's evidence and reads no file; `write_tables` writes them.
 """
 
@@ -7,86 +11,73 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ferbench import plugins
 from ferbench.config.params import Compare
 from ferbench.files import whole_file
-from ferbench.stats.effects import POWER, detectable
+from ferbench.stats.basis import basis_of
 from ferbench.stats.evidence import Evidence, EvidencePart, Samples, by_seed, samples_of
-from ferbench.stats.result import TestResult, mean_ranks
+from ferbench.stats.pair_tests import load_test
+from ferbench.stats.power import detectable_differences
+from ferbench.stats.result import mean_ranks
 
 __all__ = [
     "COLUMNS",
+    "CONTROL",
+    "EXPLORATORY",
     "OMNIBUS_COLUMNS",
-    "POWER_COLUMNS",
     "RANK_COLUMNS",
-    "PairTest",
     "compare_study",
     "compare_variants",
-    "detectable_differences",
-    "load_test",
     "rank_variants",
     "write_tables",
 ]
 
 _PLACE = ("study", "dataset", "protocol")
-# Of comparisons.csv, omnibus.csv, ranks.csv and power.csv.
+CONTROL, EXPLORATORY = "control", "exploratory"  # families of pairs
+# Of comparisons.csv, omnibus.csv and ranks.csv.
 COLUMNS = (*_PLACE, "variant_a", "variant_b", "metric", "test", "n", "estimate", "low", "high",
-           "statistic", "p_value", "p_corrected", "effect_size")  # fmt: skip
+           "statistic", "p_value", "p_corrected", "effect_size", "family", "basis")  # fmt: skip
 OMNIBUS_COLUMNS = (*_PLACE, "metric", "test", "blocks", "variants", "statistic", "p_value",
                    "critical_difference")  # fmt: skip
 RANK_COLUMNS = (*_PLACE, "metric", "test", "variant", "mean_rank")
-POWER_COLUMNS = (*_PLACE, "metric", "test", "n", "spread", "detectable", "alpha", "power")
 
 _ALL = {"dataset": "all", "protocol": "all"}
 
 
-@dataclass(frozen=True)
-class PairTest:
-    """A test of two variants with what it declares by `ferbench.stats.result.pair_test`."""
-
-    run: Callable[..., TestResult]
-    kind: str
-    power: str
-
-
-def load_test(name: str) -> PairTest:
-    """The test of two variants that has this name.
-
-    Raises:
-        InputError: there is no such test.
-    """
-    run = plugins.load("ferbench.stats.comparisons", name)
-    return PairTest(run, run.kind, run.power)
-
-
 def compare_study(
-    evidence: Evidence, how: Compare, order: Sequence[str], falling: Collection[str] = ()
+    evidence: Evidence,
+    how: Compare,
+    order: Sequence[str],
+    falling: Collection[str] = (),
+    controls: Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The tables `comparisons`, `omnibus`, `ranks` and `power`; one without rows has its columns.
 
     Args:
         evidence: of the study.
         how: which metrics and tests.
-        order: all variants, the baseline first.
+        order: all variants.
         falling: metrics of which less is better.
+        controls: the control of each variant that has one; by default the first variant is the
+            control of all others.
 
     Raises:
         InputError: a test needs evidence that is missing.
     """
     omnibus, ranks = rank_variants(evidence, how, order, falling)
+    comparisons = compare_variants(evidence, how, order, controls)
+    tested = comparisons[comparisons["family"] == CONTROL]
     return {
-        "comparisons": compare_variants(evidence, how, order),
+        "comparisons": comparisons,
         "omnibus": omnibus,
         "ranks": ranks,
-        "power": detectable_differences(evidence, how, order),
+        "power": detectable_differences(evidence, tested, how.alpha),
     }
 
 
@@ -98,22 +89,32 @@ def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def compare_variants(evidence: Evidence, how: Compare, order: Sequence[str]) -> pd.DataFrame:
+def compare_variants(
+    evidence: Evidence,
+    how: Compare,
+    order: Sequence[str],
+    controls: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """A row for every data set, protocol, metric, test and pair of variants, on test.
 
-    The correction is over the pairs of one data set, protocol, metric and test. Estimates are mean
-    of B minus mean of A. A metric that a variant lacks (boxes, of a classifier) gives no pair, and
-    tests of faces give pairs for accuracy only.
+    The pairs of variant and control come first, as family `control`, with A the control. The
+    correction is over those of one data set, protocol, metric and test; `exploratory` pairs have
+    NaN for the corrected p. Estimates are mean of B minus mean of A. A metric that a variant lacks
+    (boxes, of a classifier) gives no pair, and tests of faces give pairs for accuracy only. `basis`
+    says in words what the test takes for samples, such as `seeds and persons`.
 
     Args:
         evidence: of the study.
         how: which metrics, tests and correction.
-        order: all variants; the earlier of a pair is A, so the baseline comes first.
+        order: all variants; the earlier of an exploratory pair is A.
+        controls: as of `compare_study`.
 
     Raises:
         InputError: a test needs evidence that is missing.
     """
     correct = plugins.load("ferbench.stats.corrections", how.correction)
+    if controls is None:
+        controls = dict.fromkeys(order[1:], order[0])
     rows: list[dict[str, Any]] = []
     for part in evidence.parts():
         for metric, name in itertools.product(how.metrics, how.tests):
@@ -121,13 +122,35 @@ def compare_variants(evidence: Evidence, how: Compare, order: Sequence[str]) -> 
             samples = samples_of(part, metric, test.kind)
             if samples is None:
                 continue
-            pairs = list(samples.pairs(order))
-            results = [test.run(*samples.of(a, b)) for a, b in pairs]
-            corrected = correct([result.p_value for result in results])
-            for (a, b), result, p in zip(pairs, results, corrected, strict=True):
+            pairs = _pairs(samples, order, controls)
+            results = [test.run(*samples.of(a, b)) for a, b, _ in pairs]
+            planned = [family == CONTROL for _, _, family in pairs]
+            p_values = [
+                result.p_value if is_planned else math.nan
+                for result, is_planned in zip(results, planned, strict=True)
+            ]
+            corrected = correct(p_values)
+            basis = basis_of(part, metric, test.kind)
+            for (a, b, family), result, p in zip(pairs, results, corrected, strict=True):
                 what = {"variant_a": a, "variant_b": b, "metric": metric, "test": name}
-                rows.append({**part.place, **what, **result._asdict(), "p_corrected": float(p)})
+                more = {"p_corrected": float(p), "family": family, "basis": basis}
+                rows.append({**part.place, **what, **result._asdict(), **more})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _pairs(
+    samples: Samples, order: Sequence[str], controls: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """A, B and family of every two variants that have values, those of controls first."""
+    found = []
+    for a, b in samples.pairs(order):
+        if controls.get(b) == a:
+            found.append((a, b, CONTROL))
+        elif controls.get(a) == b:
+            found.append((b, a, CONTROL))
+        else:
+            found.append((a, b, EXPLORATORY))
+    return sorted(found, key=lambda pair: pair[2] != CONTROL)
 
 
 def rank_variants(
@@ -135,9 +158,11 @@ def rank_variants(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Omnibus tests and mean ranks, on test; rank 1 is the best.
 
-    Every data set and protocol has a row with seeds as blocks. A study of several has one more,
-    `all`, with a block for every data set and seed. Only blocks with all variants count; a variant
-    that has no value of the metric on a data set is left out there. Seeds on one test set are not
+    Every data set and protocol has a row with seeds as blocks. A study of several data sets has one
+    more, `all`, with a block for every data set and seed. There a data set under several protocols
+    counts once, under the first of them in the results: the same images split in two ways are no
+    two data sets. Only blocks with all variants count; a variant that has no value of the metric on
+    a data set is left out there. Seeds on one test set are not
     independent data sets: ranks over one data set show how reproducible its order is with other
     seeds, and nothing about other data.
 
@@ -177,52 +202,12 @@ def _blocks(
 ) -> Iterator[tuple[Mapping[str, str], pd.DataFrame]]:
     """A place and its (blocks, variants), for every data set and then for all of a study's."""
     for study, group in itertools.groupby(parts, key=lambda part: part.place["study"]):
-        tables = []
+        tables: dict[str, pd.DataFrame] = {}
         for part in group:
             values = by_seed(part, metric)
             values = values[[name for name in order if name in values]]
             yield part.place, values.dropna()
             if not values.empty:
-                tables.append(values)
+                tables.setdefault(part.place["dataset"], values)
         if len(tables) > 1:
-            yield {"study": study, **_ALL}, pd.concat(tables, join="inner").dropna()
-
-
-def detectable_differences(evidence: Evidence, how: Compare, order: Sequence[str]) -> pd.DataFrame:
-    """A row for every data set, protocol, metric and test that has a formula for its power.
-
-    `n` is the smallest number of seeds, pairs or faces of any two variants. `spread` is pooled over
-    the variants, or over all pairs of them, as defined by `ferbench.stats.effects.detectable`; NaN
-    with fewer than two values.
-    """
-    rows: list[dict[str, Any]] = []
-    for part in evidence.parts():
-        for metric, name in itertools.product(how.metrics, how.tests):
-            test = load_test(name)
-            samples = None if test.power == "none" else samples_of(part, metric, test.kind)
-            if samples is None or not list(samples.pairs(order)):
-                continue
-            n, spread = _spread(samples, test.power, order)
-            least = detectable(test.power, n, spread, how.alpha)
-            values = (metric, name, n, spread, least, how.alpha, POWER)
-            rows.append({**part.place, **dict(zip(POWER_COLUMNS[3:], values, strict=True))})
-    return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
-
-
-def _spread(samples: Samples, power: str, order: Sequence[str]) -> tuple[int, float]:
-    """Smallest n and pooled standard deviation."""
-    if power == "two_samples":
-        known = [samples.values[name].dropna() for name in order if name in samples.values]
-        groups = [column.to_numpy() for column in known]
-    else:
-        both = (samples.of(a, b) for a, b in samples.pairs(order))
-        groups = [pair[1] - pair[0] for pair in both]
-    n = min(map(len, groups))
-    if power == "discordant":
-        # Under the null a face's difference is -1, 0 or 1 with mean 0: its square is the share.
-        sums, counts = [(group**2).sum() for group in groups], [len(group) for group in groups]
-    else:
-        usable = [group for group in groups if len(group) > 1]
-        sums = [group.var(ddof=1) * (len(group) - 1) for group in usable]
-        counts = [len(group) - 1 for group in usable]
-    return n, math.sqrt(np.sum(sums) / np.sum(counts)) if np.sum(counts) else math.nan
+            yield {"study": study, **_ALL}, pd.concat(tables.values(), join="inner").dropna()

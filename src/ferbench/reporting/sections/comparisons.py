@@ -1,4 +1,8 @@
-"""Variants against each other: pairs, all at once by ranks, and what differences are detectable.
+"""Variants against their controls, by every test; all at once by ranks; what is detectable.
+
+The first test of `compare.tests` decides, which is the primary one unless the study says otherwise;
+the agreement matrix shows what the others say. Pairs that no control joins are exploratory: they
+stand folded at the end, without the word significant.
 
 Source of the ranks: J. Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
 JMLR 7, 2006.
@@ -7,6 +11,7 @@ JMLR 7, 2006.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from math import isnan
 from typing import Any
 
@@ -26,8 +31,12 @@ from ferbench.reporting.blocks import (
 from ferbench.reporting.charts import Chart, Estimate, difference_chart, rank_chart
 from ferbench.reporting.numbers import interval, p_value
 from ferbench.reporting.study_files import Comparison, StudyFiles
+from ferbench.stats.agreement import agreement, disagreement
 
 __all__ = ["build"]
+
+_COLUMNS = [field.name for field in fields(Comparison)]
+_UNFOLDED = 30  # rows of a table that is shown at once
 
 # What tables have in place of a data set and a protocol where they are about all of them.
 _ALL = ("all", "all")
@@ -44,22 +53,31 @@ def build(study: StudyFiles) -> Block:
 
 def _card(study: StudyFiles, key: str) -> Block:
     (name, protocol), compare = study.place(key), study.params.compare
-    pairs = [c for c in study.comparisons if (c.dataset, c.protocol) == (name, protocol)]
-    first = [c for c in pairs if (c.metric, c.test) == (study.metric, compare.tests[0])]
+    pairs = [c for c in study.comparisons if c.place == (name, protocol)]
+    planned = [c for c in pairs if c.is_planned]
+    others = [c for c in pairs if not c.is_planned]
+    first = [c for c in planned if (c.metric, c.test) == (study.metric, compare.tests[0])]
     alpha = compare.alpha
-    tables = [_pairs(f"comparisons_{key}", first, alpha, title="first metric and test")]
-    if len(pairs) > len(first):
-        title = "all metrics and tests"
-        tables.append(_pairs(f"pairs_{key}", pairs, alpha, title=title, folded=True))
+    tables = [_pairs(f"comparisons_{key}", first, alpha, title="against the control, first test")]
+    if len(planned) > len(first):
+        title = "against the control, all metrics and tests"
+        tables.append(_pairs(f"pairs_{key}", planned, alpha, title=title, folded=True))
     note = (
-        f"Positive: B is higher. Two-sided p, corrected ({compare.correction}) over all pairs of "
-        f"one metric and test; significant at {alpha}. {study.source(key)}."
+        "A is the control of B. Positive: B is higher. Two-sided p, corrected "
+        f"({compare.correction}) over the pairs with controls of one metric and test; significant "
+        f"at {alpha}. “Based on” says what the test takes for samples: one based on seeds only "
+        f"says nothing about other faces. {study.source(key)}."
     )
-    parts = (rank_block(study, (name, protocol), key), _power_block(study, key))
+    parts = (
+        _agreement_block(planned, key, alpha),
+        rank_block(study, (name, protocol), key),
+        _power_block(study, key),
+        _exploratory_block(others, key),
+    )
     return Block(
         title=name,
         tags=(protocol,),
-        words=() if first else ("There is no pair of variants to compare.",),
+        words=() if first else ("There is no pair of a variant and its control to compare.",),
         charts=[*_differences(study, key, first)],
         tables=tables,
         note=note if first else "",
@@ -68,15 +86,20 @@ def _card(study: StudyFiles, key: str) -> Block:
 
 
 def _differences(study: StudyFiles, key: str, pairs: Sequence[Comparison]) -> Iterator[Chart]:
-    """The difference of every variant from the study's baseline."""
-    baseline, alpha = study.params.study.control, study.params.compare.alpha
-    rows = sorted((c for c in pairs if c.variant_a == baseline), key=lambda c: -c.estimate)
+    """The difference of every variant from its control."""
+    alpha, rows = study.params.compare.alpha, sorted(pairs, key=lambda c: -c.estimate)
     if rows:
-        title = (
-            f"difference of {rows[0].metric} from the baseline {baseline} on {study.place(key)[0]}"
-        )
+        controls = list(dict.fromkeys(c.variant_a for c in rows))
+        whose = f"the control {controls[0]}" if len(controls) == 1 else "the control"
+        title = f"difference of {rows[0].metric} from {whose} on {study.place(key)[0]}"
         estimates = [
-            Estimate(c.variant_b, c.estimate, c.low, c.high, filled=c.p_corrected <= alpha)
+            Estimate(
+                c.variant_b if len(controls) == 1 else f"{c.variant_b} − {c.variant_a}",
+                c.estimate,
+                c.low,
+                c.high,
+                filled=c.p_corrected <= alpha,
+            )
             for c in rows
         ]
         yield difference_chart(f"differences_{key}", title, estimates)
@@ -85,24 +108,82 @@ def _differences(study: StudyFiles, key: str, pairs: Sequence[Comparison]) -> It
 def _pairs(
     name: str, pairs: Sequence[Comparison], alpha: float, *, title: str, folded: bool = False
 ) -> Table:
-    """Every pair of variants, by metric and rising corrected p-value."""
+    """Every pair of a variant and its control, by metric and rising corrected p-value."""
     rows = [
         {
-            "metric": word(c.metric),
-            "A": word(c.variant_a),
-            "B": word(c.variant_b),
-            "B − A, points": difference(c.estimate),
-            "95 % interval": Value(interval(c.low, c.high), c.low),
-            "effect size": real(c.effect_size, 2),
-            "test": word(c.test),
-            "p": probability(c.p_value),
+            **_pair_row(c),
             "p corrected": probability(c.p_corrected),
             "significant": word("yes" if c.p_corrected <= alpha else "no"),
             "n": number(c.n),
+            "based on": word(c.basis),
         }
         for c in sorted(pairs, key=lambda c: (c.metric, isnan(c.p_corrected), c.p_corrected))
     ]
     return Table(name, rows, folded=folded, title=title)
+
+
+def _pair_row(c: Comparison) -> dict[str, Value]:
+    return {
+        "metric": word(c.metric),
+        "A": word(c.variant_a),
+        "B": word(c.variant_b),
+        "B − A, points": difference(c.estimate),
+        "95 % interval": Value(interval(c.low, c.high), c.low),
+        "effect size": real(c.effect_size, 2),
+        "test": word(c.test),
+        "p": probability(c.p_value),
+    }
+
+
+def _agreement_block(pairs: Sequence[Comparison], key: str, alpha: float) -> Block | None:
+    """What each test decides about each pair; None with fewer than two tests."""
+    matrix = agreement(pd.DataFrame([asdict(c) for c in pairs], columns=_COLUMNS), alpha)
+    tests = [str(name) for name in matrix.columns if name in {c.test for c in pairs}]
+    if len(tests) < 2:
+        return None
+    records = matrix.to_dict("records")
+    rows = [
+        {
+            "metric": word(str(row["metric"])),
+            "A": word(str(row["variant_a"])),
+            "B": word(str(row["variant_b"])),
+            **{test.replace("_", " "): word(str(row[test])) for test in tests},
+            "agree": word("yes" if row["agree"] else "no"),
+        }
+        for row in records
+    ]
+    texts = [text for row in records if (text := disagreement(row, tests))]
+    head = (
+        f"The tests disagree about {len(texts)} of {len(rows)} comparisons."
+        if texts
+        else "No two tests decide differently about a pair."
+    )
+    return Block(
+        "Agreement of the tests",
+        words=(head, *texts),
+        tables=(Table(f"agreement_{key}", rows, folded=bool(len(rows) > _UNFOLDED)),),
+        note="A test decides for a variant where its corrected p is at most "
+        f"{alpha}. Tests based on seeds only and tests based on faces ask different questions: "
+        f"about new seeds on these faces, and about new faces. {tests[0].replace('_', ' ')} is the "
+        "one that counts.",
+    )
+
+
+def _exploratory_block(pairs: Sequence[Comparison], key: str) -> Block | None:
+    """Pairs that no control joins; None if there are none."""
+    if not pairs:
+        return None
+    rows = [
+        {**_pair_row(c), "n": number(c.n), "based on": word(c.basis)}
+        for c in sorted(pairs, key=lambda c: (c.metric, isnan(c.p_value), c.p_value))
+    ]
+    return Block(
+        "Appendix: exploratory pairs",
+        tables=(Table(f"exploratory_{key}", rows, title="all metrics and tests"),),
+        note="Pairs of variants that are not each other's control. The study does not test them: p "
+        "is not corrected for their number, so that small values are to be expected by chance.",
+        folded=True,
+    )
 
 
 def rank_block(study: StudyFiles, place: tuple[str, str], name: str) -> Block | None:
@@ -184,19 +265,21 @@ def _rank_row(row: Mapping[Hashable, Any], alpha: float) -> dict[str, Value]:
 
 
 def _power_block(study: StudyFiles, key: str) -> Block | None:
-    """The minimum detectable difference of every metric and test; None if nothing was computed."""
+    """The minimum detectable difference of every tested pair; None if nothing was computed."""
     table = study.table("power", key)
     if table.empty:
         return None
     rows = [
         {
             "metric": word(str(row["metric"])),
+            "A": word(str(row["variant_a"])),
+            "B": word(str(row["variant_b"])),
             "test": word(str(row["test"])),
             "n": number(row["n"]),
             "standard deviation, points": share(row["spread"]),
             "minimum detectable difference, points": share(row["detectable"]),
             "power %": share(row["power"]),
-            "significance": real(row["alpha"], 3),
+            "significance": real(row["alpha"], 4),
         }
         for row in table.to_dict("records")
     ]
@@ -204,7 +287,8 @@ def _power_block(study: StudyFiles, key: str) -> Block | None:
         title="Minimum detectable differences",
         words=(
             "A true difference of this size is found with the power beside it. “Not significant” "
-            "says nothing about a smaller one.",
+            "says nothing about a smaller one. Every pair has the variance of its test and, as "
+            "level, that of the correction's strictest step.",
         ),
-        tables=(Table(f"power_{key}", rows),),
+        tables=(Table(f"power_{key}", rows, folded=len(rows) > _UNFOLDED),),
     )

@@ -46,7 +46,8 @@ def _card(study: StudyFiles, key: str) -> Block:
     pairs = [
         pair
         for pair in study.comparisons
-        if (pair.dataset, pair.protocol) == (name, protocol)
+        if pair.is_planned
+        and pair.place == (name, protocol)
         and (pair.metric, pair.test) == (study.metric, compare.tests[0])
     ]
     title = f"{study.metric} of every variant on {name} under {protocol}, best first"
@@ -145,15 +146,15 @@ def _threshold(variant: str, without: Mapping[str, Mean], threshold: float) -> s
 
 
 def significance(pairs: Sequence[Comparison], alpha: float) -> str:
-    """Which differences between variants are significant.
+    """Which differences of variants from their controls are significant.
 
     Args:
-        pairs: all pairs, by one test of one metric.
+        pairs: all pairs of a variant and its control, by one test of one metric.
         alpha: level of significance.
     """
     tested = [pair for pair in pairs if not math.isnan(pair.p_corrected)]
     if not pairs:
-        return "There is no pair of variants to compare."
+        return "There is no pair of a variant and its control to compare."
     if not tested:
         return (
             "No difference could be tested: a test needs at least two seeds of every variant, "
@@ -164,14 +165,15 @@ def significance(pairs: Sequence[Comparison], alpha: float) -> str:
     )
     if not found:
         return (
-            f"None of the {len(tested)} differences between variants is significant after "
+            f"None of the {len(tested)} differences from a control is significant after "
             f"correction ({sample_size(tested[0].n, tested[0].test)} each): the order above may be "
             "due to chance."
         )
     texts = "; ".join(_difference(pair) for pair in found[:_LISTED])
     more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     return (
-        f"{len(found)} of {len(tested)} differences are significant after correction: "
+        f"{len(found)} of {len(tested)} differences from a control are significant after "
+        f"correction: "
         f"{texts}{more}."
     )
 
@@ -190,23 +192,24 @@ def _be(variants: Sequence[str]) -> str:
 
 
 def _detectable(study: StudyFiles, key: str) -> list[str]:
-    """The minimum detectable difference of the first test of the first metric."""
+    """The minimum detectable differences of the first test of the first metric, over the pairs."""
     table, test = study.table("power", key), study.params.compare.tests[0]
     if table.empty:
         return []
-    texts = []
     rows = table[(table["metric"] == study.metric) & (table["test"] == test)]
-    for row in rows.to_dict("records"):
-        size, name = sample_size(int(row["n"]), row["test"]), str(row["test"]).replace("_", " ")
-        if math.isnan(row["detectable"]):
-            texts.append(f"With {size} the minimum detectable difference is not known.")
-            continue
-        texts.append(
-            f"With {size} the minimum detectable difference is {percent(row['detectable'])} points "
-            f"of {row['metric']} ({name}, {percent(row['power'], 0)} % power): a smaller true "
-            "difference would often be missed."
-        )
-    return texts
+    if rows.empty:
+        return []
+    size, name = sample_size(int(rows["n"].min()), test), test.replace("_", " ")
+    known = rows["detectable"].dropna()
+    if known.empty:
+        return [f"With {size} the minimum detectable difference is not known."]
+    least, most = percent(known.min()), percent(known.max())
+    points = least if least == most else f"{least} to {most}"
+    return [
+        f"With {size} the minimum detectable difference is {points} points of {study.metric} "
+        f"({name}, {percent(rows['power'].iloc[0], 0)} % power, with the correction): a smaller "
+        "true difference would often be missed."
+    ]
 
 
 def _leaderboard(study: StudyFiles, key: str, ranked: Sequence[Mean]) -> Table:

@@ -15,6 +15,8 @@ arguments and the formula of its power. Kinds:
   names the person of each face, or its image where the person is unknown. Where every seed has its
   own split, the faces are those that both seeds have in test; there may be none.
 - `faces_mean`: the same with the share of the seeds that classify the face correctly.
+- `evidence`: `test(part, metric, a, b)`, all evidence of one data set under one protocol
+  (`ferbench.stats.evidence.EvidencePart`), a metric and the names of A and B.
 
 Tests of faces are tests of accuracy; other metrics have no value per face.
 

@@ -59,7 +59,7 @@ def independent_t(a: Sequence[float], b: Sequence[float]) -> TestResult:
     return _two_samples(a, b, equal_var=True)
 
 
-@pair_test("seeds", power="two_samples")
+@pair_test("seeds", power="welch")
 def welch(a: Sequence[float], b: Sequence[float]) -> TestResult:
     """Welch's t-test of two independent means; the effect size is Hedges' g.
 

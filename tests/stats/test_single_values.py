@@ -10,8 +10,10 @@ from scipy import stats
 
 from ferbench.stats.single_values import (
     VERDICTS,
+    exact_verdict,
     printed_test_variance,
     single_value_verdict,
+    spread_verdict,
     two_sample_verdict,
 )
 
@@ -79,9 +81,7 @@ def test_two_sample_verdict_agrees_with_scipys_welch_test() -> None:
     assert test.pvalue < 0.05
     assert found.verdict == "not reproduced"
     # At the bound of the 95 % interval the test's p-value is 0.05.
-    edge = stats.ttest_ind_from_stats(
-        mean - found.low, std, 5, 0.768, 0.0826, 10, equal_var=False
-    )
+    edge = stats.ttest_ind_from_stats(mean - found.low, std, 5, 0.768, 0.0826, 10, equal_var=False)
     assert edge.pvalue == pytest.approx(0.05)
     assert two_sample_verdict(0.836, 0.0684, 10, values, 0.0).verdict == "undecided"
     assert two_sample_verdict(0.836, 0.0684, 10, [], 0.0).verdict == "not measured"
@@ -116,3 +116,21 @@ def test_perfect_replication_is_rejected_as_seldom_with_many_seeds_as_with_few(s
 
 def test_verdicts_are_those_of_the_table() -> None:
     assert len(VERDICTS) == len(set(VERDICTS)) == 5
+
+
+def test_spread_verdict_agrees_with_the_f_test() -> None:
+    values = [0.80, 0.82, 0.84, 0.78, 0.86]
+    std = float(np.std(values, ddof=1))
+    # The printed deviation at which the upper tail of the F test is 2.5 %.
+    edge = std / math.sqrt(stats.f.ppf(0.975, 4, 9))
+    assert spread_verdict(edge * 0.99, 10, values, 0.0).verdict == "not reproduced"
+    assert spread_verdict(edge * 1.01, 10, values, 0.0).verdict != "not reproduced"
+    assert spread_verdict(edge, None, values, 0.0).verdict == "undecided"
+    assert spread_verdict(edge, 10, [0.8], 0.0).verdict == "undecided"
+
+
+def test_exact_numbers_are_compared_by_their_rounding() -> None:
+    assert exact_verdict(2.5, 2.55, 0.05).verdict == "reproduced"
+    assert exact_verdict(2.5, 2.56, 0.05).verdict == "not reproduced"
+    assert exact_verdict(867, 867, 0.5).verdict == "reproduced"
+    assert exact_verdict(math.nan, 867, 0.5).verdict == "not measured"

@@ -31,8 +31,10 @@ __all__ = [
     "VERDICTS",
     "WIDEST",
     "SingleVerdict",
+    "exact_verdict",
     "printed_test_variance",
     "single_value_verdict",
+    "spread_verdict",
     "two_sample_verdict",
 ]
 
@@ -142,6 +144,55 @@ def two_sample_verdict(
     half = _half_width(parts)
     found = _judged(float(x.mean()) - printed, half + half_unit)
     return found._replace(verdict="undecided") if half == 0 else found
+
+
+def spread_verdict(
+    printed: float, runs: int | None, values: Sequence[float], half_unit: float
+) -> SingleVerdict:
+    """Judge a printed standard deviation over runs by Fisher's F test of two variances.
+
+    Args:
+        printed: the paper's sample standard deviation, a fraction.
+        runs: its number of runs; None if the paper does not say, which leaves it undecided.
+        values: ours, one a seed.
+        half_unit: half a unit of the printed deviation's last digit.
+
+    Returns:
+        As `single_value_verdict`, with the interval that ours minus a second sample's deviation
+        has, given the printed one: it holds 0 where the test does not reject equal variances.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) == 0 or np.isnan(x).any() or math.isnan(printed):
+        return SingleVerdict("not measured")
+    if len(x) < 2 or runs is None or printed == 0:
+        return SingleVerdict("undecided")
+    std = float(x.std(ddof=1))
+    least, most = stats.f.ppf([1 - _QUANTILE, _QUANTILE], len(x) - 1, runs - 1)
+    # Both samples have one true variance if printed * sqrt(F) holds ours: at 5 % between these.
+    low = std - printed * math.sqrt(most) - half_unit
+    high = std - printed * math.sqrt(least) + half_unit
+    if low > 0 or high < 0:
+        return SingleVerdict("not reproduced", low, high)
+    return SingleVerdict("reproduced" if high - low <= 2 * WIDEST else "undecided", low, high)
+
+
+def exact_verdict(printed: float, ours: float, half_unit: float) -> SingleVerdict:
+    """Judge a number without chance, such as a count: reproduced if ours rounds to it.
+
+    Args:
+        printed: as printed.
+        ours: the same quantity.
+        half_unit: half a unit of the last printed digit.
+
+    >>> exact_verdict(2.5, 2.52, 0.05).verdict, exact_verdict(2.5, 2.6, 0.05).verdict
+    ('reproduced', 'not reproduced')
+    """
+    if math.isnan(printed) or math.isnan(ours):
+        return SingleVerdict("not measured")
+    # A number in the middle rounds to either side, however its binary fraction falls.
+    found = _judged(ours - printed, half_unit * (1 + 1e-9))
+    same = found.low <= 0 <= found.high
+    return found._replace(verdict="reproduced" if same else "not reproduced")
 
 
 def printed_test_variance(

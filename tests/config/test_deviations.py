@@ -15,11 +15,14 @@ from ferbench.config.checks import PAPER_KEYS
 from ferbench.config.deviations import (
     READINGS,
     Reading,
+    data_deviations,
     deviations,
     idle_settings,
+    network_deviations,
+    recipe_deviations,
     unstated_settings,
 )
-from ferbench.config.params import Recipe, Variant
+from ferbench.config.params import Dataset, Recipe, Variant
 from ferbench.config.records import build_record
 from ferbench.models.build import PARTS
 from ferbench.plugins import load
@@ -255,3 +258,58 @@ def test_reading_of_an_omitted_option_names_the_default_of_its_part(reading: Rea
 @pytest.mark.parametrize("reading", READINGS, ids=lambda r: r.deviation or r.unstated)
 def test_reading_has_either_a_deviation_or_an_unstated_matter(reading: Reading) -> None:
     assert bool(reading.deviation) != bool(reading.unstated)
+
+
+def data(source: str, protocol: str, images: int, classes: int, name: str) -> dict[str, bool]:
+    """By deviation of a data set from the paper of a recipe, whether it is of another kind."""
+    row = {"name": source, "source": source, "archive": None, "protocol": protocol}
+    row |= {"conflicts": "drop_all", "limit": None, "max_side_px": None}
+    dataset = build_record(Dataset, {**row, "resplit": "auto", "options": {}}, source)
+    facts = {"images": images, "emotions": {str(n): 1 for n in range(classes)}}
+    return {one.text: one.other_kind for one in data_deviations(dataset, facts, recipe(name))}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("ckplus", "p1_60_20_20", 981, 7, "p1_paper"), {"981 images instead of 593": False}),
+        (("ckplus", "stratified_70_10_20", 981, 7, "p0_paper"), {}),
+        (
+            ("fer2013", "stratified_70_10_20", 35887, 7, "p0_paper"),
+            {"7 classes instead of 8 (those of FER+)": True},
+        ),
+        (
+            ("fer2013", "official_public", 35685, 7, "p1_paper"),
+            {"PublicTest serves as test: no PrivateTest": True},
+        ),
+        (("fer2013", "official", 35685, 7, "p1_paper"), {}),
+        (("lld", "stratified_70_10_20", 10748, 6, "p2_paper"), {}),
+        (("expw", "stratified_70_10_20", 91793, 7, "p3_paper"), {}),
+    ],
+)
+def test_data_that_differ_from_the_papers_are_named(
+    arguments: tuple[str, str, int, int, str], expected: dict[str, bool]
+) -> None:
+    assert data(*arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "sentence"),
+    [
+        ("yolov5s4h_osam", "p0_paper", "weights: none instead of coco"),
+        ("yolov3", "p0_paper", "YOLOv3-tiny instead of YOLOv3"),
+        ("yolov5s4h_osam", "p0_paper", OSAM),
+        (
+            "ivsa",
+            "p1_paper",
+            "SAB: channel weights of mean 1 instead of sum 1 (equation 5)",
+        ),
+    ],
+)
+def test_what_once_passed_silently_is_a_deviation(row: str, name: str, sentence: str) -> None:
+    network, training = variant(row), recipe(name)
+    assert sentence in deviations(network, training)
+    parts = recipe_deviations(network, training), network_deviations(network, training)
+    assert deviations(network, training) == (*parts[0], *parts[1])
+    # Weights belong to the training; what a network reads differently does not reduce its recipe.
+    assert (sentence in parts[0]) == sentence.startswith("weights")

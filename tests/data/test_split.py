@@ -42,6 +42,16 @@ def an_index(persons: int = 24, images: int = 3, **columns: Any) -> pd.DataFrame
     return frame
 
 
+def an_index_for(protocol: str) -> pd.DataFrame:
+    """An index that the protocol can split: `official_public` asks for FER2013's names."""
+    index = an_index()
+    if protocol == "official_public":
+        public = "test_" + index["emotion"] + "_PublicTest_" + index["image_id"]
+        index["image_id"] = index["image_id"].where(index["source_split"] != "test", public)
+        index["md5"] = index["image_id"]
+    return index
+
+
 def shares(split: pd.DataFrame) -> list[float]:
     return [float((split["split"] == name).mean()) for name in SPLITS]
 
@@ -52,7 +62,7 @@ def splits_per_person(split: pd.DataFrame) -> int:
 
 @pytest.mark.parametrize("protocol", plugins.names(PROTOCOLS))
 def test_protocol_does_not_depend_on_the_order_of_rows(protocol: str) -> None:
-    index = an_index()
+    index = an_index_for(protocol)
     mixed = index.sample(frac=1, random_state=1)
     expected, summary = draw_split(index, protocol, seed=3)
     got, repeated = draw_split(mixed, protocol, seed=3)
@@ -65,7 +75,7 @@ def test_protocol_does_not_depend_on_the_order_of_rows(protocol: str) -> None:
 
 @pytest.mark.parametrize("protocol", plugins.names(PROTOCOLS))
 def test_protocol_depends_on_the_seed_and_puts_every_class_in_every_split(protocol: str) -> None:
-    splits = [draw_split(an_index(), protocol, seed)[0] for seed in (0, 1)]
+    splits = [draw_split(an_index_for(protocol), protocol, seed)[0] for seed in (0, 1)]
     assert not splits[0].equals(splits[1])
     table = pd.crosstab(splits[0]["split"], splits[0]["emotion"])
     assert set(table.index) == set(SPLITS)
@@ -187,6 +197,29 @@ def test_official_keeps_the_authors_split_and_leaves_out_other_images() -> None:
     given = index.set_index("image_id")["source_split"].dropna()
     assert split.set_index("image_id")["split"].to_dict() == given.to_dict()
     assert summary.left_out == {"in none of the authors' splits": 12}
+
+
+def test_public_test_is_a_test_part_by_its_own_name_only() -> None:
+    index = an_index_for("official_public")
+    with pytest.raises(InputError, match="PublicTest, the competition's validation set") as error:
+        draw_split(index, "official", seed=0)
+    assert "official_public" in error.value.remedy
+    split, _ = draw_split(index, "official_public", seed=0)
+    tested = split.loc[split["split"] == "test", "image_id"]
+    assert len(tested) == 96 and tested.str.contains("PublicTest").all()
+    with pytest.raises(InputError, match="not FER2013's PublicTest alone"):
+        draw_split(an_index(), "official_public", seed=0)
+    # With PrivateTest, PublicTest is val and `official` holds.
+    whole = index.copy()
+    public = whole["image_id"].str.contains("PublicTest")
+    private = whole[public].assign(
+        image_id=whole["image_id"].str.replace("PublicTest", "PrivateTest"),
+        person=whole["person"] + "b",
+    )
+    whole.loc[public, "source_split"] = "val"
+    whole = pd.concat([whole, private.assign(md5=private["image_id"])], ignore_index=True)
+    split, _ = draw_split(whole, "official", seed=0)
+    assert split.loc[split["split"] == "test", "image_id"].str.contains("PrivateTest").all()
 
 
 def test_official_takes_whole_persons_for_val() -> None:

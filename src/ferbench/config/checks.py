@@ -31,8 +31,10 @@ COLUMNS = {
 ADDED_METRICS = ("accuracy_any",)
 # What a recipe's `paper` has besides settings of the recipe itself: the paper's name, where its
 # settings are from, those that it leaves to the code it builds on, the ranges of its augmentation,
-# the weights of the start, and what our training does not offer.
-PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup")
+# the weights of the start, what our training does not offer, and its data sets by our source.
+PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision", "mixup", "data")
+# What a paper may say of a data set: images and classes in all, whose labels, and its split.
+_DATA_KEYS = ("images", "classes", "labels", "split")
 _NO_WEIGHTS = "none"
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
 # timm), or as fractions in [0, 1] (ultralytics).
@@ -75,12 +77,20 @@ def _check_papers(params: Params, path: str) -> None:
         for key in paper:
             if key not in known:
                 raise unknown("setting", key, known, where=where)
+        _check_data(paper.get("data", {}), f"{where}: data")
         lists = {key: paper[key] for key in ("assumed", "augmentation") if key in paper}
         numbers = {k: v for k, v in paper.items() if k in settings and isinstance(v, int | float)}
         stated = build_record(kind, numbers | lists, where)
         for setting in stated.assumed:
             if setting not in (more := {*known, *stated.augmentation}):
                 raise unknown("setting", setting, more, where=f"{where}: assumed")
+
+
+def _check_data(data: Options, where: str) -> None:
+    """Refuse unknown facts of a paper's data sets."""
+    for source, said in data.items():
+        if strange := set(said) - set(_DATA_KEYS):
+            raise unknown("fact", min(strange), _DATA_KEYS, where=f"{where}: {source}")
 
 
 @cache

@@ -9,6 +9,9 @@ compared.
 Networks are compared by `READINGS`: where ours read a paper's text or released code differently
 from what it says. A reading applies to the parts and options of a variant's row, not to its name,
 so it follows them into every study, and disappears when an option selects the paper's own form.
+
+Data are compared with `data` of the recipe's `paper`: number of images and classes, and which of
+the authors' parts serves as test.
 """
 
 from __future__ import annotations
@@ -18,11 +21,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferbench.config.params import Recipe, Variant
+from ferbench.config.params import Dataset, Recipe, Variant
 
-__all__ = ["READINGS", "Reading", "deviations", "idle_settings", "unstated_settings"]
+__all__ = [
+    "READINGS",
+    "DataDeviation",
+    "Reading",
+    "data_deviations",
+    "deviations",
+    "idle_settings",
+    "network_deviations",
+    "recipe_deviations",
+    "unstated_settings",
+]
 
 _UNSTATED = "unstated"
+# The protocol that tests on FER2013's PublicTest, which the competition meant for validation.
+_PUBLIC = "official_public"
 # Settings of a paper that no key of a recipe can express.
 _NOT_IMPLEMENTED = ("mixup",)
 
@@ -193,17 +208,69 @@ def deviations(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
 
     Empty for a variant or a recipe of no paper.
     """
+    return (*recipe_deviations(variant, recipe), *network_deviations(variant, recipe))
+
+
+def recipe_deviations(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
+    """List what differs from the paper's own training; with any of it, a recipe is reduced."""
     if not (variant.has_paper and recipe.paper):
         return ()
-    readings = _readings(variant, recipe)
-    ours, theirs = _settings(variant, recipe, readings)
+    ours, theirs = _settings(variant, recipe, _readings(variant, recipe))
     found = [text for key in _compared(ours, theirs) if (text := _difference(key, ours, theirs))]
     missing = [
         f"{name} {theirs[name]:g} not implemented"
         for name in _NOT_IMPLEMENTED
         if theirs.get(name, 0) not in (0, _UNSTATED)
     ]
-    return (*found, *missing, *(one.deviation for one in readings if one.deviation))
+    return (*found, *missing)
+
+
+def network_deviations(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
+    """List where our network reads the paper's text or released code differently."""
+    if not (variant.has_paper and recipe.paper):
+        return ()
+    return tuple(one.deviation for one in _readings(variant, recipe) if one.deviation)
+
+
+@dataclass(frozen=True)
+class DataDeviation:
+    """One difference between our data and the paper's.
+
+    Args:
+        text: in words.
+        other_kind: scores on ours and on the paper's do not measure the same.
+    """
+
+    text: str
+    other_kind: bool = False
+
+
+def data_deviations(
+    row: Dataset, facts: Mapping[str, Any], recipe: Recipe
+) -> tuple[DataDeviation, ...]:
+    """List what differs from the data that the recipe's paper describes.
+
+    What the paper leaves out is not compared, nor is the size of a data set made of two.
+
+    Args:
+        row: the data set.
+        facts: of `reports/data/<key>.json`: `images`, and `emotions` with the images of each class.
+        recipe: of the variant, with the paper's `data` by source.
+    """
+    said = recipe.paper.get("data", {}).get(row.tested_on, {})
+    here = {"images": facts.get("images"), "classes": len(facts.get("emotions", ())) or None}
+    found = []
+    if row.protocol == _PUBLIC and said.get("split", _UNSTATED) != _PUBLIC:
+        found.append(DataDeviation("PublicTest serves as test: no PrivateTest", other_kind=True))
+    if row.trained_on != row.tested_on:
+        here["images"] = None
+    for what, ours in here.items():
+        theirs = said.get(what, _UNSTATED)
+        if ours is not None and theirs not in (_UNSTATED, ours):
+            labels = f" ({said['labels']})" if what == "classes" and "labels" in said else ""
+            text = f"{ours:,} {what} instead of {theirs:,}{labels}"
+            found.append(DataDeviation(text, other_kind=what == "classes"))
+    return tuple(found)
 
 
 def unstated_settings(variant: Variant, recipe: Recipe) -> tuple[str, ...]:

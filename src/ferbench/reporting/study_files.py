@@ -29,6 +29,7 @@ from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
 from ferbench.reporting.numbers import count, seed_count
 from ferbench.reporting.withdrawn import without_mark
+from ferbench.stats.evidence import Evidence, EvidencePart, read_evidence
 from ferbench.stats.pair_tests import load_test
 
 __all__ = [
@@ -184,6 +185,7 @@ class StudyFiles:
         pictures: sample images and explanations, if there are any.
         has_findings: `reports/findings.json` is there.
         claims: rows of `claims.csv`.
+        evidence: the predictions that intervals are computed from; None if they were not read.
     """
 
     params: Params
@@ -203,6 +205,7 @@ class StudyFiles:
     pictures: Sequence[Picture] = ()
     has_findings: bool = False
     claims: Sequence[ClaimRow] = ()
+    evidence: Evidence | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -237,6 +240,16 @@ class StudyFiles:
         """The variants by `metric` on test, best first; of equals the earlier row is first."""
         sign = 1 if lower_is_better(self.metric) else -1
         return sorted(self.on("test", key, self.metric).values(), key=lambda m: sign * m.mean)
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, str], EvidencePart]:
+        parts = self.evidence.parts() if self.evidence else ()
+        return {(part.place["dataset"], part.place["protocol"]): part for part in parts}
+
+    def evidence_on(self, key: str) -> EvidencePart | None:
+        """The evidence of a data set row on test; None without predictions."""
+        part = self._parts.get(self.place(key))
+        return part if part and part.faces is not None else None
 
     def naive_baselines(self, key: str) -> dict[str, float]:
         """Test accuracies of the naive baselines, by their names."""
@@ -313,6 +326,7 @@ def read_study(params: Params, root: Path) -> StudyFiles:
         pictures=[*_samples(params, data), *_explanations(params, study.runs / "_explain")],
         has_findings=(root / "reports" / "findings.json").is_file(),
         claims=read_claims(folder / "claims.csv"),
+        evidence=read_evidence(params, root),
     )
 
 

@@ -15,10 +15,12 @@ from ferbench.data.sampling import (
     require_splits,
     require_whole_persons,
 )
+from ferbench.errors import InputError
 
 __all__ = [
     "kfold_person",
     "official",
+    "official_public",
     "p1_60_20_20",
     "p4_half_test",
     "person_70_10_20",
@@ -27,6 +29,8 @@ __all__ = [
 
 _NAMES = {0: "train", 1: "val", 2: "test"}
 _FOLDS = 10
+# A file of FER2013's PublicTest, in the ids of its images and of data sets made of it.
+_PUBLIC_TEST = r"(?:^|[_./])PublicTest_"
 
 
 @protocol(person_disjoint=False)
@@ -92,9 +96,51 @@ def official(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     Where they give no val, a tenth of train becomes it: whole persons where persons are known, else
     image by image, by class. Source: `source_split` of the index.
 
+    A copy of FER2013 without PrivateTest has the competition's validation set as its only test
+    part, and scores on that are not those of the official test: it needs `official_public`.
+
     Raises:
-        InputError: there is no train or no test, one lacks a class, or a person is in two splits.
+        InputError: there is no train or no test, one lacks a class, a person is in two splits, or
+            all test images are of FER2013's PublicTest.
     """
+    if _tests_public(frame):
+        raise InputError(
+            "its test images are FER2013's PublicTest, the competition's validation set; this copy "
+            "has no PrivateTest",
+            where=f"data set {frame['dataset'].iloc[0]}",
+            remedy="give the data set's row protocol official_public, whose scores say so by its "
+            "name, or fetch a copy with PrivateTest",
+        )
+    return _authors_split(frame, rng)
+
+
+@protocol(person_disjoint=True, left_out="in none of the authors' splits", draws_test=False)
+def official_public(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
+    """FER2013's split in a copy without PrivateTest: PublicTest is test, a tenth of train is val.
+
+    Source: Goodfellow et al., ICONIP 2013: PublicTest was the competition's validation set and
+    PrivateTest decided it. Papers that report "the official split" mean PrivateTest.
+
+    Raises:
+        InputError: the test images are not PublicTest's alone, or as `official`.
+    """
+    if not _tests_public(frame):
+        raise InputError(
+            "its test images are not FER2013's PublicTest alone",
+            where=f"data set {frame['dataset'].iloc[0]}",
+            remedy="give the data set's row protocol official",
+        )
+    return _authors_split(frame, rng)
+
+
+def _tests_public(frame: pd.DataFrame) -> bool:
+    """Whether the test images are those of FER2013's PublicTest and no others."""
+    tested = frame.loc[frame["source_split"] == "test", "image_id"]
+    return len(tested) > 0 and bool(tested.str.contains(_PUBLIC_TEST).all())
+
+
+def _authors_split(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
+    """The authors' train and test; their val, or else a tenth of train."""
     split = frame["source_split"].astype(object)
     require_splits(frame, ("train", "test"))
     require_whole_persons(frame)

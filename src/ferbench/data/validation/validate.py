@@ -167,7 +167,8 @@ def expectations(
         frame: as `prepare` returns it.
         settings: section `validate` of the parameters.
         emotions: the classes that the data set declares.
-        protocol: of the row; under `official` the authors' own split must be free of leaks.
+        protocol: of the row; under `official` and `official_public` the authors' own
+            split must be free of leaks.
     """
     yield from _of_table(settings)
     yield from _of_files(settings)
@@ -256,7 +257,7 @@ def _of_persons(frame: pd.DataFrame, protocol: str) -> Iterator[Expectation]:
             gxe.ExpectColumnValuesToBeBetween(column="splits_of_person", max_value=1),
             "use protocol person_70_10_20, which keeps every person in one split",
             example="person",
-            critical=protocol == "official",
+            critical=protocol in ("official", "official_public"),
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isnan
 
-from ferbench.reporting.blocks import Block, Table, Value, difference, number, share, word
+from ferbench.reporting.blocks import Block, Table, Value, difference, number, real, share, word
 from ferbench.reporting.charts import Chart, forest_chart
-from ferbench.reporting.numbers import NOTHING, interval
+from ferbench.reporting.measured import is_fraction
+from ferbench.reporting.numbers import NOTHING, interval, points
 from ferbench.reporting.papers import VERDICTS, Against, against_papers, summary
 from ferbench.reporting.study_files import Mean, StudyFiles
 
@@ -14,8 +16,12 @@ __all__ = ["build"]
 
 _DRAWN = 30
 _RULE = (
-    "“Reproduced” means that the printed value lies within our 95 % interval; it needs the paper's "
-    "own split and recipe."
+    "“Reproduced” means that ours minus printed is within what one new run on a new test sample "
+    "would differ by: its 95 % prediction interval, from the spread of our seeds, the variance of "
+    "both test samples and the rounding, holds 0 and reaches at most 3 points to either side. "
+    "“Not reproduced” means that it excludes 0; “undecided” that it is wider, or that there is one "
+    "seed. A value is not comparable if the recipe is reduced or data or metric are of another "
+    "kind. Sizes and counts are compared by their rounding."
 )
 # A printed value with what we measured of it.
 _Measured = tuple[Against, Mean]
@@ -26,6 +32,8 @@ def build(study: StudyFiles) -> Block:
     rows = against_papers(study)
     ours = [(row, row.mean) for row in rows if row.mean is not None]
     ours.sort(key=lambda pair: VERDICTS.index(pair[0].verdict))
+    scores = [pair for pair in ours if is_fraction(pair[0].value)]
+    others = [pair for pair in ours if not is_fraction(pair[0].value)]
     absent = [_absent(row) for row in rows if row.mean is None]
     links = [("papers.csv", "All printed values as CSV")] if rows else []
     if study.has_findings:
@@ -35,7 +43,8 @@ def build(study: StudyFiles) -> Block:
         words=(summary(study), *((_RULE,) if rows else ())),
         charts=[*_charts(study, ours)],
         tables=(
-            Table("papers_ours", [_measured(*pair) for pair in ours], title="measured"),
+            Table("papers_ours", [_measured(*pair) for pair in scores], title="measured"),
+            Table("papers_sizes", [_sized(*pair) for pair in others], title="sizes, times, counts"),
             Table("papers_recipes", [*_recipes(ours)], title="network and training"),
             Table("papers_absent", absent, folded=True, title="not measured here"),
         ),
@@ -48,37 +57,55 @@ def _metric(metric: str) -> str:
 
     >>> _metric("recall:anger"), _metric("confused:anger:disgust")
     ('recall of anger', 'anger predicted as disgust')
+    >>> _metric("std:map50"), _metric("delta:ap50:anger")
+    ('std of map50', 'delta of ap50 of anger')
     """
-    name, *emotions = metric.replace("_", " ").split(":")
+    name, *rest = metric.replace("_", " ").split(":")
     if name == "confused":
-        return f"{emotions[0]} predicted as {emotions[1]}"
-    return f"{name} of {emotions[0]}" if emotions else metric
+        return f"{rest[0]} predicted as {rest[1]}"
+    return f"{name} of {_metric(':'.join(rest))}" if rest else metric
 
 
 def _measured(row: Against, mean: Mean) -> dict[str, Value]:
-    recipe = ("the training differs, see below",) if row.deviations else ()
+    recipe = ("network or training differ, see below",) if row.deviations else ()
+    known = not isnan(row.low)
+    around = f"{points(row.low)} to {points(row.high)}" if known else NOTHING
     return {
-        "paper": word(f"{row.value.paper}-{row.value.table}"),
+        "paper": word(row.value.place),
         "row": word(row.value.row),
         "metric": word(_metric(mean.metric)),
+        "on": word(mean.subset),
         "printed %": share(row.value.value),
         "ours %": share(mean.mean),
         "95 % interval": Value(interval(mean.low, mean.high), mean.low),
         "n": number(mean.n),
-        "difference, points": difference(mean.mean - row.value.value),
+        "difference, points": difference(row.difference),
+        "its prediction interval": Value(around, row.low),
         "verdict": word(row.verdict),
         "data": word(f"{row.dataset}, {mean.protocol}"),
-        "why": word("; ".join((*row.reasons, *recipe)) or NOTHING),
+        "why": word("; ".join((*row.reasons, *row.conditions, *recipe)) or NOTHING),
+    }
+
+
+def _sized(row: Against, mean: Mean) -> dict[str, Value]:
+    return {
+        "paper": word(row.value.place),
+        "row": word(row.value.row),
+        "what": word(_metric(row.value.metric)),
+        "printed": real(row.value.value, 2),
+        "ours": real(mean.mean, 2),
+        "verdict": word(row.verdict),
+        "why": word("; ".join((*row.reasons, *row.conditions)) or NOTHING),
     }
 
 
 def _absent(row: Against) -> dict[str, Value]:
     return {
-        "paper": word(f"{row.value.paper}-{row.value.table}"),
+        "paper": word(row.value.place),
         "row": word(row.value.row),
         "data set": word(row.dataset),
         "metric": word(_metric(row.value.metric)),
-        "printed %": share(row.value.value),
+        "as printed": word(row.value.text),
         "verdict": word(row.verdict),
         "why": word(row.reason),
     }
@@ -96,16 +123,20 @@ def _recipes(rows: Sequence[_Measured]) -> Iterator[dict[str, Value]]:
 
 
 def _charts(study: StudyFiles, rows: Sequence[_Measured]) -> Iterator[Chart]:
-    chosen = [(row, mean) for row, mean in rows if mean.metric == study.metric][:_DRAWN]
+    chosen = [
+        (row, mean)
+        for row, mean in rows
+        if (mean.metric, row.value.kind) == (study.metric, "score") and not isnan(mean.mean)
+    ][:_DRAWN]
     if not chosen:
         return
     several = len({mean.protocol for _, mean in chosen}) > 1
     estimates = []
     for row, mean in chosen:
-        name = f"{row.value.paper}-{row.value.table}  {row.value.row[:34]}"
+        name = f"{row.value.place}  {row.value.row[:34]}"
         if several:
             name += f", {mean.protocol.split('_')[0]}"
-        comparable = row.verdict != VERDICTS[2]
+        comparable = row.verdict in VERDICTS[:3]
         estimates.append(mean.estimate._replace(name=name, filled=comparable))
     title = f"{study.metric} as printed and as measured here"
     yield forest_chart("papers", title, estimates, [row.value.value for row, _ in chosen])

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
+from ferbench.reporting.coverage import load_studies, table_answers
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
 from ferbench.reporting.study_files import StudyFiles
@@ -114,19 +115,20 @@ def _verdicts(path: Path) -> dict[str, int]:
 
 
 def write_index(root: Path) -> None:
-    """Write `reports/index.html`: all studies that have a page, and the findings.
+    """Write `reports/index.html`: all studies with a page, the papers' tables, and the findings.
 
     Args:
         root: the project's folder.
 
     Raises:
-        InputError: `findings.json` is faulty.
+        InputError: `findings.json` or a study is faulty.
     """
     reports = root / "reports"
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
     context = {
         "cards": read_cards(reports),
+        "tables": table_answers(load_studies(root)) if (root / "studies").is_dir() else [],
         "pages": [page.stem for page in sorted((reports / "data").glob("*.html"))],
         # Those that do not hold come first.
         "findings": sorted(findings, key=lambda finding: finding.holds),

@@ -1,7 +1,8 @@
 """Store the predictions of one run's network on val and test; no metric is computed.
 
 Reads the run's model.pt and the packed data; writes predictions.parquet and boxes.parquet (test),
-the same two in val/, and evaluation.json into the run's folder.
+the same two in val/, and evaluation.json into the run's folder. With `score: train`, the same two
+of the training images are in train/, which is empty otherwise.
 Command: python pipeline/evaluate.py <variant> <dataset> <seed>. Seconds on one core for a thousand
 images.
 """
@@ -15,6 +16,7 @@ from ferbench.config.params import load_params
 from ferbench.config.runs import run_from_words
 from ferbench.data.dataset import open_dataset
 from ferbench.evaluation.predict import predict_split
+from ferbench.files import fresh_folder
 from ferbench.models.weights import load_trained
 
 
@@ -25,7 +27,12 @@ def main() -> None:
     torch.set_num_threads(params.train.threads)
     device = inference_device(params.train.accelerator)
     counts = {}
-    for split, folder in (("test", run.folder), ("val", run.folder / "val")):
+    folders = {"test": run.folder, "val": run.folder / "val"}
+    with fresh_folder(run.folder / "train"):
+        pass
+    if params.score.train:
+        folders["train"] = run.folder / "train"
+    for split, folder in folders.items():
         found = predict_split(trained, data, split, device)
         write_predictions(folder / "predictions.parquet", found.predictions)
         write_boxes(folder / "boxes.parquet", found.boxes)

@@ -1,11 +1,12 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.fabricated_study import CLASSES, fabricate
+from tests.fabricated_study import CLASSES, fabricate, write_answers
 from tests.run_records import run_record
 
 from ferbench import plugins
@@ -432,3 +433,22 @@ def test_class_without_faces_has_a_support_and_nothing_else():
     table = class_values([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]], ["neutral", "anger"])
     assert table.loc["fear", "support"] == 0
     assert table.loc["fear"].drop("support").isna().all()
+
+
+def test_train_is_scored_beside_test_where_the_study_asks_for_it(tmp_path: Path) -> None:
+    params = fabricate(tmp_path, (0,), faces=20)
+    assert "train" not in set(score_study(params, tmp_path).results["subset"])
+    asked = replace(params, score=replace(params.score, train=True))
+    with pytest.raises(InputError, match=r"lacks train/predictions\.parquet"):
+        score_study(asked, tmp_path)
+    for variant in params.variants:
+        folder = tmp_path / "runs" / "demo" / variant / "synthetic" / "0"
+        names = [f"t{number:04d}" for number in range(20)]
+        rng = np.random.default_rng(0)
+        write_answers(folder / "train", rng, names, 9.0, variant.startswith("yolo"))
+    board = score_study(asked, tmp_path)
+    scores = board.results[board.results["metric"] == "accuracy"]
+    mean = scores.groupby("subset")["value"].mean()
+    assert mean["train"] > mean["test"]
+    # Training images are no test: neither a face of `faces.parquet` nor a mean of `metrics.json`.
+    assert not board.faces["image_id"].str.startswith("t").any()

@@ -372,11 +372,14 @@ class Score:
         metrics: files of `ferbench.evaluation.metrics`.
         score_threshold: a detector's box below it does not count as a prediction.
         interval: the file of `ferbench.stats.intervals` for means over seeds.
+        train: whether networks are scored on train too, where a paper measured on its training
+            images; such scores are no tests, and stand beside test as subset `train`.
     """
 
     metrics: Annotated[Distinct[_Metric], Field(min_length=1)]
     score_threshold: _Share
     interval: Annotated[str, part("stats.intervals", "interval")]
+    train: bool
 
 
 @with_config(RECORD)

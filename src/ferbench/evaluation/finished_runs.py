@@ -1,8 +1,9 @@
 """The files of finished runs, and the subsets that a run is scored on.
 
-A run is scored on val and test; on `test_clean` and `test_leaked`, the faces of test whose image
-the audit did not and did find again in train, if there are both; and, for each robustness test, on
-the altered test images of each condition and on the drawn faces unaltered, if these are not all.
+A run is scored on val and test, and on train where the study asks for it; on `test_clean` and
+`test_leaked`, the faces of test whose image the audit did not and did find again in train, if there
+are both; and, for each robustness test, on the altered test images of each condition and on the
+drawn faces unaltered, if these are not all.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "MEAN",
     "PLAIN",
     "SPLITS",
+    "TRAIN",
     "FinishedRun",
     "Images",
     "Subset",
@@ -40,10 +42,13 @@ __all__ = [
 
 # Folder of each split's predictions inside a run's folder.
 SPLITS = {"val": "val", "test": "."}
+# Subset and folder of the training images, for studies of tables that were measured on them.
+TRAIN = "train"
 # Conditions in `results.csv` beside those of a robustness test: the mean over them, and the faces
 # that it drew from test, unaltered, which its scores are compared with.
 MEAN, PLAIN = "mean", "plain"
 _NEEDED = ("run.json", "history.csv", "predictions.parquet", "boxes.parquet")
+_TRAINED = (f"{TRAIN}/predictions.parquet", f"{TRAIN}/boxes.parquet")
 _REMEDY = "run what is missing: `dvc repro`"
 
 
@@ -147,7 +152,7 @@ def finished_runs(params: Params, root: Path) -> list[FinishedRun]:
     found = []
     for run in all_runs(params):
         folder, wanted = root / run.folder, params.datasets[run.dataset].protocol
-        for name in _NEEDED:
+        for name in (*_NEEDED, *(_TRAINED if params.score.train else ())):
             if not (folder / name).is_file():
                 raise InputError(
                     f"{run.variant} on {run.dataset} with seed {run.seed} lacks {name}",
@@ -192,7 +197,12 @@ def subset_name(test: str, condition: str) -> str:
 
 
 def subsets_of(
-    finished: FinishedRun, images: Images, tests: Iterable[str], threshold: float
+    finished: FinishedRun,
+    images: Images,
+    tests: Iterable[str],
+    threshold: float,
+    *,
+    train: bool = False,
 ) -> Iterator[Subset]:
     """Every subset of a run; each file is read once.
 
@@ -201,6 +211,7 @@ def subsets_of(
         images: of its data set.
         tests: rows of `robustness`.
         threshold: least score of a detector's box.
+        train: whether the training images are a subset too.
 
     Raises:
         InputError: a file is absent or broken.
@@ -209,6 +220,8 @@ def subsets_of(
     for name, place in SPLITS.items():
         test = _read(finished.folder / place, least)
         yield Subset(name, test)
+    if train:
+        yield Subset(TRAIN, _read(finished.folder / TRAIN, least))
     leaked = images.leaked_of(test.table)
     if leaked is not None and leaked.any() and not leaked.all():
         yield Subset("test_clean", _part(test, ~leaked))

@@ -133,7 +133,8 @@ def _score_run(tables: _Tables, params: Params, finished: FinishedRun, images: I
     place = {"study": params.study.name, **data, "variant": run.variant, "seed": run.seed}
     scores: list[_Score] = []
     threshold = params.score.score_threshold
-    for subset in subsets_of(finished, images, params.robustness, threshold):
+    tests, train = params.robustness, params.score.train
+    for subset in subsets_of(finished, images, tests, threshold, train=train):
         here, predictions = {**place, "subset": subset.name}, subset.predictions
         values = score_predictions(predictions, params.score.metrics)
         scores.append((subset.name, subset.robustness, subset.condition, values))
@@ -141,6 +142,7 @@ def _score_run(tables: _Tables, params: Params, finished: FinishedRun, images: I
         if subset.name in SPLITS:
             own = tables.predictions.setdefault((run.dataset, subset.name), [])
             own.append(predictions.table)
+        if subset.name in SPLITS or subset.robustness:
             counts = confusion(predictions.thresholded, predictions.target)
             tables.confusion.extend(_counts(here, counts, predictions.classes, MISSED))
         if subset.name == "test":

@@ -19,6 +19,7 @@ from ferbench.artifacts.claims import read_claims
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
 from ferbench.reporting.all_claims import write_all_claims
+from ferbench.reporting.coverage import load_studies, table_answers
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.rendering import render
 from ferbench.reporting.settled import VERDICTS as VERDICTS_OF_CLAIMS
@@ -120,13 +121,14 @@ def _verdicts(path: Path) -> dict[str, int]:
 def write_index(root: Path) -> None:
     """Write `reports/index.html` and `reports/claims.csv`.
 
-    The page has the verdicts on the papers' claims, all studies that have a page, and the findings.
+    The page has the verdicts on the papers' claims, all studies that have a page, what answers each
+    of the papers' tables, and the findings.
 
     Args:
         root: the project's folder.
 
     Raises:
-        InputError: `findings.json`, a `claims.csv` or the catalogue's claims are faulty.
+        InputError: `findings.json`, a `claims.csv`, the catalogue's claims or a study are faulty.
     """
     reports = root / "reports"
     write_all_claims(root)
@@ -143,6 +145,7 @@ def write_index(root: Path) -> None:
             if (own := [claim for claim in claims if claim.verdict == verdict])
         },
         "cards": read_cards(reports),
+        "tables": table_answers(load_studies(root)) if (root / "studies").is_dir() else [],
         "pages": [page.stem for page in sorted((reports / "data").glob("*.html"))],
         # Those that do not hold come first.
         "findings": sorted(findings, key=lambda finding: finding.holds),

@@ -88,7 +88,7 @@ def measured(study: StudyFiles, key: str, variant: str, metric: str, subset: str
     table = study.here(study.confusion, key) if confused else study.table("classes", key)
     if table.empty:
         return None
-    own = table[(table["variant"] == variant) & (table["subset"] == subset)].sort_values("seed")
+    own = table[(table["variant"] == variant) & _is_of(table, subset)].sort_values("seed")
     if confused:
         true, predicted = emotions
         own = own[own["target"] == true]
@@ -98,6 +98,14 @@ def measured(study: StudyFiles, key: str, variant: str, metric: str, subset: str
     else:
         values = own[(own["metric"] == name) & (own["emotion"] == emotions[0])]["value"]
     return _mean(study, (*study.place(key), variant, metric, subset), values)
+
+
+def _is_of(table: pd.DataFrame, subset: str) -> pd.Series:
+    """Rows of a subset; of `canvas_mean`, those of all conditions of the robustness test."""
+    test, _, condition = subset.rpartition("_")
+    if not test or condition != "mean":
+        return table["subset"] == subset
+    return table["subset"].str.startswith(f"{test}_") & (table["subset"] != f"{test}_plain")
 
 
 def ratio_base(value: PrintedValue, study: StudyFiles) -> PrintedValue | None:

@@ -1,0 +1,114 @@
+"""Scores on resampled clusters: against scikit-learn and the metrics of the project."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as reference
+
+from ferbench import plugins
+from ferbench.stats.evidence import EvidencePart, clusters_of
+from ferbench.stats.primary import knows_test_variance, primary_difference, primary_score
+from ferbench.stats.resampling import REPLICATES, SCORES, resampled
+
+PLACE = {"study": "s", "dataset": "d", "protocol": "p"}
+CLASSES = ["anger", "fear", "happiness"]
+
+
+def evidence(persons=15, seeds=2, faces=60, redrawn=False):
+    rng = np.random.default_rng(0)
+    target = rng.choice(CLASSES, faces, p=[0.6, 0.3, 0.1])
+    rows = []
+    for variant, share in (("a", 0.6), ("b", 0.8)):
+        for seed in range(seeds):
+            right = rng.random(faces) < share
+            other = rng.choice([*CLASSES, "none", "disgust"], faces)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "variant": variant,
+                        "seed": seed,
+                        "image_id": [f"i{i}" for i in range(faces)],
+                        "face": 0,
+                        "person": [f"p{i % persons}" for i in range(faces)],
+                        "target": target,
+                        "predicted": np.where(right, target, other),
+                    }
+                )
+            )
+    table = pd.concat(rows, ignore_index=True)
+    table["correct"] = table["target"] == table["predicted"]
+    empty = pd.DataFrame(columns=["metric", "value", "seed", "variant"])
+    return EvidencePart(PLACE, empty, table, 0.25, redrawn)
+
+
+def by_sklearn(metric, target, predicted, weight=None):
+    present = sorted(set(target))
+    if metric == "kappa":
+        # Misses are a label of their own that no face has.
+        return reference.cohen_kappa_score(target, predicted, sample_weight=weight)
+    name, _, average = metric.partition("_")
+    if metric == "balanced_accuracy":
+        name, average = "recall", "macro"
+    score = getattr(reference, f"{name}_score")
+    return score(
+        target, predicted, labels=present, average=average, zero_division=0, sample_weight=weight
+    )
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_scores_agree_with_scikit_learn_on_the_faces_and_on_resampled_ones(metric):
+    part = evidence()
+    found = resampled(part).scores(metric)
+    run = part.faces[(part.faces["variant"] == "b") & (part.faces["seed"] == 1)]
+    own = by_sklearn(metric, run["target"], run["predicted"])
+    assert found.loc[0, ("b", 1)] == pytest.approx(own)
+    # The second replicate again, from the number of faces of each person that it drew.
+    counts = np.random.default_rng(0).multinomial(15, np.full(15, 1 / 15), size=REPLICATES)[1]
+    names = sorted(clusters_of(part).unique())
+    weight = ("person " + run["person"]).map(dict(zip(names, counts, strict=True))).to_numpy()
+    kept = weight > 0
+    expected = by_sklearn(metric, run["target"][kept], run["predicted"][kept], weight[kept])
+    assert found.loc[2, ("b", 1)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_scores_agree_with_the_metrics_of_the_scoreboard(metric):
+    part = evidence()
+    run = part.faces[(part.faces["variant"] == "a") & (part.faces["seed"] == 0)]
+    classes = [*CLASSES, "disgust"]
+    prob = np.array([[float(word == name) for name in classes] for word in run["predicted"]])
+    target = np.array([classes.index(word) for word in run["target"]])
+    expected = plugins.load("ferbench.evaluation.metrics", metric)(prob, target)
+    assert resampled(part).scores(metric).loc[0, ("a", 0)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("redrawn", [False, True])
+def test_weighted_recall_has_the_interval_of_accuracy(redrawn):
+    part = evidence(redrawn=redrawn)
+    exact = primary_score(part, "accuracy", "a")
+    found = primary_score(part, "recall_weighted", "a")
+    assert found.estimate == pytest.approx(exact.estimate)
+    assert found.v_test == pytest.approx(exact.v_test, rel=0.35)  # 200 replicates
+    assert (found.clusters, found.faces, found.cluster) == (15, 60, "person")
+
+
+def test_differences_are_paired():
+    part = evidence()
+    gain = primary_difference(part, "f1_macro", "a", "b")
+    alone = [primary_score(part, "f1_macro", name) for name in "ab"]
+    assert gain.estimate == pytest.approx(alone[1].estimate - alone[0].estimate)
+    same = primary_difference(part, "f1_macro", "a", "a")
+    assert (same.estimate, same.v_test) == (0.0, 0.0)
+
+
+def test_metrics_without_predictions_of_their_kind_are_about_seeds_only():
+    part = evidence()
+    assert knows_test_variance(part, "f1_macro")
+    assert not knows_test_variance(part, "map50")
+    rows = [{"variant": "a", "seed": s, "metric": "map50", "value": 0.5 + s / 10} for s in (0, 1)]
+    found = primary_score(EvidencePart(PLACE, pd.DataFrame(rows), part.faces, 0.25), "map50", "a")
+    assert found.seeds_only
+    assert math.isnan(found.v_test)
+    assert found.cluster == ""

@@ -3,8 +3,9 @@
 Reads `reports/<study>/` (the tables of score, compare and describe), `reports/data/`,
 `reports/findings.json`, every run's `run.json`, `data/audit/`, and the outputs of latency and
 explain if there are any. Writes index.html, report.md, papers.csv, summary.json, figures/, tables/,
-pictures/ and, of people, people/ into `reports/<study>/`, `reports/index.html` and `reports/claims.csv`. A withdrawn
-study has a banner, until all of its runs contain the fix; it then leaves `reports/withdrawn.yaml`.
+pictures/ and, of people, people/ into `reports/<study>/`; and, of all studies, `reports/index.html`
+and `reports/claims.csv`. A withdrawn study has a banner, until all of its runs contain the fix; it
+then leaves `reports/withdrawn.yaml`.
 
     python pipeline/report.py
 

@@ -1,4 +1,4 @@
-"""How often two rules call a printed accuracy reproduced: of a perfect copy, and 2 and 5 points off.
+"""How often two rules call a printed accuracy reproduced: a perfect copy, and 2 and 5 points off.
 
 The old rule: the printed value lies in our 95 % t interval over seeds. It compares a mean with one
 run, so that more seeds make it reject a perfect copy more often. The new rule: the prediction
@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 
 
 def simulate(
-    n: int, offset: float, spread: float, images: int | None, runs: int, rng: np.random.Generator
+    n: int, offset: float, spread: float, images: int | None, *, runs: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats, float]:
     """Our values (runs, n), the printed ones (runs,), and the variance of a mean over test images.
 
@@ -83,7 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     rng, rows = np.random.default_rng(args.seed), []
     for images, spread, offset, n in product(TEST_IMAGES, SPREADS, OFFSETS, SEEDS):
-        ours, printed, v_test = simulate(n, offset, spread, images, args.runs, rng)
+        ours, printed, v_test = simulate(n, offset, spread, images, runs=args.runs, rng=rng)
         place = {"test_images": images or "the paper's own", "seed_sd": spread, "offset": offset}
         for rule, shares in (
             ("old", old_rule(ours, printed)),

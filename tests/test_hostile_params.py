@@ -69,7 +69,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "dvc.yaml").write_bytes((PROJECT / "dvc.yaml").read_bytes())
     for dep in {dep for stage in STAGES.values() for dep in stage["deps"]}:
-        if dep.startswith(("pipeline/", "src/")):
+        if dep.startswith(("pipeline/", "src/", "studies/")):
             path = folder / dep / "empty.py" if (PROJECT / dep).is_dir() else folder / dep
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(STUB if dep.startswith("pipeline/") else "# a dep")

@@ -105,7 +105,7 @@ def test_restored_study_is_recorded_completely_and_a_second_time_adds_nothing(
     assert [point.step for point in sizes] == [48, 640]
     assert len(run.inputs.dataset_inputs) == 1
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
-    files = {"run.json", "history.csv", "evaluation.json"}
+    files = {"run.json", "history.csv", "evaluation.json", "claims.csv"}
     assert names == files | {"classes_test.png", "precision_recall_test.png", "sizes.svg"}
     drawn = Path(client.download_artifacts(run.info.run_id, "sizes.svg")).read_text()
     assert re.fullmatch(r"<svg>\(8, [1-9]\d*, [1-9]\d*\)</svg>", drawn)

@@ -70,15 +70,15 @@ def test_index_has_leaders_and_verdicts_and_accepts_older_reports(
 def test_index_opens_with_the_verdicts_on_claims(tmp_path: Path) -> None:
     rows = [
         claim_row(claim="a", direction="confirmed", study="new"),
-        claim_row(claim="b", direction="not tested", study=""),
-        claim_row(claim="c", paper="p0", direction="not tested", study=""),
+        claim_row(claim="b", direction="undecided", study="new"),
+        claim_row(claim="c", paper="p0", direction="undecided, one seed", study="new"),
     ]
-    write_claims(tmp_path / "reports" / "claims.csv", rows)
+    write_claims(tmp_path / "reports" / "new" / "claims.csv", rows)
     write_index(tmp_path)
     text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     sentence = text[text.index("Of 3 claims in 2 papers") :]
     assert '<a href="#confirmed">1 confirmed</a>' in sentence
-    assert '<a href="#not-tested">2 not tested</a>' in sentence
+    assert '<a href="#undecided">2 undecided</a>' in sentence
     assert '<a href="new/index.html#claims">new</a>' in sentence
     assert text.index('id="claims"') < text.index("studies-title")
 

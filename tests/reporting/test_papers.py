@@ -336,7 +336,7 @@ def test_every_table_with_models_has_a_study_with_all_of_them() -> None:
                 missing = printed_models()[table] - params.variants.keys()
                 assert missing == set(), (name, table)
                 answered[table].add(name)
-    assert answered.keys() == {table for table, models in printed_models().items() if models}
+    assert {table for table, models in printed_models().items() if models} <= answered.keys()
 
 
 def test_setting_that_has_a_row_of_its_own_is_no_setting() -> None:

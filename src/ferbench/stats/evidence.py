@@ -52,6 +52,11 @@ class EvidencePart:
     test_share: float | None
     redrawn: bool = False
 
+    @property
+    def location(self) -> tuple[str, str]:
+        """Data set and protocol."""
+        return self.place["dataset"], self.place["protocol"]
+
     @cached_property
     def outcomes(self) -> pd.DataFrame | None:
         """(seeds and faces, variants): 1 where a face was classified correctly, else 0.

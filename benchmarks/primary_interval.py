@@ -40,7 +40,7 @@ OWN = 0.3  # share of a variant's person and face effects that the other variant
 Array = NDArray[np.float64]
 
 
-def shared(rng: Any, samples: int, n: int, persons: int, accuracy: float) -> tuple[Array, Array]:
+def shared(rng: Any, samples: int, n: int, persons: int, accuracy: float) -> tuple[Array, Any]:
     """(2, samples, n, faces) outcomes of two equal variants, and the person of each face."""
     who = np.repeat(np.arange(persons), rng.integers(1, 8, persons))
     total = SEED + PERSON + FACE + SEED_PERSON + SEED_FACE
@@ -63,7 +63,7 @@ def shared(rng: Any, samples: int, n: int, persons: int, accuracy: float) -> tup
     return np.stack([variant(), variant()]).astype(np.float64), who
 
 
-def redrawn(rng: Any, samples: int, n: int, persons: int, accuracy: float) -> tuple[Array, Array]:
+def redrawn(rng: Any, samples: int, n: int, persons: int, accuracy: float) -> tuple[Array, Any]:
     """The same of nearest class means, each on a feature of its own; NaN outside a test part.
 
     `persons` are tested by each seed; four times as many are learnt from.

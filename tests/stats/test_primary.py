@@ -1,6 +1,7 @@
 """The primary interval: its two variances, its bounds, and what it is made of."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,14 @@ def test_interval_of_a_proportion_stays_in_its_range(values):
     assert 0 <= found.low < found.estimate < found.high <= 1
 
 
+def test_interval_of_a_proportion_is_symmetric_in_logits():
+    found = primary_interval([0.90, 0.92, 0.94], 0.0004, 30, v_both=0.00005, bounds=(0.0, 1.0))
+    low, middle, high = (math.log(p / (1 - p)) for p in (found.low, found.estimate, found.high))
+    half = found.quantile() * found.error / (found.estimate * (1 - found.estimate))
+    assert (middle - low, high - middle) == pytest.approx((half, half))
+    assert found.error**2 == pytest.approx(0.0004 + 0.02**2 / 3 - 0.00005)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_perfect_scores_have_the_exact_interval_of_the_clusters(share):
     found = primary_interval([share] * 3, 0.0, 20, bounds=(0.0, 1.0))
@@ -107,6 +116,21 @@ def test_score_and_difference_are_computed_from_faces():
 def test_faces_of_unknown_persons_are_clustered_by_image():
     evidence = part({"a": [[1, 0, 1, 1], [1, 1, 0, 1]]}, ["p", "p", None, None])
     assert primary_score(evidence, "accuracy", "a").clusters == 3
+
+
+def test_kind_of_cluster_is_person_sequence_image_or_mixed():
+    one = [[1, 0, 1, 1], [1, 1, 0, 1]]
+    kinds = {}
+    for name, persons in (("known", list("ppqq")), ("partly", ["p", "p", None, None])):
+        kinds[name] = primary_score(part({"a": one}, persons), "accuracy", "a").cluster
+    unknown = part({"a": one}, [None] * 4)
+    kinds["unknown"] = primary_score(unknown, "accuracy", "a").cluster
+    faces = unknown.faces.assign(sequence=unknown.faces["image_id"].map(lambda i: i[1] > "1"))
+    faces["sequence"] = faces["sequence"].map({True: "s2", False: "s1"})
+    film = replace(unknown, faces=faces)
+    found = primary_score(film, "accuracy", "a")
+    assert (found.cluster, found.clusters) == ("sequence", 2)
+    assert kinds == {"known": "person", "partly": "mixed", "unknown": "image"}
 
 
 def test_recall_of_a_class_is_over_its_faces():

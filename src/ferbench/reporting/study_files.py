@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
 from ferbench.reporting.numbers import count, seed_count
 from ferbench.reporting.withdrawn import without_mark
+from ferbench.stats.basis import SEEDS_ONLY, basis_of
 from ferbench.stats.evidence import Evidence, EvidencePart, read_evidence
 from ferbench.stats.pair_tests import load_test
+from ferbench.stats.primary import knows_test_variance, primary_score
 
 __all__ = [
     "Comparison",
@@ -71,6 +73,7 @@ class Mean:
         std: sample standard deviation; NaN of one seed.
         values: by rising seed.
         subset: test, a part of it, or test as a robustness test altered it.
+        basis: what the interval takes for samples: `seeds only`, or such as `seeds and persons`.
     """
 
     dataset: str
@@ -83,6 +86,7 @@ class Mean:
     std: float
     values: tuple[float, ...]
     subset: str = "test"
+    basis: str = SEEDS_ONLY
 
     @property
     def n(self) -> int:
@@ -119,7 +123,7 @@ class Comparison:
     p_corrected: float
     effect_size: float
     family: str = "control"
-    basis: str = "seeds only"
+    basis: str = SEEDS_ONLY
 
     @property
     def is_planned(self) -> bool:
@@ -162,6 +166,18 @@ def mean_of(place: Any, values: Sequence[float], interval: str) -> Mean:
     return Mean(dataset, protocol, variant, metric, mean, low, high, std, tuple(values), subset)
 
 
+def _with_primary(mean: Mean, parts: Mapping[tuple[str, str], EvidencePart]) -> Mean:
+    """A mean on test with its primary interval, if it has one."""
+    part = parts.get((mean.dataset, mean.protocol)) if mean.subset == "test" else None
+    if part is None or not knows_test_variance(part, mean.metric):
+        return mean
+    found = primary_score(part, mean.metric, mean.variant)
+    if found is None or math.isnan(found.low):
+        return mean
+    basis = basis_of(part, mean.metric, "evidence")
+    return replace(mean, low=found.low, high=found.high, basis=basis)
+
+
 @dataclass(frozen=True, eq=False)
 class StudyFiles:
     """What the stages before left of a study.
@@ -185,7 +201,7 @@ class StudyFiles:
         pictures: sample images and explanations, if there are any.
         has_findings: `reports/findings.json` is there.
         claims: rows of `claims.csv`.
-        evidence: the predictions that intervals are computed from; None if they were not read.
+        evidence: what intervals are computed from; None leaves those over seeds.
     """
 
     params: Params
@@ -219,8 +235,16 @@ class StudyFiles:
 
     @cached_property
     def means(self) -> list[Mean]:
-        """Means over seeds, on every subset but val."""
-        return summarise(self.results, self.params.score.interval)
+        """Means over seeds, on every subset but val.
+
+        On test with the primary interval where the variance over test faces is known, otherwise
+        with that over seeds.
+        """
+        found = summarise(self.results, self.params.score.interval)
+        if self.evidence is None:
+            return found
+        parts = {part.location: part for part in self.evidence.parts()}
+        return [_with_primary(mean, parts) for mean in found]
 
     def place(self, key: str) -> tuple[str, str]:
         """Name and protocol of a data set row, by which tables know it."""

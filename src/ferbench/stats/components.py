@@ -120,8 +120,9 @@ def error_of(
 ) -> tuple[Any, Any]:
     """Standard error of the mean over seeds, and its degrees of freedom by Satterthwaite.
 
-    Where the seeds spread less than `V_both` alone would make them, `V_test` with its degrees of
-    freedom is left.
+    Where the seeds spread less than `V_both` alone would make them, `V_test` is left. With a shared
+    split the degrees of freedom are V^2 / (V_seed^2 / (n - 1) + V_test^2 / (C - 1)) even then: with
+    those of V_test alone, three seeds that differ a lot would reject in 8 % (simulated).
 
     Args:
         values: (..., n), n above 1.
@@ -141,7 +142,10 @@ def error_of(
     total = test + own
     with np.errstate(divide="ignore", invalid="ignore"):
         below = test**2 / df_test
-        of_seeds = factor**2 * (seed**2 / (n - 1) + both**2 / ((n - 1) * df_test))
-        below = below + np.where(own > 0, of_seeds, 0.0)
+        if test_share is None:
+            below = below + seed**2 / (n - 1)
+        else:
+            of_seeds = factor**2 * (seed**2 / (n - 1) + both**2 / ((n - 1) * df_test))
+            below = below + np.where(own > 0, of_seeds, 0.0)
         df = np.where(below > 0, total**2 / below, np.minimum(n - 1, df_test))
     return np.sqrt(total), df

@@ -185,7 +185,7 @@ def detectable_t(error: float, df: float, alpha: float) -> float:
     pair of ten:
 
     >>> [round(detectable_t(0.01 / 5**0.5, 4, alpha), 4) for alpha in (0.05, 0.005)]
-    [0.0168, 0.0318]
+    [0.0168, 0.0316]
     """
     if not (error > 0 and df > 0):
         return math.nan

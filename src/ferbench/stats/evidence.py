@@ -52,6 +52,24 @@ class EvidencePart:
     test_share: float | None
     redrawn: bool = False
 
+    @property
+    def location(self) -> tuple[str, str]:
+        """Data set and protocol."""
+        return self.place["dataset"], self.place["protocol"]
+
+    @cached_property
+    def clusters(self) -> pd.Series | None:
+        """By face, the kind and name of its cluster; None without predictions."""
+        if self.faces is None:
+            return None
+        faces = self.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)
+        found = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
+        for unit in reversed(_UNITS):
+            if unit in faces:
+                known = faces[unit].astype("object")
+                found = (f"{unit} " + known).where(known.notna(), found)
+        return found
+
     @cached_property
     def outcomes(self) -> pd.DataFrame | None:
         """(seeds and faces, variants): 1 where a face was classified correctly, else 0.
@@ -208,13 +226,9 @@ def clusters_of(part: EvidencePart) -> pd.Series:
     Raises:
         InputError: there are no predictions.
     """
-    faces = _distinct_faces(part)
-    found = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
-    for unit in reversed(_UNITS):
-        if unit in faces:
-            known = faces[unit].astype("object")
-            found = (f"{unit} " + known).where(known.notna(), found)
-    return found
+    if part.clusters is None:
+        raise _missing(part, "score")
+    return part.clusters
 
 
 def cluster_kind(part: EvidencePart) -> str:
@@ -225,12 +239,6 @@ def cluster_kind(part: EvidencePart) -> str:
     """
     kinds = set(clusters_of(part).str.split(" ", n=1).str[0])
     return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
-def _distinct_faces(part: EvidencePart) -> pd.DataFrame:
-    if part.faces is None:
-        raise _missing(part, "score")
-    return part.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)
 
 
 def _missing(part: EvidencePart, stage: str) -> InputError:

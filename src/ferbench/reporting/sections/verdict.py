@@ -27,6 +27,7 @@ from ferbench.reporting.study_files import (
     lower_is_better,
     sample_size,
 )
+from ferbench.stats.basis import SEEDS_ONLY
 
 __all__ = ["build"]
 
@@ -71,8 +72,8 @@ def _card(study: StudyFiles, key: str) -> Block:
         tables=(_leaderboard(study, key, ranked),),
         note=f"{study.source(key)}. A detector's face counts as missed below score {threshold}; "
         "“without threshold” counts its best box whatever its score. Naive baselines learn "
-        "nothing: the nearest training image in raw pixels, and the most frequent class. Intervals "
-        "are not cut at 0 or 100.",
+        "nothing: the nearest training image in raw pixels, and the most frequent class. "
+        f"{_what_intervals_are_of(ranked)}",
         parts=(
             Block(
                 "All metrics",
@@ -82,6 +83,12 @@ def _card(study: StudyFiles, key: str) -> Block:
             ),
         ),
     )
+
+
+def _what_intervals_are_of(ranked: Sequence[Mean]) -> str:
+    basis = " or ".join(dict.fromkeys(mean.basis for mean in ranked))
+    others = "other seeds" if basis == SEEDS_ONLY else "other seeds and other test faces"
+    return f"Intervals are about {others}: their samples are {basis}."
 
 
 def leader(ranked: Sequence[Mean]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,19 @@ def test_promotion_compares_with_the_highest_baseline_on_val(study: Params, name
     assert failed(study) == ["baseline"]
 
 
+def test_interval_over_all_seeds_must_be_above_the_baseline(study: Params) -> None:
+    register(study)
+    (gate,) = [g for g in promote_study(study)[DATASET]["gates"] if g["gate"] == "baseline"]
+    accuracy, low = (
+        float(re.search(rf"{word} ([0-9.]+)", gate["reason"])[1])  # type: ignore[index]
+        for word in ("accuracy", "interval")
+    )
+    assert low < accuracy
+    between = (low + accuracy) / 2
+    change(".baselines.json", lambda tree: tree["val"].update(another=between))
+    assert failed(study) == ["baseline"]
+
+
 def test_promotion_does_not_read_the_baselines_on_test(study: Params) -> None:
     register(study)
     change(".baselines.json", lambda tree: tree["split"].update(majority_class=0.99))
@@ -187,6 +202,7 @@ def test_class_that_is_never_predicted_fails_the_gate(study: Params) -> None:
     predictions = pd.read_parquet(path)
     predictions.loc[predictions["target"] == "anger", ["neutral", "happiness", "anger"]] = 0.0
     predictions.to_parquet(path)
+    change(".baselines.json", lambda tree: tree.update(val={"majority_class": 0.05}))
     strict = dataclasses.replace(study.promote, min_class_recall=0.01)
     assert failed(dataclasses.replace(study, promote=strict)) == ["recall"]
 
@@ -234,6 +250,7 @@ GOOD = PromotionCandidate(
     class_recall={"anger": 0.2, "neutral": 0.9},
     correct=60,
     faces=100,
+    interval=(math.nan, math.nan),  # of one seed
     baseline="majority_class",
     baseline_accuracy=0.4,
     person_disjoint=True,
@@ -261,6 +278,7 @@ def test_good_candidate_passes_every_gate() -> None:
         ({"person_disjoint": False}, "leaks"),
         ({"baseline_accuracy": 0.6}, "baseline"),  # as good as the baseline is not enough
         ({"baseline_accuracy": 0.7}, "baseline"),
+        ({"interval": (0.39, 0.8)}, "baseline"),  # the other seeds leave it in doubt
         ({"correct": 40}, "baseline"),
         ({"class_recall": {"anger": 0.19, "neutral": 1.0}}, "recall"),
         ({"champion": 0.6}, "gain"),
@@ -279,6 +297,7 @@ def test_one_fault_fails_one_gate(changes: dict[str, Any], gate: str) -> None:
     "changes",
     [
         {"baseline_accuracy": 0.599},
+        {"interval": (0.41, 0.8)},
         {"correct": 41},
         {"value": 0.3, "champion": 0.4, "higher_is_better": False},
         {"class_recall": {"anger": 0.2}},

@@ -45,6 +45,14 @@ def test_chart_has_differences_only_and_the_table_has_all(study: StudyFiles) -> 
     assert verdicts.rows[0]["printed A − B, points"].text == "+2.5"
 
 
+def test_variant_under_two_protocols_is_named_once(study: StudyFiles) -> None:
+    both = "stratified_70_10_20 over person_70_10_20"
+    row = claim_row(variant_b="ivsa", protocol=both, paper="field", tables="")
+    block = build(replace(study, claims=[row]))
+    assert block.answers[0][0] == f"ivsa, accuracy on ckplus, {both} (field)"
+    assert "ivsa, stratified over person" in block.charts[0].svg
+
+
 def test_one_seed_has_no_interval(study: StudyFiles) -> None:
     nothing = dict.fromkeys(("low", "high", "printed", "p_corrected"), math.nan)
     verdict = {"direction": "undecided, one seed", "decided_by": "at least 2 seeds"}

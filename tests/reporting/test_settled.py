@@ -39,5 +39,15 @@ def test_claims_are_counted_apart_and_ordered_by_verdict():
     assert settled[-1].studies == []
 
 
+def test_a_claim_about_protocols_is_one_claim_whatever_the_variant():
+    rows = [
+        claim_row(claim="leak", variant_a=name, variant_b=name, direction=verdict)
+        for name, verdict in (("ivsa", "confirmed"), ("vgg_improved", "undecided"))
+    ]
+    (claim,) = settle_claims(rows)
+    assert (claim.verdict, len(claim.rows)) == ("confirmed", 2)
+    assert claim.name == "leak: the same variant under two protocols, accuracy on ckplus"
+
+
 def test_a_test_on_other_data_settles_nothing():
     assert settle_claims([claim_row(source="", direction="confirmed")]) == []

@@ -75,7 +75,14 @@ def _metric(row: ClaimRow) -> str:
 
 
 def _pair(row: ClaimRow) -> str:
-    return f"{row.variant_a} over {row.variant_b}" if row.variant_b else row.variant_a
+    """A over B, or the one variant that a threshold or two protocols are about."""
+    one = not row.variant_b or row.variant_a == row.variant_b
+    return row.variant_a if one else f"{row.variant_a} over {row.variant_b}"
+
+
+def _short(row: ClaimRow) -> list[str]:
+    """The first word of each protocol."""
+    return [protocol.partition("_")[0] for protocol in row.protocol.split(" over ")]
 
 
 def _source(row: ClaimRow) -> str:
@@ -125,7 +132,7 @@ def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
         return []
     estimates = [
         Estimate(
-            f"{_pair(row)}, {row.protocol.split('_')[0]}",
+            f"{_pair(row)}, {' over '.join(_short(row))}",
             row.estimate,
             row.low,
             row.high,

@@ -104,7 +104,7 @@ def column(page: Page, heading: str) -> list[str]:
     """The shown entries of the first table's column, without reference rows."""
     return page.evaluate(
         """(heading) => {
-          const table = document.querySelector("#verdict table");
+          const table = document.querySelector("#leaderboard table");
           const heads = [...table.tHead.rows[0].cells].map((cell) => cell.innerText.trim());
           const rows = [...table.tBodies[0].rows].filter((row) => row.className !== "note");
           return rows.map((row) => row.cells[heads.indexOf(heading)].innerText);
@@ -126,13 +126,15 @@ def page(reports: Path, browser: Browser) -> Iterator[Page]:
 def test_click_on_a_heading_sorts_by_its_column(page: Page, heading: str) -> None:
     before = column(page, heading)
     key = str if heading == "variant" else float
-    button = page.locator("#verdict table").first.get_by_role("button", name=heading, exact=True)
+    button = page.locator("#leaderboard table").first.get_by_role(
+        "button", name=heading, exact=True
+    )
     button.click()
     assert column(page, heading) == sorted(before, key=key)
     button.click()
     assert column(page, heading) == sorted(before, key=key, reverse=True)
-    notes = page.evaluate("[...document.querySelectorAll('#verdict tr.note')].length")
-    last = page.evaluate("document.querySelector('#verdict tbody').lastElementChild.className")
+    notes = page.evaluate("[...document.querySelectorAll('#leaderboard tr.note')].length")
+    last = page.evaluate("document.querySelector('#leaderboard tbody').lastElementChild.className")
     assert (notes, last) == (3, "note")
 
 
@@ -149,10 +151,10 @@ def test_print_has_no_menu_and_no_clipped_table(page: Page) -> None:
 
 
 def test_numbers_are_sorted_by_value_with_missing_ones_last(page: Page) -> None:
-    entry = "#verdict tbody tr:nth-child({}) td:nth-child(2)"
+    entry = "#leaderboard tbody tr:nth-child({}) td:nth-child(2)"
     for row, raw in ((1, "9"), (2, "10"), (3, "nan"), (4, "-1")):
         page.locator(entry.format(row)).first.evaluate(f"(cell) => cell.dataset.raw = '{raw}'")
-    page.locator("#verdict table th button").nth(1).click()
+    page.locator("#leaderboard table th button").nth(1).click()
     raws = [page.locator(entry.format(row)).first.get_attribute("data-raw") for row in range(1, 5)]
     assert raws == ["-1", "9", "10", "nan"]
 

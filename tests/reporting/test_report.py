@@ -80,7 +80,7 @@ def test_claims_and_leaderboard_come_first_with_seeds_hardware_and_commit(made: 
     _, _, folder = made
     text = (folder / "report.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
-    assert headings[:3] == ["Claims", "Verdict", "Paper against ours"]
+    assert headings[:3] == ["Claims", "Leaderboard", "Paper against ours"]
     assert headings[-1] == "Responsible use"
     before_papers = text.split("## Paper against ours")[0]
     for needed in (
@@ -136,7 +136,7 @@ def test_one_seed_makes_a_report_without_conclusions(tmp_path: Path) -> None:
     params = fabricate_all(tmp_path, (0,))
     report = make_report(read_study(params, tmp_path))
     write_report(report, tmp_path / "out")
-    (leads, _, chance) = report.sections["verdict"].parts[0].answers
+    (leads, _, chance) = report.sections["leaderboard"].parts[0].answers
     assert "from one seed" in leads[1]
     assert "No difference could be tested" in chance[1]
 

@@ -25,12 +25,12 @@ from ferbench.reporting.sections.comparisons import rank_block
 from ferbench.reporting.sections.cost import latency_notes, latency_table
 from ferbench.reporting.sections.data import build as data
 from ferbench.reporting.sections.environment import environment_table
+from ferbench.reporting.sections.leaderboard import build as leaderboard
 from ferbench.reporting.sections.leakage import build as leakage
 from ferbench.reporting.sections.leakage import noise_words
 from ferbench.reporting.sections.protocols import build as protocols
 from ferbench.reporting.sections.robustness import build as robustness
 from ferbench.reporting.sections.robustness import conditions_of
-from ferbench.reporting.sections.verdict import build as verdict
 from ferbench.reporting.study_files import StudyFiles
 
 PLACE = ("synthetic", "person_70_10_20")
@@ -237,7 +237,7 @@ def test_minimum_detectable_difference_is_stated_in_seeds_and_points(study: Stud
     power = study.tables["power"]
     rows = power[(power["metric"] == "accuracy") & (power["test"] == "primary")]
     least, most = (f"{100 * v:.1f}" for v in (rows["detectable"].min(), rows["detectable"].max()))
-    (*_, (_, text)) = verdict(study).parts[0].answers
+    (*_, (_, text)) = leaderboard(study).parts[0].answers
     expected = f"minimum detectable difference is {least} to {most} points of accuracy (primary"
     assert f"With 2 seeds the {expected}, 80 % power" in text
 

@@ -17,7 +17,7 @@ _PACKAGE = "ferbench.reporting.sections"
 ORDER = (
     "claims",
     "protocols",
-    "verdict",
+    "leaderboard",
     "papers",
     "data",
     "leakage",

@@ -38,7 +38,7 @@ _ANY = "accuracy_any"  # a detector's accuracy by its best box, whatever the sco
 def build(study: StudyFiles) -> Block:
     """A card a data set row: three answers, the leaderboard, and all metrics."""
     words = (summary(study),) if against_papers(study) else ()
-    return Block("Verdict", words=words, parts=[_card(study, key) for key in study.keys])
+    return Block("Leaderboard", words=words, parts=[_card(study, key) for key in study.keys])
 
 
 def _card(study: StudyFiles, key: str) -> Block:

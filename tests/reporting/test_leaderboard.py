@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ferbench.artifacts.results import COLUMNS, read_results
-from ferbench.reporting.sections.verdict import leader, over_baselines, significance
+from ferbench.reporting.sections.leaderboard import leader, over_baselines, significance
 from ferbench.reporting.study_files import Comparison, Mean, summarise
 
 BASELINES = {"majority class": 0.3, "1-NN on raw pixels": 0.5}

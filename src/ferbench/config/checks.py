@@ -88,8 +88,8 @@ def _check_papers(params: Params, path: str) -> None:
 
 def _check_data(data: Options, where: str) -> None:
     """Refuse unknown facts of a paper's data sets."""
-    for source, said in data.items():
-        if strange := set(said) - set(_DATA_KEYS):
+    for source, stated in data.items():
+        if strange := set(stated) - set(_DATA_KEYS):
             raise unknown("fact", min(strange), _DATA_KEYS, where=f"{where}: {source}")
 
 

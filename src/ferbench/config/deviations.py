@@ -257,17 +257,17 @@ def data_deviations(
         facts: of `reports/data/<key>.json`: `images`, and `emotions` with the images of each class.
         recipe: of the variant, with the paper's `data` by source.
     """
-    said = recipe.paper.get("data", {}).get(row.tested_on, {})
+    stated = recipe.paper.get("data", {}).get(row.tested_on, {})
     here = {"images": facts.get("images"), "classes": len(facts.get("emotions", ())) or None}
     found = []
-    if row.protocol == _PUBLIC and said.get("split", _UNSTATED) != _PUBLIC:
+    if row.protocol == _PUBLIC and stated.get("split", _UNSTATED) != _PUBLIC:
         found.append(DataDeviation("PublicTest serves as test: no PrivateTest", other_kind=True))
     if row.trained_on != row.tested_on:
         here["images"] = None
     for what, ours in here.items():
-        theirs = said.get(what, _UNSTATED)
+        theirs = stated.get(what, _UNSTATED)
         if ours is not None and theirs not in (_UNSTATED, ours):
-            labels = f" ({said['labels']})" if what == "classes" and "labels" in said else ""
+            labels = f" ({stated['labels']})" if what == "classes" and "labels" in stated else ""
             text = f"{ours:,} {what} instead of {theirs:,}{labels}"
             found.append(DataDeviation(text, other_kind=what == "classes"))
     return tuple(found)

@@ -229,8 +229,8 @@ def printed_data(paper: str, dataset: str) -> PrintedData:
         paper: `P0` to `P4`.
         dataset: by the paper's name.
     """
-    said = _tree()[paper].get("data", {}).get(dataset, {})
-    return PrintedData(*(said.get(key) for key in ("images", "classes", "test_images")))
+    stated = _tree()[paper].get("data", {}).get(dataset, {})
+    return PrintedData(*(stated.get(key) for key in ("images", "classes", "test_images")))
 
 
 def printed_size(variant: str, key: str) -> float | None:

@@ -95,3 +95,12 @@ def test_primary_test_keeps_its_level_and_interval_where_faces_and_seeds_both_va
     # An interval of either source of variance alone is too short.
     seeds_only = one.values.std(axis=-1, ddof=1) / np.sqrt(3) * stats.t.ppf(0.975, 2)
     assert (np.abs(one.values.mean(axis=-1) - true) > seeds_only).mean() > most
+
+
+def test_degrees_of_freedom_are_never_fewer_than_those_of_the_seeds():
+    values = 0.7 + 0.0514 * stats.zscore([0.0, 1.0, 2.0, 3.0, 5.0], ddof=1)
+    error, df = error_of(values, 2.6e-4, 2.4e-4, 79, test_share=0.29)
+    own = (1 + 5 * 0.29) * (0.0514**2 / 5 - 2.4e-4)
+    assert error**2 == pytest.approx(2.6e-4 + own)
+    assert df == 4  # by Satterthwaite alone 2.2
+    assert error_of(values, 2.6e-4, 2.4e-4, 3, test_share=0.29)[1] == 2  # three clusters

@@ -122,7 +122,9 @@ def error_of(
 
     Where the seeds spread less than `V_both` alone would make them, `V_test` is left. With a shared
     split the degrees of freedom are V^2 / (V_seed^2 / (n - 1) + V_test^2 / (C - 1)) even then: with
-    those of V_test alone, three seeds that differ a lot would reject in 8 % (simulated).
+    those of V_test alone, three seeds that differ a lot would reject in 8 % (simulated). They are
+    never fewer than those of the seeds, or of the clusters if there are fewer: S^2 and V_both vary
+    together, so that their difference is better known than two independent terms would be.
 
     Args:
         values: (..., n), n above 1.
@@ -147,5 +149,6 @@ def error_of(
         else:
             of_seeds = factor**2 * (seed**2 / (n - 1) + both**2 / ((n - 1) * df_test))
             below = below + np.where(own > 0, of_seeds, 0.0)
-        df = np.where(below > 0, total**2 / below, np.minimum(n - 1, df_test))
+        least = np.minimum(n - 1, df_test)
+        df = np.where(below > 0, np.maximum(total**2 / below, least), least)
     return np.sqrt(total), df

@@ -21,7 +21,11 @@ from ferbench.stats.evidence import Evidence
 from ferbench.stats.primary import primary_difference, primary_interval, primary_score
 
 CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
-PARAMS = load_params(PROJECT / "studies" / "ckplus_claims_small.yaml")
+FIRST, OTHER = (
+    load_params(PROJECT / "studies" / f"{name}.yaml") for name in ("ckplus_first", "p1_t3")
+)
+# By person and by image, with three variants of P1 and two of P0.
+PARAMS = dataclasses.replace(FIRST, variants={**OTHER.variants, **FIRST.variants})
 PERSON, IMAGE = "person_70_10_20", "stratified_70_10_20"
 SKILL = {"vgg_improved": 0.7, "vgg_improved_cbam": 0.7, "ivsa": 0.9, "yolov5s": 0.8,
          "yolov5s_osam": 0.75}  # fmt: skip
@@ -51,7 +55,7 @@ def evidence():
     names = ["dataset", "protocol", "variant", "seed"]
     scores = faces.groupby(names, sort=False)["correct"].mean().rename("value").reset_index()
     results = scores.assign(
-        study="ckplus_claims_small", subset="test", metric="accuracy", robustness="", condition=""
+        study="ckplus_first", subset="test", metric="accuracy", robustness="", condition=""
     )
     return Evidence(results, faces, {}, {("ckplus", PERSON)})
 

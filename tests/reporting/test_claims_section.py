@@ -24,7 +24,7 @@ ROWS = [
 
 def test_every_claim_has_a_sentence_with_its_numbers(study: StudyFiles) -> None:
     block = build(replace(study, claims=ROWS))
-    assert block.words == ("This study tests 3 claims: 1 contradicted, 1 undecided, 1 confirmed.",)
+    assert block.words == ("3 verdicts on 2 claims: 1 contradicted, 1 undecided, 1 confirmed.",)
     (question, first), (_, second), (_, ratio) = block.answers
     assert question == "ivsa over vgg_improved, accuracy on ckplus, person_70_10_20 (P1-T2)"
     assert first == (

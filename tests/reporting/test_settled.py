@@ -41,12 +41,12 @@ def test_claims_are_counted_apart_and_ordered_by_verdict():
 
 def test_a_claim_about_protocols_is_one_claim_whatever_the_variant():
     rows = [
-        claim_row(claim="leak", variant_a=name, variant_b=name, direction=verdict)
+        claim_row(claim="leak", source="any", variant_a=name, variant_b=name, direction=verdict)
         for name, verdict in (("ivsa", "confirmed"), ("vgg_improved", "undecided"))
     ]
     (claim,) = settle_claims(rows)
     assert (claim.verdict, len(claim.rows)) == ("confirmed", 2)
-    assert claim.name == "leak: the same variant under two protocols, accuracy on ckplus"
+    assert claim.name == "leak: the same variant under two protocols, accuracy"
 
 
 def test_a_test_on_other_data_settles_nothing():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ferbench.artifacts.claims import NOT_TESTED, ClaimRow
+from ferbench.config.claims import ANY
 
 __all__ = ["MIXED", "VERDICTS", "SettledClaim", "settle_claims"]
 
@@ -35,7 +36,7 @@ class SettledClaim:
         pair = f"{row.variant_a} over {row.variant_b}" if row.variant_b else row.variant_a
         if _is_about_protocols(row):
             pair = "the same variant under two protocols"
-        where = f" on {row.source}" if row.source else ""
+        where = f" on {row.source}" if row.source not in ("", ANY) else ""
         return f"{row.claim}: {pair}, {row.metric.replace('_', ' ')}{where}"
 
     @property

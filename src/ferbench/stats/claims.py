@@ -260,7 +260,7 @@ def needed(
         return f"about {seeds} seeds"
     times = _least_times(plan)
     if times is None or not estimate.faces:
-        return "no number of seeds"
+        return "no number of seeds or test faces"
     faces = f"at least {math.ceil(estimate.faces * times)} test faces"
     groups = math.ceil(estimate.clusters * times)
     whose = f" of {groups} persons" if cluster == "person" else ""

@@ -42,20 +42,29 @@ def build(study: StudyFiles) -> Block | None:
         return None
     return Block(
         "Claims",
-        words=(f"This study tests {_number(len(rows))}: {tally(rows)}.",),
+        words=(f"{_verdicts(rows)}: {tally(rows)}.",),
         answers=[(_question(row), _answer(row)) for row in rows],
         charts=[*_charts(rows)],
         tables=(
             Table("claims", [_verdict(row) for row in rows], title="claims and verdicts"),
-            Table("claims_conditions", [_conditions(row) for row in rows], title="conditions"),
+            Table(
+                "claims_conditions",
+                [_conditions(row) for row in rows],
+                folded=True,
+                title="conditions of every verdict",
+            ),
         ),
         note=_NOTE,
         links=[("claims.csv", "All of it as CSV")],
     )
 
 
-def _number(rows: int) -> str:
-    return f"{rows} claim" if rows == 1 else f"{rows} claims"
+def _verdicts(rows: Sequence[ClaimRow]) -> str:
+    claims, verdicts = len({row.claim for row in rows}), len(rows)
+    return (
+        f"{verdicts} verdict{'' if verdicts == 1 else 's'} on "
+        f"{claims} claim{'' if claims == 1 else 's'}"
+    )
 
 
 def tally(rows: Sequence[ClaimRow]) -> str:

@@ -169,7 +169,7 @@ def test_where_no_number_of_seeds_helps_faces_and_persons_are_named():
 
 def test_redrawn_splits_leave_a_variance_that_no_seed_removes():
     found = estimate([0.02, -0.02, 0.03, 0.0], v_test=1e-6, share=2 / 7)
-    assert needed(found) == "no number of seeds"
+    assert needed(found) == "no number of seeds or test faces"
 
 
 def test_what_decided_is_said():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,16 @@ def _table(path: Path, kind: str) -> Table:
     """The rows of a file of the catalogue, each made whole."""
     if not path.is_file():
         raise InputError("no such file", where=path, remedy=f"write the {kind}s there, row by row")
+    about = path.stat()
+    return _rows(path, kind, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=8)
+def _rows(path: Path, kind: str, changed: int, size: int) -> Table:
+    """The rows of a file as it was changed last: all studies of a project name rows of one file.
+
+    Nobody may change them; `_changed` copies.
+    """
     raw = read_yaml(path)
     if not isinstance(raw, dict) or not all(isinstance(row, dict) for row in raw.values()):
         raise InputError(f"is no table of {kind}s", where=path, remedy="write `name: {...}`")

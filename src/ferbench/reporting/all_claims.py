@@ -12,8 +12,8 @@ from ferbench.reporting.withdrawn import read_withdrawn
 __all__ = ["all_claims", "write_all_claims"]
 
 
-def write_all_claims(root: Path) -> None:
-    """Write `reports/claims.csv`.
+def write_all_claims(root: Path) -> list[ClaimRow]:
+    """Write `reports/claims.csv`, and return its rows.
 
     Args:
         root: the project's folder.
@@ -21,7 +21,9 @@ def write_all_claims(root: Path) -> None:
     Raises:
         InputError: a study's `claims.csv`, or the catalogue's claims, are faulty.
     """
-    write_claims(root / "reports" / "claims.csv", all_claims(root))
+    rows = all_claims(root)
+    write_claims(root / "reports" / "claims.csv", rows)
+    return rows
 
 
 def all_claims(root: Path) -> list[ClaimRow]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from ferbench.artifacts.claims import read_claims
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
 from ferbench.reporting.all_claims import write_all_claims
@@ -131,11 +130,9 @@ def write_index(root: Path) -> None:
         InputError: `findings.json`, a `claims.csv`, the catalogue's claims or a study are faulty.
     """
     reports = root / "reports"
-    write_all_claims(root)
+    claims = settle_claims(write_all_claims(root))
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
-    table = reports / "claims.csv"
-    claims = settle_claims(read_claims(table)) if table.is_file() else []
     context = {
         "claims": claims,
         "papers": len({claim.rows[0].paper for claim in claims if claim.rows[0].tables}),

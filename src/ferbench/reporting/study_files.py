@@ -241,10 +241,7 @@ class StudyFiles:
         with that over seeds.
         """
         found = summarise(self.results, self.params.score.interval)
-        if self.evidence is None:
-            return found
-        parts = {part.location: part for part in self.evidence.parts()}
-        return [_with_primary(mean, parts) for mean in found]
+        return [_with_primary(mean, self._parts) for mean in found]
 
     def place(self, key: str) -> tuple[str, str]:
         """Name and protocol of a data set row, by which tables know it."""
@@ -268,7 +265,7 @@ class StudyFiles:
     @cached_property
     def _parts(self) -> dict[tuple[str, str], EvidencePart]:
         parts = self.evidence.parts() if self.evidence else ()
-        return {(part.place["dataset"], part.place["protocol"]): part for part in parts}
+        return {part.location: part for part in parts}
 
     def evidence_on(self, key: str) -> EvidencePart | None:
         """The evidence of a data set row on test; None without predictions."""

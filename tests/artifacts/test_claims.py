@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.artifacts.claim_row import ROW
+from tests.claim_rows import claim_row
 
 from ferbench.artifacts.claims import COLUMNS, read_claims, write_claims
 from ferbench.errors import InputError
+
+ROW = claim_row()
 
 
 def test_rows_survive_the_file(tmp_path: Path) -> None:

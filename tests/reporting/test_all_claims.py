@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.artifacts.claim_row import ROW
+from tests.claim_rows import claim_row
 from tests.tiny_study import PROJECT
 
 from ferbench.artifacts.claims import NOT_TESTED, read_claims, write_claims
@@ -15,6 +15,8 @@ from ferbench.config.claims import load_claims
 from ferbench.reporting.all_claims import all_claims
 from ferbench.reporting.index import write_index
 from ferbench.reporting.withdrawn import Withdrawal, write_withdrawn
+
+ROW = claim_row(source="fer2013")
 
 CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from tests.stats import nulls
+from tests.stats.references import cluster_variance
 
 from ferbench.stats.components import error_of, replicate_components, variance_components
-from ferbench.stats.primary import bounds_of, cluster_variance
+from ferbench.stats.primary import bounds_of
 
 
 def test_components_of_a_balanced_table_are_those_of_a_two_way_analysis_of_variance():

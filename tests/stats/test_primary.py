@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.stats.references import cluster_variance
 
 from ferbench.stats.comparisons.primary import primary
 from ferbench.stats.evidence import EvidencePart
 from ferbench.stats.primary import (
-    cluster_variance,
     primary_difference,
     primary_interval,
     primary_score,
@@ -92,6 +92,9 @@ def test_cluster_variance_equals_the_variance_of_cluster_means_of_equal_size():
     assert found == pytest.approx(values.mean(axis=1).var(ddof=1) / 12)
     assert count == 12
     assert math.isnan(cluster_variance([1.0, 2.0], ["a", "a"])[0])
+    # Without clusters of several values it is the usual variance of a mean.
+    assert cluster_variance([0.0, 0.0, 1.0, 1.0], [0, 1, 2, 3]) == (pytest.approx(1 / 12), 4)
+    assert cluster_variance([0.0, 0.0, 1.0, 1.0], [0, 0, 1, 1]) == (0.25, 2)
 
 
 def test_score_and_difference_are_computed_from_faces():

@@ -83,6 +83,17 @@ class ClaimRow:
     conditions: str
 
     @property
+    def pair(self) -> str:
+        """A over B, or A alone where there is no other variant."""
+        other = self.variant_b if self.variant_b != self.variant_a else ""
+        return f"{self.variant_a} over {other}" if other else self.variant_a
+
+    @property
+    def is_about_protocols(self) -> bool:
+        """Whether it compares a variant with itself, under two protocols."""
+        return self.variant_a == self.variant_b
+
+    @property
     def key(self) -> tuple[str, ...]:
         """As `ferbench.config.claims.Claim.key`, with empty texts for None."""
         return (

@@ -33,9 +33,7 @@ class SettledClaim:
     def name(self) -> str:
         """In words: the claim's id, its pair, metric and data set."""
         row = self.rows[0]
-        pair = f"{row.variant_a} over {row.variant_b}" if row.variant_b else row.variant_a
-        if _is_about_protocols(row):
-            pair = "the same variant under two protocols"
+        pair = "the same variant under two protocols" if row.is_about_protocols else row.pair
         where = f" on {row.source}" if row.source not in ("", ANY) else ""
         return f"{row.claim}: {pair}, {row.metric.replace('_', ' ')}{where}"
 
@@ -57,14 +55,9 @@ def settle_claims(rows: Iterable[ClaimRow]) -> list[SettledClaim]:
     groups: dict[tuple[str, ...], list[ClaimRow]] = defaultdict(list)
     for row in rows:
         if row.source or not row.study:
-            groups[(row.claim,) if _is_about_protocols(row) else row.key].append(row)
+            groups[(row.claim,) if row.is_about_protocols else row.key].append(row)
     settled = [SettledClaim(_verdict(own), own) for own in groups.values()]
     return sorted(settled, key=lambda claim: VERDICTS.index(claim.verdict))
-
-
-def _is_about_protocols(row: ClaimRow) -> bool:
-    """Whether it compares each variant with itself, so that any variant tests the one claim."""
-    return bool(row.variant_b) and row.variant_a == row.variant_b
 
 
 def _verdict(rows: Sequence[ClaimRow]) -> str:

@@ -15,6 +15,7 @@ from ferbench.config.claims import COSTS, Claim
 from ferbench.config.params import Params
 from ferbench.files import read_json
 from ferbench.stats.claims import above
+from ferbench.stats.components import combined_error
 from ferbench.stats.evidence import Evidence, EvidencePart, by_seed
 from ferbench.stats.primary import (
     PrimaryEstimate,
@@ -189,9 +190,7 @@ def leak_of(
     if any(math.isnan(variance) for variance, _ in parts):
         nothing = math.nan
         return replace(shared, low=nothing, high=nothing, p_value=nothing, error=nothing)
-    error = math.hypot(first.error, second.error)
-    below = sum(variance**2 / df for variance, df in parts if df > 0)
-    df = error**4 / below if below > 0 else min(first.df, second.df)
+    error, df = combined_error(parts, min(first.df, second.df))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * error
     p = 2 * float(stats.t.sf(abs(distance) / error, df)) if error > 0 else math.nan
     low, high = distance - reach, distance + reach

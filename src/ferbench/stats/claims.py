@@ -37,6 +37,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from ferbench.config.claims import Claim
+from ferbench.stats.components import combined_error
 from ferbench.stats.primary import PrimaryEstimate
 from ferbench.stats.result import CONFIDENCE
 
@@ -148,10 +149,8 @@ def predicted_gain(
     test = 0.0 if own_images or math.isnan(estimate.v_test) else estimate.v_test
     faces = estimate.faces / claim.test_images if claim.test_images and estimate.faces else 1.0
     parts = [*seeds, (test * (1 + faces), estimate.clusters - 1)]
-    total = sum(part for part, _ in parts)
-    below = sum(part**2 / df for part, df in parts if df > 0)
-    df = total**2 / below if below > 0 else float(estimate.seeds - 1)
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * math.sqrt(total) + claim.rounding
+    error, df = combined_error(parts, float(estimate.seeds - 1))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * error + claim.rounding
     return estimate.estimate - reach, estimate.estimate + reach
 
 
@@ -217,10 +216,8 @@ class _Plan:
         v_test = 0.0 if math.isnan(known.v_test) else known.v_test / times
         v_seed = known.spread**2 * (1 / seeds + self._test_share)
         parts = [(v_seed, seeds - 1), (v_test, known.clusters * times - 1)]
-        total = sum(part for part, _ in parts)
-        below = sum(part**2 / df for part, df in parts if df > 0)
-        df = total**2 / below if below > 0 else seeds - 1
-        error, distance = math.sqrt(total), abs(known.estimate)
+        error, df = combined_error(parts, seeds - 1)
+        distance = abs(known.estimate)
         significant = distance > float(stats.t.ppf(1 - self.alpha / 2, df)) * error
         reach = float(stats.t.ppf((1 + _EQUIVALENCE) / 2, df)) * error
         return significant or distance + reach <= self.margin

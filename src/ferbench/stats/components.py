@@ -21,12 +21,20 @@ components", Biometrics Bulletin 2(6), 1946.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Components", "error_of", "replicate_components", "variance_components"]
+__all__ = [
+    "Components",
+    "combined_error",
+    "error_of",
+    "replicate_components",
+    "variance_components",
+]
 
 _Array = NDArray[np.float64]
 
@@ -109,6 +117,30 @@ def replicate_components(
         factor *= n / (n - 1) if n > 1 else np.nan
     v_both = np.asarray(drawn.var(axis=0, ddof=1).sum() / n**2 * factor)
     return Components(x, v_test, v_both, np.asarray(clusters))
+
+
+def combined_error(
+    parts: Iterable[tuple[float, float]], otherwise: float = math.inf
+) -> tuple[float, float]:
+    """Standard error of a sum of independent variances, and its degrees of freedom.
+
+    By Welch and Satterthwaite: the squared sum over the sum of variance^2 / df.
+
+    Args:
+        parts: a variance and its degrees of freedom each; one with none, or with infinitely many,
+            counts as known exactly.
+        otherwise: the degrees of freedom where every variance is 0 or known exactly.
+
+    Student's test of two samples of five with equal variances:
+
+    >>> error, df = combined_error([(0.5, 4), (0.5, 4)])
+    >>> error, df
+    (1.0, 8.0)
+    """
+    known = list(parts)
+    total = sum(variance for variance, _ in known)
+    below = sum(variance**2 / df for variance, df in known if df > 0)
+    return math.sqrt(total), total**2 / below if below > 0 else otherwise
 
 
 def error_of(

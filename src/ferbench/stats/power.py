@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ferbench.stats.components import combined_error
 from ferbench.stats.effects import POWER, detectable, detectable_t
 from ferbench.stats.evidence import Evidence, Samples, samples_of
 from ferbench.stats.pair_tests import load_test
@@ -99,6 +100,5 @@ def _two_samples(x: NDArray[np.float64], y: NDArray[np.float64], *, pooled: bool
     spread = math.sqrt(common)
     if pooled or common == 0:
         return _Precision(min(sizes), spread, spread * math.sqrt(sum(1 / n for n in sizes)), df)
-    parts = [s / n for s, n in zip(squares, sizes, strict=True)]
-    below = sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True))
-    return _Precision(min(sizes), spread, math.sqrt(sum(parts)), sum(parts) ** 2 / below)
+    parts = [(s / n, n - 1) for s, n in zip(squares, sizes, strict=True)]
+    return _Precision(min(sizes), spread, *combined_error(parts))

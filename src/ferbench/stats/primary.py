@@ -63,7 +63,6 @@ from ferbench.stats.result import CONFIDENCE
 __all__ = [
     "PrimaryEstimate",
     "bounds_of",
-    "cluster_variance",
     "knows_test_variance",
     "primary_difference",
     "primary_interval",
@@ -210,33 +209,6 @@ def bounds_of(
     # Without clusters nothing but the range is known of a proportion without spread.
     bare = ~regular & (count < 1)
     return np.where(bare, 0.0, least), np.where(bare, 1.0, most)
-
-
-def cluster_variance(values: ArrayLike, clusters: ArrayLike) -> tuple[float, int]:
-    """Variance of a mean whose values are correlated within clusters, and the number of clusters.
-
-    sum over clusters of (sum of residuals)^2 / N^2 * C / (C - 1).
-
-    Args:
-        values: (N,).
-        clusters: (N,) the cluster of each value.
-
-    Returns:
-        NaN with fewer than two clusters.
-
-    Without clusters of several values it is the usual variance of a mean:
-
-    >>> cluster_variance([0.0, 0.0, 1.0, 1.0], [0, 1, 2, 3])
-    (0.08333333333333333, 4)
-    >>> cluster_variance([0.0, 0.0, 1.0, 1.0], [0, 0, 1, 1])
-    (0.25, 2)
-    """
-    x = pd.Series(np.asarray(values, dtype=np.float64))
-    sums = (x - x.mean()).groupby(np.asarray(clusters)).sum().to_numpy()
-    count = len(sums)
-    if count < 2:
-        return math.nan, count
-    return float((sums**2).sum() / len(x) ** 2 * count / (count - 1)), count
 
 
 def primary_score(part: EvidencePart, metric: str, variant: str) -> PrimaryEstimate | None:

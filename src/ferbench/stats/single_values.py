@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ferbench.stats.components import combined_error
 from ferbench.stats.result import CONFIDENCE
 
 __all__ = [
@@ -224,12 +225,8 @@ def printed_test_variance(
 
 def _half_width(parts: Sequence[tuple[float, float]]) -> float:
     """Half of the interval of a sum of variances, each with its degrees of freedom."""
-    total = sum(variance for variance, _ in parts)
-    if total <= 0:
-        return 0.0
-    below = sum(variance**2 / df for variance, df in parts)
-    df = total**2 / below if below > 0 else math.inf
-    return float(stats.t.ppf(_QUANTILE, df)) * math.sqrt(total)
+    error, df = combined_error(parts)
+    return float(stats.t.ppf(_QUANTILE, df)) * error
 
 
 def _judged(difference: float, half: float) -> SingleVerdict:

@@ -83,12 +83,6 @@ def _metric(row: ClaimRow) -> str:
     return f"{name} on {row.robustness.replace(':', ' ')}" if row.robustness else name
 
 
-def _pair(row: ClaimRow) -> str:
-    """A over B, or the one variant that a threshold or two protocols are about."""
-    one = not row.variant_b or row.variant_a == row.variant_b
-    return row.variant_a if one else f"{row.variant_a} over {row.variant_b}"
-
-
 def _short(row: ClaimRow) -> list[str]:
     """The first word of each protocol."""
     return [protocol.partition("_")[0] for protocol in row.protocol.split(" over ")]
@@ -100,7 +94,7 @@ def _source(row: ClaimRow) -> str:
 
 
 def _question(row: ClaimRow) -> str:
-    return f"{_pair(row)}, {_metric(row)} on {row.dataset}, {row.protocol} ({_source(row)})"
+    return f"{row.pair}, {_metric(row)} on {row.dataset}, {row.protocol} ({_source(row)})"
 
 
 def _answer(row: ClaimRow) -> str:
@@ -141,7 +135,7 @@ def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
         return []
     estimates = [
         Estimate(
-            f"{_pair(row)}, {' over '.join(_short(row))}",
+            f"{row.pair}, {' over '.join(_short(row))}",
             row.estimate,
             row.low,
             row.high,
@@ -178,7 +172,7 @@ def _verdict(row: ClaimRow) -> dict[str, Value]:
 def _conditions(row: ClaimRow) -> dict[str, Value]:
     return {
         "claim": word(row.claim),
-        "A over B": word(_pair(row)),
+        "A over B": word(row.pair),
         "protocol": word(row.protocol),
         "recipe": word(row.recipe),
         "decided by": word(row.decided_by),

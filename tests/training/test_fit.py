@@ -27,7 +27,7 @@ from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
 from ferbench.training.callbacks import train_classifier_alone
-from ferbench.training.fit import Fitted, TrainingData, fit
+from ferbench.training.fit import Fitted, TrainingData, fit, loader_workers
 from ferbench.training.modules import DetectorModule, SelectionMetric
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
@@ -382,3 +382,29 @@ def test_initial_weights_are_reported_after_two_stages(
     floats = sum(v.is_floating_point() for v in named.values())
     assert fitted.initial["matched"] == floats
     assert fitted.initial["missing"] == sum(v.is_floating_point() for v in state.values()) - floats
+
+
+def test_loader_processes_are_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FERBENCH_LOADER_WORKERS", raising=False)
+    assert loader_workers(on_gpu=False) == 0
+    assert 0 <= loader_workers(on_gpu=True) <= 4
+    monkeypatch.setenv("FERBENCH_LOADER_WORKERS", "3")
+    assert loader_workers(on_gpu=False) == 3
+    monkeypatch.setenv("FERBENCH_LOADER_WORKERS", "many")
+    with pytest.raises(InputError, match="'many' is not a number of processes"):
+        loader_workers(on_gpu=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_loader_processes_do_not_change_a_training(
+    params: Params,
+    stored: PackedDataset,
+    tmp_path: Path,
+    variant: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = []
+    for workers in ("0", "2"):
+        monkeypatch.setenv("FERBENCH_LOADER_WORKERS", workers)
+        results.append(train(params, stored, tmp_path / workers, variant, epochs=2))
+    assert_same(*results)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from ferbench.training.provenance import code_digest, commit, hardware, versions
 
@@ -85,3 +86,17 @@ def test_hardware_and_versions_are_plain_values() -> None:
     assert hardware()["cores"] >= 1
     assert {"python", "torch", "ultralytics"} <= versions().keys()
     assert all(isinstance(word, str) for word in versions().values())
+
+
+def test_commit_outside_git_is_taken_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("FERBENCH_COMMIT", "0123abc")
+    assert commit() == "0123abc"
+
+
+def test_versions_name_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferbench.training.provenance._LIBRARIES", ("torch", "no-such-library"))
+    assert versions()["no-such-library"] == "not installed"
+    assert torch.__version__.startswith(versions()["torch"])

@@ -193,6 +193,8 @@ def loader(
         sampler=sampler,
         collate_fn=_collate_scenes if isinstance(dataset, SceneDataset) else None,
         num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=workers > 0 and torch.cuda.is_available(),
         drop_last=single,
     )
 

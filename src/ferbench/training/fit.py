@@ -7,6 +7,7 @@ learning-rate schedule, `callbacks` what happens at the end of an epoch.
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,15 @@ from ferbench.training.modules import (
 )
 from ferbench.training.optimizers import accumulated_batches
 
-__all__ = ["Fitted", "TrainingData", "batch_share", "devices_of", "fit", "placement"]
+__all__ = [
+    "Fitted",
+    "TrainingData",
+    "batch_share",
+    "devices_of",
+    "fit",
+    "loader_workers",
+    "placement",
+]
 
 Row = tuple[Variant, Recipe, int]  # with the seed
 OnEpoch = Callable[[dict[str, float]], None] | None
@@ -96,6 +105,31 @@ def placement(train: Train) -> tuple[str, int]:
 def devices_of(kind: str, number: int) -> str:
     """Devices of a run in words, such as `2 cuda`."""
     return f"{number} {kind}"
+
+
+def loader_workers(*, on_gpu: bool) -> int:
+    """Number of processes that prepare the batches of each loader; 0 is the training process.
+
+    Workers pay off for a GPU. On a CPU they would compete with training for cores. The environment
+    variable FERBENCH_LOADER_WORKERS overrides the number, for machines on which many runs share one
+    GPU. Results do not depend on it: a sample's draws depend on seed, epoch and image only.
+
+    Args:
+        on_gpu: whether the network is on a GPU.
+
+    Raises:
+        InputError: the variable is not a number of processes.
+    """
+    word = os.environ.get("FERBENCH_LOADER_WORKERS")
+    if word is None:
+        return min(4, len(os.sched_getaffinity(0)) - 1) if on_gpu else 0
+    if not word.isdecimal():
+        raise InputError(
+            f"{word!r} is not a number of processes",
+            where="environment variable FERBENCH_LOADER_WORKERS",
+            remedy="set it to 0 or more, or unset it",
+        )
+    return int(word)
 
 
 def batch_share(recipe: Recipe, devices: int) -> int:
@@ -261,8 +295,7 @@ def _loaders(
     val = kind(data.pack, data.val, recipe, seed)
     order = EpochSampler(len(train), seed, trainer.global_rank, trainer.world_size)
     share = batch_share(recipe, trainer.world_size)
-    # Workers pay off for a GPU; on a CPU they would compete with training for cores.
-    workers = 4 if trainer.accelerator.__class__.__name__ == "CUDAAccelerator" else 0
+    workers = loader_workers(on_gpu=trainer.strategy.root_device.type == "cuda")
     return (
         loader(train, order, share, workers),
         loader(val, EpochSampler(len(val), None), recipe.batch_size, workers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -45,12 +46,21 @@ def hardware() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a result depends on."""
-    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _LIBRARIES}}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # training does without MLflow
+        return "not installed"
 
 
 def commit() -> str:
-    """The commit of the working tree; `none` outside git.
+    """The commit of the working tree.
+
+    Outside git it is the value of the environment variable FERBENCH_COMMIT, which whoever copies
+    the code to a machine or into an image sets, or else `none`.
 
     `-dirty` is appended if code or studies differ from the commit or a Python file of the code is
     untracked. Files that a running pipeline writes (`dvc.lock`, `reports`, `params.yaml`) are
@@ -63,7 +73,7 @@ def commit() -> str:
             "ls-files", "--others", "--exclude-standard", "--", *(f"{f}/*.py" for f in _CODE)
         )
     except (OSError, subprocess.CalledProcessError):
-        return "none"
+        return os.environ.get("FERBENCH_COMMIT", "none")
     return f"{head}-dirty" if changed or new else head
 
 

@@ -1,0 +1,83 @@
+"""Training and evaluation on a GPU. The reference is the same network on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ferbench.config.params import Params, Train
+from ferbench.data.dataset import PackedDataset
+from ferbench.evaluation.predict import predict_split
+from ferbench.models.build import build_network
+from ferbench.models.weights import Trained
+from ferbench.training.fit import Fitted, TrainingData, fit
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
+]
+VARIANTS = ["ivsa", "yolov5s_osam"]
+
+
+def train(
+    params: Params, stored: PackedDataset, folder: Path, variant: str, **changes: object
+) -> Fitted:
+    recipe = dataclasses.replace(params.recipe_of(variant), **changes)
+    data = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
+    settings = Train(**{**dataclasses.asdict(params.train), "accelerator": "gpu"})
+    return fit((params.variants[variant], recipe, 5), data, settings, folder, None)
+
+
+def trained(params: Params, fitted: Fitted, variant: str) -> Trained:
+    row, recipe = params.variants[variant], params.recipe_of(variant)
+    network = build_network(row, recipe, 3, seed=0)
+    network.load_state_dict(fitted.state)
+    return Trained(network.eval(), row, recipe, ("neutral", "happiness", "surprise"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_run_on_a_gpu_predicts_the_same_on_a_cpu(
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
+) -> None:
+    fitted = train(params, stored, tmp_path, variant, epochs=3)
+    assert fitted.devices == "1 cuda"
+    assert all(value.device.type == "cpu" for value in fitted.state.values())
+    assert len(fitted.history) == 3
+    assert all(np.isfinite(list(row.values())).all() for row in fitted.history)
+    network = trained(params, fitted, variant)
+    tables = [predict_split(network, stored, "test", device) for device in ("cuda", "cpu")]
+    gpu, cpu = (table.predictions[list(network.classes)].to_numpy() for table in tables)
+    # Convolutions in TF32 have 10 bits of mantissa.
+    np.testing.assert_allclose(gpu, cpu, atol=0.02)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_mixed_precision_on_a_gpu_trains_with_finite_losses(
+    params: Params, stored: PackedDataset, tmp_path: Path, variant: str
+) -> None:
+    fitted = train(
+        params, stored, tmp_path, variant, epochs=3, precision="16-mixed", clip_norm=10.0
+    )
+    assert fitted.precision == "16-mixed"
+    assert all(np.isfinite(row["train_loss"]) for row in fitted.history)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_number_of_loader_processes_does_not_change_the_batches(
+    params: Params,
+    stored: PackedDataset,
+    tmp_path: Path,
+    variant: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = []
+    for workers in ("0", "2"):
+        monkeypatch.setenv("FERBENCH_LOADER_WORKERS", workers)
+        fitted = train(params, stored, tmp_path / workers, variant, epochs=2)
+        losses.append([row["train_loss"] for row in fitted.history])
+    # Two runs on one GPU differ by the order in which it adds.
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)

@@ -87,6 +87,8 @@ class RunRecord(RunSetup):
     resumed: bool  # whether training resumed from a checkpoint
     # The file of initial weights and how many tensors matched; empty for none
     initial_weights: dict[str, Any]
+    # Where faces are augmented: `sample by sample` by the loader, `in batches` on the device
+    augmented: str = "sample by sample"
 
 
 class EvaluationRecord(_Record):

@@ -32,7 +32,7 @@ from ferbench.data.transforms import (
 )
 from ferbench.plugins import load
 
-__all__ = ["FaceDataset", "SceneDataset", "loader"]
+__all__ = ["FaceDataset", "SceneDataset", "loader", "single_left"]
 
 _BOXES = {"format": "yolo", "label_fields": ["cls"], "clip": True, "filter_invalid_bboxes": True}
 # As in the YOLO trainers: a face is left out of training if less than a tenth of its box is left by
@@ -98,8 +98,7 @@ class FaceDataset(_Images):
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
         index, plain = key[1], key[0] < 0
-        image = face_of(self.image(self.image_ids[index]), self.boxes[index])
-        image = self.prepare(image=image)["image"]
+        image = self.prepared(index)
         if not plain:
             image = self.transformed(self.augment, key, image=image)["image"]
         if self.recipe.crops == 10:
@@ -110,6 +109,12 @@ class FaceDataset(_Images):
         if plain:
             image = self.centre(image=image)["image"]
         return _tensor(image), self.targets[index], index
+
+    def prepared(self, index: int) -> NDArray[np.uint8]:
+        """A face (resize_px, resize_px, C) before augmentation."""
+        image = face_of(self.image(self.image_ids[index]), self.boxes[index])
+        resized: NDArray[np.uint8] = self.prepare(image=image)["image"]
+        return resized
 
     def _after_crop(self, views: list[NDArray[np.uint8]], key: Key) -> list[NDArray[np.uint8]]:
         """Apply the augmentation's transforms behind the crop, with draws of their own per crop."""
@@ -185,8 +190,6 @@ def loader(
     A classifier's batch is (images (B, C, H, W), classes (B,), indices (B,)); a detector's is a
     dict with `img` (B, C, H, W), `batch_idx` (M,), `cls` (M, 1), `bboxes` (M, 4) and `index` (B,).
     """
-    # Batch norm fails on a last batch of one image.
-    single = sampler.seed is not None and len(sampler) % batch_size == 1
     return DataLoader(
         dataset,
         batch_size,
@@ -195,8 +198,13 @@ def loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=workers > 0 and torch.cuda.is_available(),
-        drop_last=single,
+        drop_last=single_left(sampler, batch_size),
     )
+
+
+def single_left(sampler: EpochSampler, batch_size: int) -> bool:
+    """Whether the last training batch has one image, on which batch norm fails; it is dropped."""
+    return sampler.seed is not None and len(sampler) % batch_size == 1
 
 
 def _collate_scenes(samples: list[tuple[Tensor, Tensor, Tensor, int]]) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
 from ferbench.config.params import Recipe, Train, Variant
+from ferbench.data.batched import ResidentFaces, fits_on_device, resident_loader
 from ferbench.data.dataset import FaceTable
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
@@ -89,6 +90,8 @@ class Fitted:
     resumed: bool  # whether training resumed from a checkpoint
     # The file of initial weights and how many tensors matched; empty for none
     initial: dict[str, Any]
+    # Where faces are augmented: `sample by sample` by the loader, `in batches` on the device
+    augmented: str = "sample by sample"
 
 
 def placement(train: Train) -> tuple[str, int]:
@@ -217,9 +220,11 @@ def _one_stage(
         train_classifier_alone(module.network)
     resume, finished = resume_point(checkpoints)
     trainer = _trainer(train, recipe, checkpoints, history, data.metric)
+    loaders = _loaders(row, data, trainer)
     if not finished:
-        _run(trainer, module, _loaders(row, data, trainer), resume)
+        _run(trainer, module, loaders, resume)
     fitted = _fitted(module, trainer, checkpoints, history, resume)
+    fitted = replace(fitted, augmented=_augmented(loaders[0]))
     trainer.strategy.barrier()  # the caller may delete the checkpoints now
     return fitted
 
@@ -289,17 +294,33 @@ def _trainer(
 def _loaders(
     row: Row, data: TrainingData, trainer: Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Loaders of training and validation batches."""
     variant, recipe, seed = row
     kind = _DATASETS[task_of(variant)]
     train = kind(data.pack, data.train, recipe, seed)
     val = kind(data.pack, data.val, recipe, seed)
     order = EpochSampler(len(train), seed, trainer.global_rank, trainer.world_size)
     share = batch_share(recipe, trainer.world_size)
-    workers = loader_workers(on_gpu=trainer.strategy.root_device.type == "cuda")
+    device = trainer.strategy.root_device
+    if (
+        isinstance(train, FaceDataset)
+        and isinstance(val, FaceDataset)
+        and fits_on_device(train, device)
+    ):
+        every = EpochSampler(len(val), None)
+        return (
+            resident_loader(ResidentFaces(train, device), order, share),
+            resident_loader(ResidentFaces(val, device), every, recipe.batch_size),
+        )
+    workers = loader_workers(on_gpu=device.type == "cuda")
     return (
         loader(train, order, share, workers),
         loader(val, EpochSampler(len(val), None), recipe.batch_size, workers),
     )
+
+
+def _augmented(train: DataLoader[Any]) -> str:
+    return "in batches" if isinstance(train.dataset, ResidentFaces) else "sample by sample"
 
 
 def _run(

@@ -186,6 +186,7 @@ def _record(setup: RunSetup, fitted: Fitted, data: TrainingData) -> RunRecord:
         val_images=data.val.frame["image_id"].nunique(),
         parameters=fitted.parameters,
         precision=fitted.precision,
+        augmented=fitted.augmented,
         devices=fitted.devices,
         resumed=fitted.resumed,
         initial_weights=fitted.initial,

@@ -33,12 +33,13 @@ def build(study: StudyFiles) -> Block:
 
 
 def environment_table(study: StudyFiles) -> Table:
-    """Precision, devices, hardware, versions and commit, with the number of runs of each."""
-    columns = ("precision", "devices", "hardware", "versions", "commit")
+    """How, where and by which code runs were trained, with the number of runs of each kind."""
+    columns = ("precision", "devices", "augmented", "hardware", "versions", "commit")
     kinds = Counter(
         (
             run.precision,
             run.devices,
+            run.augmented,
             in_one_line(run.hardware),
             in_one_line(run.versions),
             commit_of(run),

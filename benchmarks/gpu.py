@@ -69,7 +69,7 @@ def training(
     else:
         batches = loader(dataset, order, recipe.batch_size, int(source.split()[0]))
     network = build_network(row, recipe, 7, seed=0).to(device=device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(network, recipe)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

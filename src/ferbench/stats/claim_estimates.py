@@ -181,6 +181,7 @@ def leak_of(
         estimate=distance,
         v_seed=first.v_seed + second.v_seed,
         v_test=v_test,
+        v_both=first.v_both + second.v_both,
         spread=math.hypot(first.spread, second.spread),
         seeds=min(first.seeds, second.seeds),
         clusters=min(first.clusters, second.clusters),

@@ -154,7 +154,6 @@ def _row(params: Params, case: _Case, p_corrected: float, tests: int) -> ClaimRo
     own = claim.protocol == data.protocol == "official" and data.limit is None
     sign = claim.sign if case.direct else claim.claimed_sign
     verdict = direction(estimate, sign, p_corrected=p_corrected, alpha=alpha)
-    cluster = _cluster(case.part) if estimate.clusters else ""
     return ClaimRow(
         claim=claim.id,
         paper=claim.paper,
@@ -171,7 +170,7 @@ def _row(params: Params, case: _Case, p_corrected: float, tests: int) -> ClaimRo
         n_seeds=estimate.seeds,
         n_faces=estimate.faces,
         n_clusters=estimate.clusters,
-        cluster=cluster,
+        cluster=estimate.cluster,
         printed=math.nan if printed.gain is None else printed.gain,
         estimate=estimate.estimate,
         low=estimate.low,
@@ -180,17 +179,9 @@ def _row(params: Params, case: _Case, p_corrected: float, tests: int) -> ClaimRo
         p_corrected=p_corrected,
         direction=verdict,
         size=size(estimate, printed, own_images=own),
-        decided_by=decided_by(verdict, estimate, alpha=alpha, tests=tests, cluster=cluster),
+        decided_by=decided_by(verdict, estimate, alpha=alpha, tests=tests),
         conditions="; ".join(_conditions(params, case, data, own)),
     )
-
-
-def _cluster(part: EvidencePart) -> str:
-    """What the test faces are clustered by."""
-    if part.faces is None:
-        return ""
-    known = part.faces["person"].notna()
-    return "person" if known.all() else "person or image" if known.any() else "image"
 
 
 def _variants(claim: Claim) -> list[str]:

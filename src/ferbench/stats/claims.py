@@ -12,16 +12,23 @@ A difference that is both significant and within the margin is `confirmed` or `c
 **Size**: the printed gain g is the difference of one more pair of trainings on another sample of
 test faces. It is `compatible` with ours if it lies in the prediction interval
 
-    d +- t * sqrt(V_seed + S^2 / k + V_test + V_test * N / m) +- r,
+    d +- t * sqrt(V + V_new) +- r.
 
-with S the standard deviation of d over our seeds, V_seed the variance of our mean due to them
-(S^2 / n on one split), V_test that due to our N test faces, m the size of the paper's test part and
-r half a unit of the last digit of both printed numbers. V_test * N / m is the variance on m faces
-that are as correlated within clusters as ours: our design effect. Both terms are 0 where the test
-images are the paper's own. k is the number of runs whose mean is printed, one if it is not stated;
-where the paper prints standard deviations of A and B over its runs, they take the place of S^2 / k
-as (sd_A^2 + sd_B^2) / k. t has the degrees of freedom of Welch and Satterthwaite, in which terms
-that come from one estimate count as one.
+V is the variance of our mean, as in its primary interval; r is half a unit of the last digit of
+both printed numbers. V_new is the variance of the paper's k runs (one if it does not state how
+many) on m test faces. It is made of the components of ours, a run and N test faces each
+(`Sources`): of the seeds, of pairs of seeds and clusters, and of clusters,
+
+    V_new = seed / k + (both / k + test) * N / m,
+    seed = max(S^2 - n * V_both, 0), both = n * V_both, test = max(V_test - V_both, 0),
+
+with S the standard deviation of d over our n seeds. With redrawn splits a run's test part is its
+own, and `both` holds all that a run owes to it: `both / k + test` is then `both`. N / m makes the m
+faces as correlated within clusters as ours: our design effect. Where the test images are the
+paper's own, clusters do not differ: V_new = S^2 / k and V = V_seed. Where the paper prints standard
+deviations of A and B over its runs, (sd_A^2 + sd_B^2) / k takes the place of all that is divided by
+k. t has the degrees of freedom of Welch and Satterthwaite, in which terms that come from one
+estimate count as one.
 
 Sources: Schuirmann, "A comparison of the two one-sided tests procedure and the power approach",
 Journal of Pharmacokinetics and Biopharmaceutics 15(6), 1987. Patil, Peng and Leek, "What should
@@ -45,6 +52,7 @@ __all__ = [
     "DIRECTIONS",
     "MARGIN",
     "SIZES",
+    "Sources",
     "above",
     "decided_by",
     "direction",
@@ -59,6 +67,7 @@ MARGIN = 0.01  # a difference of a point is none
 _EQUIVALENCE = 0.90  # of the interval of two one-sided tests at 5 %
 _ALPHA = 1 - CONFIDENCE
 _MOST_SEEDS = 1000  # more are no advice
+_ROUNDING = 1e-9  # of floats
 
 
 def direction(
@@ -139,19 +148,81 @@ def predicted_gain(
         claim: number of runs, standard deviations, test images and decimals of the paper.
         own_images: whether our test images are the paper's.
     """
-    runs, variance = claim.n or 1, estimate.spread**2
-    seeds = [(estimate.v_seed, estimate.seeds - 1)]
-    if claim.sd is None:
-        seeds = [(estimate.v_seed + variance / runs, estimate.seeds - 1)]
+    runs, parts = claim.n or 1, Sources.of(estimate)
+    known = claim.test_images and estimate.faces
+    faces = estimate.faces / claim.test_images if known and claim.test_images else 1.0
+    ours = (estimate.v_seed, 0.0) if own_images else (parts.own_seeds, parts.v_test)
+    if own_images:
+        theirs, test = estimate.spread**2 / runs, 0.0
+    elif parts.redrawn:
+        theirs, test = parts.seed / runs, parts.both * faces
     else:
-        theirs = (claim.sd[0] ** 2 + claim.sd[1] ** 2) / runs
-        seeds.append((theirs, 2 * (runs - 1)))  # no term of the degrees of freedom for one run
-    test = 0.0 if own_images or math.isnan(estimate.v_test) else estimate.v_test
-    faces = estimate.faces / claim.test_images if claim.test_images and estimate.faces else 1.0
-    parts = [*seeds, (test * (1 + faces), estimate.clusters - 1)]
-    error, df = combined_error(parts, float(estimate.seeds - 1))
+        theirs, test = (parts.seed + parts.both * faces) / runs, parts.test * faces
+    of_seeds = [(ours[0] + theirs, estimate.seeds - 1)]
+    if claim.sd is not None:
+        printed = (claim.sd[0] ** 2 + claim.sd[1] ** 2) / runs
+        # One run has no degrees of freedom, so it adds no term.
+        of_seeds = [(ours[0], estimate.seeds - 1), (printed, 2 * (runs - 1))]
+    error, df = combined_error(
+        [*of_seeds, (ours[1] + test, estimate.clusters - 1)], float(estimate.seeds - 1)
+    )
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * error + claim.rounding
     return estimate.estimate - reach, estimate.estimate + reach
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the variance of a mean over seeds comes from, one run and our test faces each.
+
+    Args:
+        seed: of the seeds alone.
+        both: of pairs of seeds and clusters of test faces; with redrawn splits, of a run's own test
+            part as a whole.
+        test: of the clusters that runs have in common.
+        v_test: what all seeds' mean owes to the test faces: both / n + test.
+        own_seeds: what it owes to the seeds beside that: seed / n, times Nadeau and Bengio's factor
+            where splits are redrawn.
+        test_share: n_test / n_train where splits are redrawn, else 0.
+    """
+
+    seed: float
+    both: float
+    test: float
+    v_test: float
+    own_seeds: float
+    test_share: float
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether every seed drew its own split."""
+        return self.test_share > 0
+
+    @classmethod
+    def of(cls, estimate: PrimaryEstimate) -> Sources:
+        """The components of an estimate; all of it is the seeds' where test is not known."""
+        n, variance = estimate.seeds, estimate.spread**2
+        share = max(estimate.v_seed / variance - 1 / n, 0.0) if variance > 0 else 0.0
+        share = share if share > _ROUNDING else 0.0
+        v_test = 0.0 if math.isnan(estimate.v_test) else estimate.v_test
+        seed = max(variance - n * estimate.v_both, 0.0)
+        return cls(
+            seed=seed,
+            # Not more than all that is due to the test faces, whose variance is estimated apart.
+            both=n * min(estimate.v_both, v_test),
+            test=max(v_test - estimate.v_both, 0.0),
+            v_test=v_test,
+            own_seeds=seed * (1 / n + share),
+            test_share=share,
+        )
+
+    def plan(self, seeds: float, times: float) -> tuple[float, float]:
+        """Variances of a mean over so many seeds on `times` as many test faces.
+
+        Returns:
+            That of the seeds and of their pairs with clusters, and that of the clusters.
+        """
+        of_seeds = self.seed * (1 / seeds + self.test_share) + self.both / (seeds * times)
+        return of_seeds, self.test / times
 
 
 def above(estimate: PrimaryEstimate, threshold: float) -> PrimaryEstimate:
@@ -176,7 +247,6 @@ def decided_by(
     margin: float = MARGIN,
     alpha: float = _ALPHA,
     tests: int = 1,
-    cluster: str = "",
 ) -> str:
     """The rule that gave a direction, or what would decide it.
 
@@ -186,12 +256,11 @@ def decided_by(
         margin: as there.
         alpha: as there.
         tests: number of claims that the p-value was corrected for.
-        cluster: what the estimate's clusters are, such as `person`.
     """
     if verdict == "undecided, one seed":
         return "at least 2 seeds"
     if verdict == "undecided":
-        return needed(estimate, margin=margin, alpha=alpha / max(tests, 1), cluster=cluster)
+        return needed(estimate, margin=margin, alpha=alpha / max(tests, 1))
     if verdict == "no difference":
         points = "1 point" if margin == MARGIN else f"{100 * margin:g} points"
         return f"90 % interval within \N{PLUS-MINUS SIGN}{points}"
@@ -213,21 +282,13 @@ class _Plan:
     def decides(self, seeds: float, times: float) -> bool:
         """Whether so many seeds on `times` as many test faces would give a verdict."""
         known = self.estimate
-        v_test = 0.0 if math.isnan(known.v_test) else known.v_test / times
-        v_seed = known.spread**2 * (1 / seeds + self._test_share)
-        parts = [(v_seed, seeds - 1), (v_test, known.clusters * times - 1)]
+        of_seeds, of_test = Sources.of(known).plan(seeds, times)
+        parts = [(of_seeds, seeds - 1), (of_test, known.clusters * times - 1)]
         error, df = combined_error(parts, seeds - 1)
         distance = abs(known.estimate)
         significant = distance > float(stats.t.ppf(1 - self.alpha / 2, df)) * error
         reach = float(stats.t.ppf((1 + _EQUIVALENCE) / 2, df)) * error
         return significant or distance + reach <= self.margin
-
-    @property
-    def _test_share(self) -> float:
-        """n_test / n_train in Nadeau and Bengio's variance; 0 where all seeds share a split."""
-        variance = self.estimate.spread**2
-        share = self.estimate.v_seed / variance - 1 / self.estimate.seeds if variance > 0 else 0.0
-        return max(share, 0.0) if share > 1e-9 else 0.0
 
 
 def needed(
@@ -235,7 +296,6 @@ def needed(
     *,
     margin: float = MARGIN,
     alpha: float = _ALPHA,
-    cluster: str = "",
 ) -> str:
     """The number of seeds, or else of test faces, that would decide an undecided claim.
 
@@ -246,7 +306,6 @@ def needed(
         estimate: of A minus B, undecided.
         margin: a difference within it is none.
         alpha: level of the test, divided by the number of claims it is corrected for.
-        cluster: what the estimate's clusters are, such as `person`.
     """
     if not _has_interval(estimate):
         return "at least 2 seeds"
@@ -257,10 +316,12 @@ def needed(
         return f"about {seeds} seeds"
     times = _least_times(plan)
     if times is None or not estimate.faces:
+        if Sources.of(estimate).redrawn:
+            return "another or a larger data set: redrawn splits of this one overlap too much"
         return "no number of seeds or test faces"
     faces = f"at least {math.ceil(estimate.faces * times)} test faces"
     groups = math.ceil(estimate.clusters * times)
-    whose = f" of {groups} persons" if cluster == "person" else ""
+    whose = f" of {groups} persons" if estimate.cluster == "person" else ""
     return f"no number of seeds: {faces}{whose}"
 
 

@@ -88,6 +88,8 @@ class PrimaryEstimate:
         v_seed: variance of the mean due to the seeds.
         v_test: variance of the mean due to the test faces; NaN if it is not known, and then not
             part of the error.
+        v_both: the part of `v_test` that belongs to pairs of seeds and clusters, which the variance
+            over seeds holds too; 0 if `v_test` is not known.
         spread: standard deviation over seeds.
         seeds: number of seeds, for a difference of those that both variants have.
         clusters: number of clusters of test faces.
@@ -109,6 +111,7 @@ class PrimaryEstimate:
     clusters: int
     faces: int
     cluster: str = ""
+    v_both: float = 0.0
 
     @property
     def seeds_only(self) -> bool:
@@ -156,8 +159,9 @@ def primary_interval(
     low, high = _interval(mean, error, df, clusters, bounds)
     p = _p_value(mean, error, df)
     spread = math.sqrt(variance)
+    both = 0.0 if math.isnan(v_test) or math.isnan(v_both) else v_both
     return PrimaryEstimate(
-        mean, low, high, p, error, df, v_seed, v_test, spread, n, clusters, faces
+        mean, low, high, p, error, df, v_seed, v_test, spread, n, clusters, faces, v_both=both
     )
 
 

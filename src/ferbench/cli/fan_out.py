@@ -38,9 +38,15 @@ class Children:
 
     Each child leads a session of its own, so a signal reaches all that it has started (DVC runs a
     stage in a shell), and Ctrl-C reaches it through `stop` only, once.
+
+    Args:
+        variables: of their environment, besides our own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        # This Python's folder first: stages say `python`, in an activated shell or not.
+        folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        self._environment = {**os.environ, "PATH": os.pathsep.join(folders), **(variables or {})}
         self._guard = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
@@ -62,8 +68,6 @@ class Children:
         Returns:
             Its exit status; 130 if `stop` was called before it could start.
         """
-        # This Python's folder first: stages say `python`, in an activated shell or not.
-        folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(log.open("ab")) if log else None
             with self._guard:
@@ -75,7 +79,7 @@ class Children:
                     stdout=output,
                     stderr=subprocess.STDOUT if output else None,
                     start_new_session=True,
-                    env={**os.environ, "PATH": os.pathsep.join(folders)},
+                    env=self._environment,
                 )
                 self._running.add(child)
             status = child.wait()

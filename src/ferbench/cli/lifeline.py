@@ -22,11 +22,13 @@ from typing import NoReturn
 
 import psutil
 
-__all__ = ["GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
+__all__ = ["CLIENT", "GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
 
 # A stage that is asked to stop finishes its step; what takes longer hangs.
 GRACE_S = 20.0
 _POLL_S = 1.0
+# Environment variable with the process that asked the warm one to run this stage.
+CLIENT = "FERBENCH_CLIENT"
 _DVC_CHILD = "ferbench.cli.lifeline"
 
 
@@ -84,7 +86,9 @@ def end_stage_with_dvc() -> None:
     """
     if "DVC_STAGE" not in os.environ:
         return
-    for process in psutil.Process().parents():
+    # A stage in the warm process has that for a parent; DVC is the parent of its client.
+    stage = int(os.environ.get(CLIENT, os.getpid()))
+    for process in psutil.Process(stage).parents():
         try:
             if is_dvc(process.cmdline()):
                 watch(process.pid, _end_stage)

@@ -18,6 +18,7 @@ from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import Children, reproduce_runs
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
+from ferbench.cli.warm import warm_python
 from ferbench.config.params import Params, load_params
 from ferbench.config.runs import all_runs
 
@@ -88,7 +89,7 @@ def _reproduce(params: Params, jobs: int) -> bool:
     runs = [run.name for run in all_runs(params)]
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
-        children = stack.enter_context(Children())
+        children = stack.enter_context(Children(stack.enter_context(warm_python())))
         if jobs > 1 and len(runs) > 1 and not reproduce_runs(children, runs, jobs):
             return False
         return children.run(dvc("repro", "--keep-going")) == 0

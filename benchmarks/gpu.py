@@ -24,11 +24,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
 
 from ferbench.artifacts.datasets import BOX
 from ferbench.artifacts.pack import write_pack
 from ferbench.config.params import Latency, Params, load_params
-from ferbench.data.batched import ResidentFaces, resident_loader
+from ferbench.data.batched import ResidentFaces, ResidentLoader
 from ferbench.data.dataset import FaceTable
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, loader
@@ -64,10 +65,7 @@ def training(
     row = params.variants[variant]
     recipe = dataclasses.replace(params.recipe_of(variant), crops=1)
     dataset, order = FaceDataset(pack, faces, recipe, 0), EpochSampler(len(faces.frame), 0)
-    if source == "device memory":
-        batches = resident_loader(ResidentFaces(dataset, device), order, recipe.batch_size)
-    else:
-        batches = loader(dataset, order, recipe.batch_size, int(source.split()[0]))
+    batches = _batches(dataset, order, source, device)
     network = build_network(row, recipe, 7, seed=0).to(device=device)
     network = network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(network, recipe)
@@ -102,6 +100,14 @@ def training(
     }
 
 
+def _batches(
+    dataset: FaceDataset, order: EpochSampler, source: str, device: torch.device
+) -> DataLoader[Any] | ResidentLoader:
+    if source == "device memory":
+        return ResidentLoader(ResidentFaces(dataset, device), order, dataset.recipe.batch_size)
+    return loader(dataset, order, dataset.recipe.batch_size, int(source.split()[0]))
+
+
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -118,7 +124,14 @@ def latencies(params: Params, device: str, iterations: int) -> list[dict[str, An
             row, recipe = params.variants[variant], params.recipe_of(variant)
             found = measure_latency(row, recipe, 7, how, device)
             rows.append({"variant": variant, "precision": precision, **found})
-            print(variant, precision, found.get("forward"), found.get("end_to_end"), flush=True)
+            print(
+                variant,
+                precision,
+                found.get("forward_ms"),
+                found.get("end_to_end_ms"),
+                found.get("skipped"),
+                flush=True,
+            )
     return rows
 
 

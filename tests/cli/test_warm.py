@@ -139,7 +139,8 @@ def test_exit_handlers_run_and_threads_are_waited_for(
 def test_signals_reach_the_script(project: Path, environment: dict[str, str]) -> None:
     text = (
         "import time\n"
-        "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(130)\n"
+        "try:\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    raise SystemExit(130)\n"
     )
     with start(script(project, "waits", text), project, environment) as client:
         client.send_signal(signal.SIGINT)

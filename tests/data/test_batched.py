@@ -18,12 +18,12 @@ from ferbench.data.batched import (
     BatchTransform,
     Draws,
     ResidentFaces,
+    ResidentLoader,
     fits_on_device,
-    resident_loader,
 )
 from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler, seed_transforms
-from ferbench.data.loaders import FaceDataset
+from ferbench.data.loaders import FaceDataset, loader
 from ferbench.training.fit import TrainingData, fit
 
 CPU = torch.device("cpu")
@@ -156,7 +156,7 @@ def test_faces_without_augmentation_are_those_of_the_loader(
 ) -> None:
     recipe = dataclasses.replace(params.recipe_of("ivsa"), crops=crops, augment="p1")
     faces = FaceDataset(stored.pack, stored.faces("train"), recipe, 0)
-    batches = resident_loader(ResidentFaces(faces, CPU), EpochSampler(len(faces), None), 7)
+    batches = ResidentLoader(ResidentFaces(faces, CPU), EpochSampler(len(faces), None), 7)
     images = torch.cat([batch[0] for batch in batches])
     assert torch.equal(images, torch.stack([faces[(-1, i)][0] for i in range(len(faces))]))
     assert torch.cat([batch[1] for batch in batches]).tolist() == faces.targets
@@ -169,13 +169,31 @@ def test_augmented_faces_depend_on_seed_epoch_and_index_only(
     recipe = dataclasses.replace(params.recipe_of("ivsa"), crops=crops, augment="p1")
     faces = FaceDataset(stored.pack, stored.faces("train"), recipe, 4)
     resident = ResidentFaces(faces, CPU)
-    whole = resident.__getitems__([(2, i) for i in range(12)])[0]
-    alone = resident.__getitems__([(2, 9), (2, 5)])[0]
+    whole = resident.batch([(2, i) for i in range(12)])[0]
+    alone = resident.batch([(2, 9), (2, 5)])[0]
     assert torch.equal(alone, whole[[9, 5]])
     assert alone.shape == faces[(2, 9)][0].expand(2, *([-1] * (3 + (crops == 10)))).shape
-    assert not torch.equal(resident.__getitems__([(3, 9)])[0], alone[:1])
+    assert not torch.equal(resident.batch([(3, 9)])[0], alone[:1])
     if crops == 10:  # every crop has an erasure of its own
         assert len({view.numpy().tobytes() for view in whole[0]}) == 10
+
+
+@pytest.mark.parametrize("size", [3, 7, 19, 20, 64])
+def test_batches_are_those_of_the_loader(
+    params: Params, stored: PackedDataset, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = FaceDataset(stored.pack, stored.faces("train"), params.recipe_of("ivsa"), 0)
+    order = EpochSampler(len(faces), 5)
+    order.set_epoch(2)
+    expected = [batch[2].tolist() for batch in loader(faces, order, size)]
+    resident = ResidentFaces(faces, CPU)
+    found = ResidentLoader(resident, order, size)
+    assert len(found) == len(expected)
+    whole = list(found)
+    assert [batch[2].tolist() for batch in whole] == expected
+    monkeypatch.setattr("ferbench.data.batched._AT_ONCE", 1)  # batch by batch
+    for batch, alone in zip(whole, found, strict=True):
+        assert all(map(torch.equal, batch, alone))
 
 
 def test_training_from_device_memory_resumes_exactly(

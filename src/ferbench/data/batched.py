@@ -13,7 +13,7 @@ transform and number of the draw, on nothing else, and is the same on every devi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import albumentations as A
@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
-from torch.utils.data import DataLoader, Dataset
 
 from ferbench.data.draws import EpochSampler, Key
 from ferbench.data.loaders import FaceDataset, single_left
 
-__all__ = ["BatchTransform", "Draws", "ResidentFaces", "fits_on_device", "resident_loader"]
+__all__ = ["BatchTransform", "Draws", "ResidentFaces", "ResidentLoader", "fits_on_device"]
 
+_AT_ONCE = 2048  # images that are transformed together
 _MAX_BYTES = 2 << 30  # of all prepared faces of a split
 _SHIFTS_AND_FACTORS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # of splitmix64
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -176,6 +176,8 @@ def _erasing(transform: A.Erasing, images: Tensor, draws: Draws, position: int) 
     return images.masked_fill(hole, int(transform.fill))
 
 
+# Images (B, [10,] C, H, W) of bytes, classes (B,), indices (B,).
+Batch = tuple[Tensor, Tensor, Tensor]
 _Apply = Callable[[Any, Tensor, Draws, int], Tensor]
 # Those that change the size of an image are applied to every image.
 _APPLIED: dict[type[A.BasicTransform], _Apply] = {
@@ -254,8 +256,8 @@ def fits_on_device(faces: FaceDataset, device: torch.device) -> bool:
     )
 
 
-class ResidentFaces(Dataset[Any]):
-    """The faces of a `FaceDataset` in a device's memory, fetched batch by batch.
+class ResidentFaces:
+    """The faces of a `FaceDataset` in a device's memory, and their batches.
 
     A batch is (images (B, C, H, W) uint8, classes (B,), indices (B,)), on the device; with ten
     crops its images are (B, 10, C, H, W).
@@ -282,8 +284,13 @@ class ResidentFaces(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch; all its keys have one epoch, and a negative one means no augmentation."""
+    def batch(self, keys: Sequence[Key]) -> Batch:
+        """The samples of some keys.
+
+        Args:
+            keys: epoch and index of each; all have one epoch, and a negative one means no
+                augmentation.
+        """
         epoch = keys[0][0]
         index = torch.tensor([key[1] for key in keys], device=self.device)
         images = self.images[index]
@@ -323,18 +330,34 @@ class ResidentFaces(Dataset[Any]):
         return augmented.reshape(*views.shape[:2], *augmented.shape[1:])
 
 
-def resident_loader(
-    faces: ResidentFaces, sampler: EpochSampler, batch_size: int
-) -> DataLoader[Any]:
-    """Batches in a sampler's order, as `ferbench.data.loaders.loader` makes them."""
-    return DataLoader(
-        faces,
-        batch_size,
-        sampler=sampler,
-        collate_fn=_whole,
-        drop_last=single_left(sampler, batch_size),
-    )
+class ResidentLoader:
+    """Batches of resident faces in a sampler's order, as `ferbench.data.loaders.loader` makes them.
 
+    Several batches are transformed at once and then handed out one by one: what a transform of a
+    small batch costs is the start of its many kernels, not their work.
 
-def _whole(batch: Any) -> Any:
-    return batch
+    Args:
+        dataset: the faces.
+        sampler: of their keys; its epoch is set by Lightning.
+        batch_size: faces a batch.
+    """
+
+    batch_sampler = None  # Lightning reads it where there is a sampler
+
+    def __init__(self, dataset: ResidentFaces, sampler: EpochSampler, batch_size: int) -> None:
+        self.dataset, self.sampler, self.batch_size = dataset, sampler, batch_size
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        return whole + (rest > 0 and not single_left(self.sampler, self.batch_size))
+
+    def __iter__(self) -> Iterator[Batch]:
+        keys = list(self.sampler)
+        if single_left(self.sampler, self.batch_size):
+            del keys[-1]
+        at_once = self.batch_size * max(
+            1, _AT_ONCE // (self.batch_size * self.dataset.recipe.crops)
+        )
+        for start in range(0, len(keys), at_once):
+            parts = self.dataset.batch(keys[start : start + at_once])
+            yield from zip(*(torch.split(part, self.batch_size) for part in parts), strict=True)

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
 from ferbench.config.params import Recipe, Train, Variant
-from ferbench.data.batched import ResidentFaces, fits_on_device, resident_loader
+from ferbench.data.batched import ResidentFaces, ResidentLoader, fits_on_device
 from ferbench.data.dataset import FaceTable
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 Row = tuple[Variant, Recipe, int]  # with the seed
+_Loader = DataLoader[Any] | ResidentLoader
 OnEpoch = Callable[[dict[str, float]], None] | None
 
 _MODULES: dict[str, type[RunModule]] = {"classify": ClassifierModule, "detect": DetectorModule}
@@ -291,9 +292,7 @@ def _trainer(
     )
 
 
-def _loaders(
-    row: Row, data: TrainingData, trainer: Trainer
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
+def _loaders(row: Row, data: TrainingData, trainer: Trainer) -> tuple[_Loader, _Loader]:
     """Loaders of training and validation batches."""
     variant, recipe, seed = row
     kind = _DATASETS[task_of(variant)]
@@ -309,8 +308,8 @@ def _loaders(
     ):
         every = EpochSampler(len(val), None)
         return (
-            resident_loader(ResidentFaces(train, device), order, share),
-            resident_loader(ResidentFaces(val, device), every, recipe.batch_size),
+            ResidentLoader(ResidentFaces(train, device), order, share),
+            ResidentLoader(ResidentFaces(val, device), every, recipe.batch_size),
         )
     workers = loader_workers(on_gpu=device.type == "cuda")
     return (
@@ -319,8 +318,8 @@ def _loaders(
     )
 
 
-def _augmented(train: DataLoader[Any]) -> str:
-    return "in batches" if isinstance(train.dataset, ResidentFaces) else "sample by sample"
+def _augmented(train: _Loader) -> str:
+    return "in batches" if isinstance(train, ResidentLoader) else "sample by sample"
 
 
 def _run(

@@ -8,9 +8,11 @@ import pytest
 from sklearn import metrics as reference
 
 from ferbench import plugins
+from ferbench.artifacts.replicates import REPLICATES
+from ferbench.confusions import SCORES
 from ferbench.stats.evidence import EvidencePart, clusters_of
 from ferbench.stats.primary import knows_test_variance, primary_difference, primary_score
-from ferbench.stats.resampling import REPLICATES, SCORES, resampled
+from ferbench.stats.resampling import resampled
 
 PLACE = {"study": "s", "dataset": "d", "protocol": "p"}
 CLASSES = ["anger", "fear", "happiness"]
@@ -48,6 +50,8 @@ def by_sklearn(metric, target, predicted, weight=None):
     if metric == "kappa":
         # Misses are a label of their own that no face has.
         return reference.cohen_kappa_score(target, predicted, sample_weight=weight)
+    if metric == "accuracy":
+        return reference.accuracy_score(target, predicted, sample_weight=weight)
     name, _, average = metric.partition("_")
     if metric == "balanced_accuracy":
         name, average = "recall", "macro"

@@ -70,9 +70,10 @@ def write_audit(root: Path, key: str, faces: int) -> None:
     near, shared = tested & (number % 10 == 0), tested & (number % 10 == 5)
     write_split(DatasetPaths(key, root), split, split_summary())
     # Every fourth image is of a sequence, so that some without a person are.
-    sequence = [f"s{n // 40}" if n % 4 == 0 else None for n in number]
-    listed = table[["image_id"]].assign(path=table["image_id"], sequence=sequence)
-    write_index(DatasetPaths(key, root).index, listed.to_dict("records"))
+    names = dict(enumerate(table["image_id"]))
+    sequence = {n: f"s{n // 40}" if n % 4 == 0 else None for n in names}
+    listed = [{"image_id": i, "path": i, "sequence": sequence[n]} for n, i in names.items()]
+    write_index(DatasetPaths(key, root).index, listed)
     leaks = table.assign(exact=False, near=near, person=shared, sequence=False, flat=False)
     for path, frame in (
         (root / "data" / "audit" / key / "leaks.parquet", leaks.assign(leaked=near | shared)),

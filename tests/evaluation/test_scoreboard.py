@@ -289,7 +289,7 @@ def test_faces_table_has_every_test_face_of_every_run(full):
     table = board.faces
     assert list(table.columns) == [
         *("key", "dataset", "protocol", "variant", "seed", "image_id", "face"),
-        *("person", "leaked", "target", "predicted", "correct", "prob", "best"),
+        *("person", "sequence", "leaked", "target", "predicted", "correct", "prob", "best"),
     ]
     assert len(table) == 90 * len(params.variants) * len(params.seeds)
     accuracy = board.results.query("subset == 'test' and metric == 'accuracy'")

@@ -231,7 +231,7 @@ def primary_score(part: EvidencePart, metric: str, variant: str) -> PrimaryEstim
     outcomes = _outcomes(part, metric)
     if outcomes is not None and variant in outcomes:
         return _of_outcomes(part, outcomes[variant].dropna(), bounds)
-    known = replicates_of(part, metric)
+    known = replicates_of(part, metric) if outcomes is None else None
     if known is not None and variant in known.values:
         return primary_of_replicates(part, known, known.values[[variant]], bounds=bounds)
     values = by_seed(part, metric)
@@ -253,7 +253,7 @@ def primary_difference(part: EvidencePart, metric: str, a: str, b: str) -> Prima
     if outcomes is not None and {a, b} <= set(outcomes):
         both = outcomes[[a, b]].dropna()
         return _of_outcomes(part, both[b] - both[a], bounds=None)
-    known = replicates_of(part, metric)
+    known = replicates_of(part, metric) if outcomes is None else None
     if known is not None and {a, b} <= set(known.values.columns.get_level_values(0)):
         return primary_of_replicates(part, known, paired(known, a, b))
     values = by_seed(part, metric)

@@ -1,7 +1,7 @@
 """Judge the papers' claims, and the study's own, by the study's runs.
 
-Reads results.csv, faces.parquet and variants/ of `reports/<study>/`, the timings of
-`runs/<study>/_latency/` if there are any, `data/splits/<dataset>.json` and
+Reads results.csv, faces.parquet, replicates.parquet and variants/ of `reports/<study>/`, the
+timings of `runs/<study>/_latency/` if there are any, `data/splits/<dataset>.json` and
 `studies/catalogue/claims.yaml`; writes `reports/<study>/claims.csv`.
 
     python pipeline/claims.py

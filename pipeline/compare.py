@@ -1,7 +1,8 @@
 """Compare variants by the tests of `params.yaml`, with the minimum difference each can detect.
 
-Reads results.csv and faces.parquet of `reports/<study>/` and `data/splits/<dataset>.json`; writes
-comparisons.csv, omnibus.csv, ranks.csv and power.csv into `reports/<study>/`.
+Reads results.csv, faces.parquet and replicates.parquet of `reports/<study>/` and
+`data/splits/<dataset>.json`; writes comparisons.csv, omnibus.csv, ranks.csv and power.csv into
+`reports/<study>/`.
 
     python pipeline/compare.py
 

@@ -13,6 +13,7 @@ import yaml
 from tests.run_records import naive_baselines, run_record, split_summary
 
 from ferbench.artifacts.datasets import write_baselines, write_split
+from ferbench.artifacts.index import write_index
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
 from ferbench.config.catalogue import expand, read_yaml
@@ -58,7 +59,7 @@ def fabricate(
 
 
 def write_audit(root: Path, key: str, faces: int) -> None:
-    """Write a data set's split and the audit's leaks."""
+    """Write a data set's split and index, and the audit's leaks."""
     sides = {"train": _names("t", 20), "val": _names("v", faces // 2), "test": _names("", faces)}
     rows = [(name, side) for side, names in sides.items() for name in names]
     table = pd.DataFrame(rows, columns=["image_id", "split"])
@@ -68,6 +69,11 @@ def write_audit(root: Path, key: str, faces: int) -> None:
     tested = table["split"].eq("test")
     near, shared = tested & (number % 10 == 0), tested & (number % 10 == 5)
     write_split(DatasetPaths(key, root), split, split_summary())
+    # Every fourth image is of a sequence, so that some without a person are.
+    names = dict(enumerate(table["image_id"]))
+    sequence = {n: f"s{n // 40}" if n % 4 == 0 else None for n in names}
+    listed = [{"image_id": i, "path": i, "sequence": sequence[n]} for n, i in names.items()]
+    write_index(DatasetPaths(key, root).index, listed)
     leaks = table.assign(exact=False, near=near, person=shared, sequence=False, flat=False)
     for path, frame in (
         (root / "data" / "audit" / key / "leaks.parquet", leaks.assign(leaked=near | shared)),

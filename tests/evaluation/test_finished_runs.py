@@ -6,6 +6,7 @@ import pytest
 from tests.run_records import run_record, split_summary
 
 from ferbench.artifacts.datasets import write_split
+from ferbench.artifacts.index import write_index
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, no_boxes, write_boxes, write_predictions
 from ferbench.errors import InputError
@@ -86,9 +87,17 @@ def test_images_are_read_from_split_and_audit(tmp_path):
     paths.audit.mkdir(parents=True)
     leaks = pd.DataFrame({**ids, "split": "test", "leaked": [True, False]})
     leaks.to_parquet(paths.audit / "leaks.parquet")
+    with pytest.raises(InputError, match=r"index\.parquet"):
+        read_images(tmp_path, "faces")
+    listed = [
+        {**dict.fromkeys(("image_id", "path"), i), "sequence": s}
+        for i, s in (("a", "s"), ("b", None))
+    ]
+    write_index(paths.index, listed)
     found = read_images(tmp_path, "faces")
     assert np.array_equal(found.leaked_of(table([("b", 0), ("a", 1)])), [False, True])
     assert found.person.dropna().to_dict() == {"b": "p"}
+    assert found.sequence.dropna().to_dict() == {"a": "s"}
     write_split(paths, split, split_summary(redrawn=True))
     assert read_images(tmp_path, "faces").leaked is None
 

@@ -135,7 +135,7 @@ def test_scoring_twice_gives_the_same_bytes(study):
     for name in ("one", "two"):
         write_scoreboard(score_study(params, root), root / name)
     files = [p.relative_to(root / "one") for p in (root / "one").rglob("*") if p.is_file()]
-    assert len(files) == 11
+    assert len(files) == 12
     assert all((root / "one" / f).read_bytes() == (root / "two" / f).read_bytes() for f in files)
 
 
@@ -289,7 +289,7 @@ def test_faces_table_has_every_test_face_of_every_run(full):
     table = board.faces
     assert list(table.columns) == [
         *("key", "dataset", "protocol", "variant", "seed", "image_id", "face"),
-        *("person", "leaked", "target", "predicted", "correct", "prob", "best"),
+        *("person", "sequence", "leaked", "target", "predicted", "correct", "prob", "best"),
     ]
     assert len(table) == 90 * len(params.variants) * len(params.seeds)
     accuracy = board.results.query("subset == 'test' and metric == 'accuracy'")

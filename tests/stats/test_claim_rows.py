@@ -11,13 +11,14 @@ import pytest
 from scipy import stats
 from tests.tiny_study import PROJECT
 
+from ferbench.artifacts.replicates import draw_clusters
 from ferbench.config.claims import Claim, load_claims
 from ferbench.config.params import RobustnessTest, load_params
-from ferbench.stats.claim_estimates import leak_of, read_costs
+from ferbench.stats.claim_estimates import gain_on, leak_of, read_costs
 from ferbench.stats.claim_rows import OTHER_DATA, judge_claims
 from ferbench.stats.claims import size
 from ferbench.stats.corrections.holm import holm
-from ferbench.stats.evidence import Evidence
+from ferbench.stats.evidence import Evidence, clusters_of
 from ferbench.stats.primary import primary_difference, primary_interval, primary_score
 
 CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
@@ -219,6 +220,71 @@ def test_gains_and_thresholds_on_altered_images(degraded):
     assert (high.estimate, high.direction) == (pytest.approx(mean["ivsa"] - 0.5), "confirmed")
     assert high.variant_b == ""
     assert not [row for row in rows if row.claim == "none"]
+
+
+@pytest.fixture
+def resampled_degraded(degraded):
+    """The same with replicates of the altered images, whose persons lose differently."""
+    params, evidence = degraded
+    clusters = draw_clusters(pd.Series([f"person p{n}" for n in range(FACES // 4)]))
+    person = np.random.default_rng(2).normal(0, 0.1, (2, FACES // 4))  # by variant
+    shares = clusters.weights / clusters.weights.sum(axis=1, keepdims=True)
+    rows = evidence.results[evidence.results["robustness"] == "deg"]
+    tables = []
+    for row in rows.to_dict("records"):
+        own = person[int(row["variant"] == "ivsa")]
+        values = row["value"] + shares @ (own - own.mean())
+        about = {name: row[name] for name in row if name not in ("study", "value")}
+        tables.append(pd.DataFrame({**about, "replicate": range(len(values)), "value": values}))
+    table = pd.concat(tables, ignore_index=True)
+    sizes = {"clusters": FACES // 4, "faces": FACES, "cluster": "person"}
+    return params, dataclasses.replace(evidence, replicates=table.assign(**sizes)), person
+
+
+def test_gains_on_altered_images_count_the_test_faces(resampled_degraded):
+    params, evidence, person = resampled_degraded
+    claim = _claim(robustness="degraded:medium")
+    row = _row(judge_claims(params, evidence, [claim], {}), "own")
+    before = dataclasses.replace(evidence, replicates=None)
+    alone = _row(judge_claims(params, before, [claim], {}), "own")
+    assert row.estimate == pytest.approx(alone.estimate)
+    assert "the interval is over seeds only" in alone.conditions
+    assert "the interval is over seeds only" not in row.conditions
+    assert (row.n_faces, row.n_clusters, row.cluster) == (FACES, FACES // 4, "person")
+    # The variance of a mean of 30 persons, whose replicates are one of 200 draws.
+    part = next(p for p in evidence.parts() if p.place["protocol"] == PERSON)
+    found = gain_on(claim, part, evidence, params)
+    expected = (person[1] - person[0]).var(ddof=1) / (FACES // 4)
+    assert found.v_test == pytest.approx(expected, rel=0.3)
+    assert found.error > gain_on(claim, part, before, params).error
+
+
+def test_losses_are_paired_replicate_by_replicate_with_test_as_it_is(resampled_degraded):
+    params, evidence, _ = resampled_degraded
+    claim = _claim(kind="loses_less", robustness="degraded:medium")
+    part = next(p for p in evidence.parts() if p.place["protocol"] == IMAGE)
+    found = gain_on(claim, part, evidence, params)
+    assert not found.seeds_only
+    table = evidence.replicates.query("protocol == @IMAGE")
+    after = table.pivot(index="replicate", columns=["variant", "seed"], values="value")
+    # Accuracy on resampled persons, by the definition, from the same draws.
+    draws = draw_clusters(clusters_of(part))
+    faces = part.faces.assign(cluster="person " + part.faces["person"])
+    right = faces.groupby(["cluster", "variant", "seed"])["correct"].sum().unstack([1, 2])
+    before = pd.DataFrame(draws.weights @ right.loc[draws.names].to_numpy(), columns=right.columns)
+    before = before.div(draws.weights.sum(axis=1) * 4, axis=0)
+    change = (after["ivsa"] - before["ivsa"]) - (after["vgg_improved"] - before["vgg_improved"])
+    assert found.estimate == pytest.approx(change.loc[0].mean())
+    assert found.v_test == pytest.approx(change.loc[1:].mean(axis=1).var(ddof=1) * 30 / 29)
+    # The same predictions with and without altering lose nothing, whoever is drawn.
+    same = [
+        before[variant].rename_axis(index="replicate").melt(ignore_index=False).reset_index()
+        .assign(variant=variant) for variant in ("ivsa", "vgg_improved")
+    ]  # fmt: skip
+    about = evidence.replicates.iloc[[0]].drop(columns=["variant", "seed", "replicate", "value"])
+    idle = pd.concat(same).merge(about.assign(protocol=IMAGE), how="cross")
+    nothing = gain_on(claim, part, dataclasses.replace(evidence, replicates=idle), params)
+    assert (nothing.estimate, nothing.v_test) == pytest.approx((0.0, 0.0), abs=1e-12)
 
 
 def test_ratios_of_costs_are_counted_or_timed():

@@ -10,11 +10,12 @@ from scipy import stats
 from tests.run_records import split_summary
 
 from ferbench.artifacts.paths import DatasetPaths
+from ferbench.artifacts.replicates import write_replicates
 from ferbench.config.params import Compare, load_params
 from ferbench.errors import InputError
 from ferbench.files import write_json
 from ferbench.stats.effects import detectable, detectable_t
-from ferbench.stats.evidence import Evidence, read_evidence
+from ferbench.stats.evidence import Evidence, clusters_of, read_evidence
 from ferbench.stats.power import POWER_COLUMNS, detectable_differences
 from ferbench.stats.study import (
     CONTROL,
@@ -241,3 +242,32 @@ def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
     assert part.faces is not None
     assert len(part.faces) == len(table)
     assert part.place == {"study": "demo", "dataset": row.name, "protocol": row.protocol}
+    # As of a study that was scored before sequences and replicates were written.
+    assert "sequence" not in part.faces
+    assert part.replicates is None
+
+
+def test_sequences_and_replicates_are_read_where_there_are_any(tmp_path):
+    params = load_params()
+    row = next(iter(params.datasets.values()))
+    folder = tmp_path / "reports" / params.study.name
+    place = {"dataset": row.name, "protocol": row.protocol}
+    write_tables({"results": results().assign(**place, robustness="", condition="")}, folder)
+    table = predictions().assign(**place)
+    unknown = table.assign(person=None, sequence="s" + table["image_id"].str[-1])
+    unknown.to_parquet(folder / "faces.parquet")
+    about = {**place, "variant": "a", "seed": 0, "metric": "map50", "replicate": 0, "value": 0.5}
+    sizes = {"clusters": 2, "faces": 4, "cluster": "sequence"}
+    named = ("subset", "robustness", "condition")
+    subsets = (("test", "", ""), ("blur_mild", "blur", "mild"))
+    replicates = pd.DataFrame(
+        [{**about, **sizes, **dict(zip(named, subset, strict=True))} for subset in subsets]
+    )
+    write_replicates(folder / "replicates.parquet", replicates)
+    evidence = read_evidence(params, tmp_path)
+    (part,) = evidence.parts()
+    assert set(clusters_of(part)) == {f"sequence s{digit}" for digit in range(10)}
+    assert part.replicates["subset"].tolist() == ["test"]
+    altered = evidence.altered(part, "blur", "mild")
+    assert altered.replicates["subset"].tolist() == ["blur_mild"]
+    assert (altered.faces, len(altered.results)) == (None, 0)

@@ -9,7 +9,7 @@ drawn faces unaltered, if these are not all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench.artifacts.datasets import read_split_summary
+from ferbench.artifacts.index import read_index
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, read_boxes, read_predictions
 from ferbench.artifacts.runs import RunRecord, read_history
@@ -34,6 +35,7 @@ __all__ = [
     "FinishedRun",
     "Images",
     "Subset",
+    "all_test_faces",
     "finished_runs",
     "read_images",
     "subset_name",
@@ -115,11 +117,18 @@ class Images:
         leaked: by image id, whether train holds a copy, a near copy, the person or the sequence;
             None where every seed has a split of its own, which the audit does not describe.
         where: the audit's file.
+        sequence: by image id, null where unknown.
     """
 
     person: pd.Series
     leaked: pd.Series | None
     where: Path
+    sequence: pd.Series = field(default_factory=lambda: pd.Series(dtype="string"))
+
+    def owners(self, image_ids: pd.Series) -> dict[str, pd.Series]:
+        """Person and sequence of images, by these words; null where unknown."""
+        known = {"person": self.person, "sequence": self.sequence}
+        return {unit: image_ids.map(names).astype("string") for unit, names in known.items()}
 
     def leaked_of(self, predictions: pd.DataFrame) -> NDArray[np.bool_] | None:
         """(N,) whether the image of each face of a predictions table is leaked.
@@ -171,7 +180,7 @@ def finished_runs(params: Params, root: Path) -> list[FinishedRun]:
 
 
 def read_images(root: Path, key: str) -> Images:
-    """What `split` and `audit` wrote of a data set's images.
+    """What `dedup`, `split` and `audit` wrote of a data set's images.
 
     Args:
         root: the project's folder.
@@ -186,9 +195,23 @@ def read_images(root: Path, key: str) -> Images:
         if not path.is_file():
             raise InputError("missing", where=path, remedy="`dvc repro` makes it")
     person = pd.read_parquet(paths.split).set_index("image_id")["person"]
+    sequence = read_index(paths.index).set_index("image_id")["sequence"]
     if read_split_summary(paths).redrawn:
-        return Images(person, None, leaks)
-    return Images(person, pd.read_parquet(leaks).set_index("image_id")["leaked"], leaks)
+        return Images(person, None, leaks, sequence)
+    leaked = pd.read_parquet(leaks).set_index("image_id")["leaked"]
+    return Images(person, leaked, leaks, sequence)
+
+
+def all_test_faces(runs: Iterable[FinishedRun], images: Images) -> pd.DataFrame:
+    """Every face that a run of a data set was tested on, once: `FACE_KEY`, person and sequence.
+
+    Args:
+        runs: of one data set.
+        images: of it.
+    """
+    paths = [finished.folder / SPLITS["test"] / "predictions.parquet" for finished in runs]
+    faces = pd.concat([read_predictions(path)[FACE_KEY] for path in paths]).drop_duplicates()
+    return faces.assign(**images.owners(faces["image_id"])).reset_index(drop=True)
 
 
 def subset_name(test: str, condition: str) -> str:

@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ferbench.artifacts.predictions import FACE_KEY, predicted
+from ferbench.artifacts.replicates import write_replicates
 from ferbench.artifacts.results import COLUMNS, DECIMALS
+from ferbench.config.claims import Claim
 from ferbench.config.params import Params
 from ferbench.evaluation.finished_runs import (
     MEAN,
@@ -20,6 +22,7 @@ from ferbench.evaluation.finished_runs import (
     SPLITS,
     FinishedRun,
     Images,
+    all_test_faces,
     finished_runs,
     read_images,
     subset_name,
@@ -27,6 +30,7 @@ from ferbench.evaluation.finished_runs import (
 )
 from ferbench.evaluation.label_noise import Noise, study_noise
 from ferbench.evaluation.metrics.probability import class_ap, class_auroc, reliability
+from ferbench.evaluation.replicates import StudyReplicates
 from ferbench.evaluation.scoring import ANY, Predictions, confusion, score_predictions
 from ferbench.evaluation.selection import best_seeds, val_losses
 from ferbench.files import fresh_folder, whole_file, write_json
@@ -51,9 +55,10 @@ class Scoreboard:
             faces, and as subset `test_boxes` of a detector's boxes.
         reliability: study, dataset, protocol, variant, seed, and the bins of the test predictions.
         faces: every test face of every run: key, dataset, protocol, variant, seed, image_id, face,
-            person, leaked (null where unknown), target, predicted (`none` for a miss) and correct
-            at the score threshold, prob (of the target, without a threshold), and best, whether the
-            run is its variant's best on val.
+            person, sequence, leaked (null where unknown), target, predicted (`none` for a miss) and
+            correct at the score threshold, prob (of the target, without a threshold), and best,
+            whether the run is its variant's best on val.
+        replicates: the columns of `ferbench.artifacts.replicates`.
         noise: labels that the predictions contradict.
         means: variant, data set key, metric: mean over seeds, on test.
         history: variant, dataset, seed and the columns of the runs' `history.csv`.
@@ -64,6 +69,7 @@ class Scoreboard:
     confusion: pd.DataFrame
     reliability: pd.DataFrame
     faces: pd.DataFrame
+    replicates: pd.DataFrame
     noise: Noise
     means: dict[str, Any]
     history: pd.DataFrame
@@ -73,6 +79,7 @@ class Scoreboard:
 class _Tables:
     """Rows that are collected run by run."""
 
+    replicates: StudyReplicates
     results: list[dict[str, Any]] = field(default_factory=list)
     classes: list[dict[str, Any]] = field(default_factory=list)
     confusion: list[dict[str, Any]] = field(default_factory=list)
@@ -82,8 +89,13 @@ class _Tables:
     predictions: dict[tuple[str, str], list[pd.DataFrame]] = field(default_factory=dict)
 
 
-def score_study(params: Params, root: Path) -> Scoreboard:
+def score_study(params: Params, root: Path, claims: Sequence[Claim] = ()) -> Scoreboard:
     """Score every run that the study's tables name.
+
+    Args:
+        params: the active study.
+        root: the project's folder.
+        claims: whose metrics are resampled, as far as the study tests them.
 
     Raises:
         InputError: a run, the audit of a data set, or one of their files is absent or broken.
@@ -91,7 +103,7 @@ def score_study(params: Params, root: Path) -> Scoreboard:
     runs = finished_runs(params, root)
     images = {key: read_images(root, key) for key in params.datasets}
     redrawn = {key for key, known in images.items() if known.leaked is None}
-    tables = _Tables()
+    tables = _Tables(_drawn(StudyReplicates(params, claims), params, runs, images))
     for finished in runs:
         _score_run(tables, params, finished, images[finished.run.dataset])
     results = pd.DataFrame(tables.results, columns=COLUMNS)
@@ -105,6 +117,7 @@ def score_study(params: Params, root: Path) -> Scoreboard:
         confusion=pd.DataFrame(tables.confusion),
         reliability=pd.concat(tables.reliability, ignore_index=True),
         faces=faces.assign(best=[best.get(names[:3]) == names[3] for names in place]),
+        replicates=tables.replicates.table(),
         noise=study_noise(params, tables.predictions, redrawn),
         means=_means(results, params),
         history=pd.concat(tables.history, ignore_index=True),
@@ -118,6 +131,7 @@ def write_scoreboard(board: Scoreboard, folder: Path) -> None:
         _write_csv(getattr(board, name), folder / f"{name}.csv")
     with whole_file(folder / "faces.parquet") as temporary:
         board.faces.to_parquet(temporary, index=False)
+    write_replicates(folder / "replicates.parquet", board.replicates)
     _write_csv(board.noise.issues, folder / "label_issues.csv")
     write_json(folder / "label_noise.json", board.noise.summary)
     with fresh_folder(folder / "plots") as plots:
@@ -125,6 +139,20 @@ def write_scoreboard(board: Scoreboard, folder: Path) -> None:
         for (variant, key), rows in board.faces.groupby(["variant", "key"], sort=False):
             path = plots / "confusion" / f"{variant}.{key}.csv"
             _write_csv(rows[["target", "predicted"]], path)
+
+
+def _drawn(
+    replicates: StudyReplicates,
+    params: Params,
+    runs: Sequence[FinishedRun],
+    images: Mapping[str, Images],
+) -> StudyReplicates:
+    """The collector of replicates, with the clusters of every data set drawn if they are needed."""
+    for key, row in params.datasets.items() if replicates.are_wanted else ():
+        own = [finished for finished in runs if finished.run.dataset == key]
+        faces = all_test_faces(own, images[key])
+        replicates.draw(key, (row.name, row.protocol), faces)
+    return replicates
 
 
 def _score_run(tables: _Tables, params: Params, finished: FinishedRun, images: Images) -> None:
@@ -138,6 +166,8 @@ def _score_run(tables: _Tables, params: Params, finished: FinishedRun, images: I
         here, predictions = {**place, "subset": subset.name}, subset.predictions
         values = score_predictions(predictions, params.score.metrics)
         scores.append((subset.name, subset.robustness, subset.condition, values))
+        whose = {**data, "variant": run.variant, "seed": run.seed}
+        tables.replicates.add(run.dataset, whose, subset)
         tables.classes.extend({**here, **numbers} for numbers in class_rows(predictions))
         if subset.name in SPLITS:
             own = tables.predictions.setdefault((run.dataset, subset.name), [])
@@ -151,8 +181,8 @@ def _score_run(tables: _Tables, params: Params, finished: FinishedRun, images: I
                 tables.confusion.extend(_counts(here, counts, predictions.classes, _BACKGROUND))
             bins = reliability(predictions.prob, predictions.target)
             tables.reliability.append(_placed(bins, place))
-            whose = {"key": run.dataset, **data, "variant": run.variant, "seed": run.seed}
-            tables.faces.append(_placed(_face_rows(predictions, images), whose))
+            faces = _placed(_face_rows(predictions, images), {"key": run.dataset, **whose})
+            tables.faces.append(faces)
     for name, robustness, condition, values in (*scores, *_robustness_means(scores)):
         named = {"robustness": robustness, "condition": condition}
         tables.results.extend(
@@ -191,7 +221,7 @@ def _face_rows(predictions: Predictions, images: Images) -> pd.DataFrame:
     leaked = images.leaked_of(table)
     label = np.array([*predictions.classes, MISSED])[predicted(predictions.thresholded)]
     return table[FACE_KEY].assign(
-        person=table["image_id"].map(images.person).astype("string"),
+        **images.owners(table["image_id"]),
         leaked=pd.array([None] * len(table) if leaked is None else leaked, dtype="boolean"),
         target=table["target"],
         predicted=label,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
 from scipy import stats
 
 from ferbench.artifacts.paths import StudyPaths
@@ -19,10 +18,13 @@ from ferbench.stats.components import combined_error
 from ferbench.stats.evidence import Evidence, EvidencePart, by_seed
 from ferbench.stats.primary import (
     PrimaryEstimate,
+    paired,
     primary_difference,
     primary_interval,
+    primary_of_replicates,
     primary_score,
 )
+from ferbench.stats.resampling import replicates_of
 from ferbench.stats.result import CONFIDENCE
 
 __all__ = [
@@ -80,8 +82,8 @@ def gain_on(
 ) -> PrimaryEstimate | None:
     """A minus B on test, or what the claim's kind takes in its place; None if it is not measured.
 
-    The test faces' share of the variance is known for what is computed from `faces.parquet`; of
-    altered test images only the spread over seeds is.
+    The test faces' share of the variance is known of altered test images too; in a study without
+    `replicates.parquet` only the spread over seeds is.
 
     Args:
         claim: of any kind but `ratio` and `protocol`.
@@ -127,39 +129,45 @@ def _altered(
     kind, _, condition = robustness.partition(":")
     for name, test in params.robustness.items():
         if test.kind == kind:
-            rows = _rows(part, evidence, name, condition)
-            if not rows.empty:
-                yield replace(part, results=rows, faces=None)
-
-
-def _rows(part: EvidencePart, evidence: Evidence, name: str, condition: str) -> pd.DataFrame:
-    table = evidence.results
-    if "condition" not in table:
-        return table.iloc[:0]
-    own = (table["robustness"] == name) & (table["condition"] == condition)
-    for column in ("dataset", "protocol"):
-        own &= table[column] == part.place[column]
-    return table[own]
+            altered = evidence.altered(part, name, condition)
+            if not altered.results.empty:
+                yield altered
 
 
 def _loss(
     claim: Claim, part: EvidencePart, evidence: Evidence, params: Params
 ) -> PrimaryEstimate | None:
-    """(A altered - A plain) - (B altered - B plain), seed by seed."""
+    """(A altered - A plain) - (B altered - B plain), seed by seed and replicate by replicate."""
     kind, _, condition = claim.robustness.partition(":")
     for name, test in params.robustness.items():
         if test.kind != kind or claim.b is None:
             continue
-        altered = replace(part, results=_rows(part, evidence, name, condition), faces=None)
-        drawn = _rows(part, evidence, name, _PLAIN)
-        plain = part if drawn.empty else replace(part, results=drawn, faces=None)
-        after, before = by_seed(altered, claim.metric), by_seed(plain, claim.metric)
-        pair = [claim.a, claim.b]
-        if set(pair) <= set(after) and set(pair) <= set(before):
-            change = (after[pair] - before[pair]).dropna()
-            values = (change[claim.a] - change[claim.b]).to_numpy()
-            return primary_interval(values, math.nan, 0) if len(values) else None
+        altered = evidence.altered(part, name, condition)
+        plain = evidence.altered(part, name, _PLAIN)
+        plain = part if plain.results.empty else plain
+        found = _change(altered, plain, claim.metric, (claim.b, claim.a))
+        if found is not None:
+            return found if found.seeds > 0 else None
     return None
+
+
+def _change(
+    altered: EvidencePart, plain: EvidencePart, metric: str, pair: tuple[str, str]
+) -> PrimaryEstimate | None:
+    """By how much more the second of a pair changes; None if one of the two was not measured."""
+    after, before = (replicates_of(part, metric) for part in (altered, plain))
+    if after is not None and before is not None:
+        measured = [set(known.values.columns.get_level_values(0)) for known in (after, before)]
+        if not set(pair) <= set.intersection(*measured):
+            return None
+        changed, unchanged = paired(after, *pair), paired(before, *pair)
+        seeds = changed.columns.intersection(unchanged.columns)
+        return primary_of_replicates(altered, after, changed[seeds] - unchanged[seeds])
+    values, old = by_seed(altered, metric), by_seed(plain, metric)
+    if not set(pair) <= set(values) & set(old):
+        return None
+    change = (values[[*pair]] - old[[*pair]]).dropna()
+    return primary_interval((change[pair[1]] - change[pair[0]]).to_numpy(), math.nan, 0)
 
 
 def leak_of(

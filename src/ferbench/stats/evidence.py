@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ferbench.artifacts.datasets import read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY
+from ferbench.artifacts.replicates import cluster_names, kind_of, read_replicates
 from ferbench.artifacts.results import read_results
 from ferbench.config.params import Params
 from ferbench.errors import InputError
@@ -30,7 +33,6 @@ __all__ = [
 ]
 
 _PLACE = ["study", "dataset", "protocol"]
-_UNITS = ("person", "sequence")  # what groups test faces, if it is known; the first one first
 _FACES = "accuracy"  # the one metric that is a mean over faces
 
 
@@ -44,6 +46,8 @@ class EvidencePart:
         faces: rows of `faces.parquet`; None where there is no such file.
         test_share: test images divided by training images; None where that is not known.
         redrawn: whether every seed drew a split of its own.
+        replicates: rows of `replicates.parquet` for the images that the results are of; None where
+            there is no such file.
     """
 
     place: Mapping[str, str]
@@ -51,6 +55,7 @@ class EvidencePart:
     faces: pd.DataFrame | None
     test_share: float | None
     redrawn: bool = False
+    replicates: pd.DataFrame | None = None
 
     @property
     def location(self) -> tuple[str, str]:
@@ -60,15 +65,7 @@ class EvidencePart:
     @cached_property
     def clusters(self) -> pd.Series | None:
         """By face, the kind and name of its cluster; None without predictions."""
-        if self.faces is None:
-            return None
-        faces = self.faces.drop_duplicates(FACE_KEY).set_index(FACE_KEY)
-        found = "image " + pd.Series(faces.index.get_level_values("image_id"), faces.index)
-        for unit in reversed(_UNITS):
-            if unit in faces:
-                known = faces[unit].astype("object")
-                found = (f"{unit} " + known).where(known.notna(), found)
-        return found
+        return None if self.faces is None else cluster_names(self.faces)
 
     @cached_property
     def outcomes(self) -> pd.DataFrame | None:
@@ -88,16 +85,19 @@ class Evidence:
 
     Args:
         results: rows of `results.csv`.
-        faces: dataset, protocol, variant, seed, image_id, face, person, target, predicted,
-            correct and best of `faces.parquet`; None without it.
+        faces: dataset, protocol, variant, seed, image_id, face, person, sequence, target,
+            predicted, correct and best of `faces.parquet`; None without it. Older files have no
+            sequence.
         test_shares: test images divided by training images, by data set and protocol.
         redrawn: data sets and protocols of which every seed drew a split of its own.
+        replicates: rows of `replicates.parquet`; None without it, as of older studies.
     """
 
     results: pd.DataFrame
     faces: pd.DataFrame | None
     test_shares: Mapping[tuple[str, str], float]
     redrawn: Collection[tuple[str, str]] = ()
+    replicates: pd.DataFrame | None = None
 
     def parts(self) -> Iterator[EvidencePart]:
         """One part per data set and protocol, in the order of the results."""
@@ -105,17 +105,45 @@ class Evidence:
         for names, results in tested.groupby(_PLACE, sort=False):
             place = dict(zip(_PLACE, map(str, names), strict=True))
             dataset, protocol = place["dataset"], place["protocol"]
-            faces = self.faces
+            faces, replicates = self.faces, self.replicates
             if faces is not None:
-                faces = faces[(faces["dataset"] == dataset) & (faces["protocol"] == protocol)]
+                faces = _rows_at(faces, place)
+            if replicates is not None:
+                replicates = _rows_at(replicates, place, subset="test")
             share = self.test_shares.get((dataset, protocol))
-            yield EvidencePart(place, results, faces, share, (dataset, protocol) in self.redrawn)
+            redrawn = (dataset, protocol) in self.redrawn
+            yield EvidencePart(place, results, faces, share, redrawn, replicates)
+
+    def altered(self, part: EvidencePart, robustness: str, condition: str) -> EvidencePart:
+        """A part as measured on the images of a robustness test; without results if it was not.
+
+        Args:
+            part: on test.
+            robustness: row of `robustness`.
+            condition: of that row, `mean` or `plain`.
+        """
+        how = {"robustness": robustness, "condition": condition}
+        results = self.results.iloc[:0]
+        if "condition" in self.results:
+            results = _rows_at(self.results, part.place, **how)
+        replicates = self.replicates
+        if replicates is not None:
+            replicates = _rows_at(replicates, part.place, **how)
+        return replace(part, results=results, faces=None, replicates=replicates)
+
+
+def _rows_at(table: pd.DataFrame, place: Mapping[str, str], **cells: str) -> pd.DataFrame:
+    """The rows of a data set and protocol with some cells."""
+    wanted = {name: place[name] for name in ("dataset", "protocol")} | cells
+    own = np.logical_and.reduce([table[name] == value for name, value in wanted.items()])
+    return table[own]
 
 
 def read_evidence(params: Params, root: Path = Path()) -> Evidence:
     """Read what the stages `split` and `score` wrote for a study.
 
-    Without predictions or splits only the tests that need them fail.
+    Without predictions or splits only the tests that need them fail; without replicates, the
+    intervals of metrics that cannot be computed from predictions alone are about seeds only.
 
     Raises:
         InputError: there are no results.
@@ -130,15 +158,24 @@ def read_evidence(params: Params, root: Path = Path()) -> Evidence:
             shares[row.name, row.protocol] = summary.images["test"] / summary.images["train"]
             if summary.redrawn:
                 redrawn.add((row.name, row.protocol))
-    path = folder / "faces.parquet"
-    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person"]
-    columns += ["target", "predicted", "correct", "best"]
+    replicates = folder / "replicates.parquet"
     return Evidence(
         results=results,
-        faces=pd.read_parquet(path, columns=columns) if path.is_file() else None,
+        faces=_read_faces(folder / "faces.parquet"),
         test_shares=shares,
         redrawn=redrawn,
+        replicates=read_replicates(replicates) if replicates.is_file() else None,
     )
+
+
+def _read_faces(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    columns = ["dataset", "protocol", "variant", "seed", *FACE_KEY, "person", "sequence"]
+    columns += ["target", "predicted", "correct", "best"]
+    # Files of older studies have no sequence.
+    known = pq.read_schema(path).names
+    return pd.read_parquet(path, columns=[n for n in columns if n in known or n != "sequence"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +274,7 @@ def cluster_kind(part: EvidencePart) -> str:
     Raises:
         InputError: there are no predictions.
     """
-    kinds = set(clusters_of(part).str.split(" ", n=1).str[0])
-    return kinds.pop() if len(kinds) == 1 else "mixed"
+    return kind_of(clusters_of(part))
 
 
 def _missing(part: EvidencePart, stage: str) -> InputError:

@@ -13,7 +13,8 @@ it once. The t quantile has the degrees of freedom of Welch and Satterthwaite. D
 variants are the same on paired differences, seed by seed and face by face. The interval of a
 proportion is computed on the logit scale, which keeps it inside [0, 1] and fits its skew; of a
 proportion that is 0 or 1 or has no spread, it is the exact binomial interval of the clusters. Where
-`V_test` is not known, the interval is about seeds only (`PrimaryEstimate.seeds_only`).
+`V_test` is not known, as in studies that were scored before `replicates.parquet` was written, the
+interval is about seeds only (`PrimaryEstimate.seeds_only`).
 
 How well it does, by `benchmarks/primary_interval.py` (3, 5, 10 seeds; 20, 60, 120 clusters of one
 to seven faces; accuracies .6, .9, .98; 2,000 samples for each with a shared split, 1,000 with
@@ -57,20 +58,23 @@ from ferbench.stats.components import (
     variance_components,
 )
 from ferbench.stats.evidence import EvidencePart, by_seed, cluster_kind, clusters_of
-from ferbench.stats.resampling import SCORES, resampled
+from ferbench.stats.resampling import Replicates, replicates_of
 from ferbench.stats.result import CONFIDENCE
 
 __all__ = [
     "PrimaryEstimate",
     "bounds_of",
     "knows_test_variance",
+    "paired",
     "primary_difference",
     "primary_interval",
+    "primary_of_replicates",
     "primary_score",
 ]
 
 _QUANTILE = (1 + CONFIDENCE) / 2
 _CLASS = "recall:"  # `recall:fear` is the accuracy on the faces of fear
+_NO_PROPORTIONS = ("brier", "kappa", "nll")  # metrics whose values may leave [0, 1]
 
 
 @dataclass(frozen=True)
@@ -223,13 +227,13 @@ def primary_score(part: EvidencePart, metric: str, variant: str) -> PrimaryEstim
         metric: of `results.csv`, or `recall:<emotion>`.
         variant: which.
     """
-    bounds = None if metric == "kappa" else (0.0, 1.0)
+    bounds = None if metric in _NO_PROPORTIONS else (0.0, 1.0)
     outcomes = _outcomes(part, metric)
     if outcomes is not None and variant in outcomes:
         return _of_outcomes(part, outcomes[variant].dropna(), bounds)
-    scores = _resampled_scores(part, metric)
-    if scores is not None and variant in scores:
-        return _of_replicates(part, scores[[variant]], bounds)
+    known = replicates_of(part, metric) if outcomes is None else None
+    if known is not None and variant in known.values:
+        return primary_of_replicates(part, known, known.values[[variant]], bounds=bounds)
     values = by_seed(part, metric)
     if variant not in values:
         return None
@@ -249,10 +253,9 @@ def primary_difference(part: EvidencePart, metric: str, a: str, b: str) -> Prima
     if outcomes is not None and {a, b} <= set(outcomes):
         both = outcomes[[a, b]].dropna()
         return _of_outcomes(part, both[b] - both[a], bounds=None)
-    scores = _resampled_scores(part, metric)
-    if scores is not None and {a, b} <= set(scores.columns.get_level_values(0)):
-        seeds = scores[a].columns.intersection(scores[b].columns)
-        return _of_replicates(part, scores[b][seeds] - scores[a][seeds], bounds=None)
+    known = replicates_of(part, metric) if outcomes is None else None
+    if known is not None and {a, b} <= set(known.values.columns.get_level_values(0)):
+        return primary_of_replicates(part, known, paired(known, a, b))
     values = by_seed(part, metric)
     if not {a, b} <= set(values):
         return None
@@ -262,7 +265,7 @@ def primary_difference(part: EvidencePart, metric: str, a: str, b: str) -> Prima
 
 def knows_test_variance(part: EvidencePart, metric: str) -> bool:
     """Whether `v_test` of a metric is computed, so that its interval is about new faces too."""
-    return part.faces is not None and (_is_mean(metric) or metric in SCORES)
+    return (part.faces is not None and _is_mean(metric)) or replicates_of(part, metric) is not None
 
 
 def _is_mean(metric: str) -> bool:
@@ -279,13 +282,6 @@ def _outcomes(part: EvidencePart, metric: str) -> pd.DataFrame | None:
     return wide.loc[wide.index.isin(faces)].dropna(axis="columns", how="all")
 
 
-def _resampled_scores(part: EvidencePart, metric: str) -> pd.DataFrame | None:
-    """(1 + replicates, variants and seeds) of a score of predicted classes."""
-    if part.faces is None or metric not in SCORES:
-        return None
-    return resampled(part).scores(metric)
-
-
 def _of_outcomes(
     part: EvidencePart, outcomes: pd.Series, bounds: tuple[float, float] | None
 ) -> PrimaryEstimate:
@@ -294,21 +290,44 @@ def _of_outcomes(
     wide = outcomes.unstack(FACE_KEY)
     clusters = clusters_of(part).reindex(wide.columns).to_numpy()
     found = variance_components(wide.to_numpy(), clusters, redrawn=part.redrawn)
-    return _of_components(part, found, wide.shape[1], bounds)
+    return _of_components(part, found, wide.shape[1], bounds, cluster_kind(part))
 
 
-def _of_replicates(
-    part: EvidencePart, scores: pd.DataFrame, bounds: tuple[float, float] | None
+def primary_of_replicates(
+    part: EvidencePart,
+    known: Replicates,
+    values: pd.DataFrame,
+    *,
+    bounds: tuple[float, float] | None = None,
 ) -> PrimaryEstimate:
-    if scores.shape[1] == 0:
+    """The interval of what was computed from replicates, such as a difference of differences.
+
+    Args:
+        part: of the evidence.
+        known: the replicates, for the number and kind of their clusters.
+        values: (1 + replicates, seeds) of a score, or of a difference.
+        bounds: (0, 1) of a proportion; None of a difference.
+    """
+    table = values.dropna(axis="columns", how="all").to_numpy()
+    if table.shape[1] == 0:
         return primary_interval([], math.nan, 0)
-    known, table = resampled(part), scores.dropna(axis="columns", how="all").to_numpy()
     found = replicate_components(table[0], table[1:], known.clusters, redrawn=part.redrawn)
-    return _of_components(part, found, known.faces, bounds)
+    return _of_components(part, found, known.faces, bounds, known.cluster)
+
+
+def paired(known: Replicates, a: str, b: str) -> pd.DataFrame:
+    """(1 + replicates, seeds) B minus A over the seeds that both have."""
+    of_a, of_b = known.values[a], known.values[b]
+    seeds = of_a.columns.intersection(of_b.columns)
+    return of_b[seeds] - of_a[seeds]
 
 
 def _of_components(
-    part: EvidencePart, found: Components, faces: int, bounds: tuple[float, float] | None
+    part: EvidencePart,
+    found: Components,
+    faces: int,
+    bounds: tuple[float, float] | None,
+    cluster: str,
 ) -> PrimaryEstimate:
     estimate = primary_interval(
         found.values,
@@ -319,4 +338,4 @@ def _of_components(
         test_share=part.test_share if part.redrawn else None,
         bounds=bounds,
     )
-    return estimate if estimate.seeds_only else replace(estimate, cluster=cluster_kind(part))
+    return estimate if estimate.seeds_only else replace(estimate, cluster=cluster)

@@ -1,17 +1,13 @@
-"""Scores that are no means over faces, on resampled clusters of test faces.
+"""Scores on resampled clusters of test faces, from `faces.parquet` or `replicates.parquet`.
 
-Clusters (persons where they are known) are drawn with replacement, as many as there are, each with
-all its faces and all predictions for them. The draws are the same for all variants, seeds and
-metrics, so that differences are paired. Only scores of predicted classes can be had from
-`faces.parquet`; of others (mean average precision, AUROC, calibration) the variance due to test
-faces is not known here.
-
-Source: Field and Welsh, "Bootstrapping clustered data", JRSS B 69(3), 2007.
+How clusters are drawn is said in `ferbench.artifacts.replicates`; here the draws are the same, so
+that differences between the two files are paired too. Scores of predicted classes are computed from
+the faces. Others (mean average precision, AUROC, calibration) and those on altered images are what
+stage `score` stored; of a study without these the variance due to test faces is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -21,78 +17,52 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ferbench.artifacts.predictions import FACE_KEY
-from ferbench.stats.evidence import EvidencePart, clusters_of
+from ferbench.artifacts.replicates import draw_clusters
+from ferbench.confusions import SCORES
+from ferbench.stats.evidence import EvidencePart, cluster_kind, clusters_of
 
-__all__ = ["REPLICATES", "SCORES", "Resampled", "resampled"]
-
-REPLICATES = 200  # a standard error within 5 % of that of endless draws
-_SEED = 0
+__all__ = ["Replicates", "Resampled", "replicates_of", "resampled"]
 
 _Array = NDArray[np.float64]
 
 
-def _balanced_accuracy(counts: _Array) -> _Array:
-    return _over_present(counts, _right(counts) / _support(counts))
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """One metric of every run on the test faces and on resampled ones.
+
+    Args:
+        values: (1 + replicates, runs); the first row is of the faces themselves, and runs are
+            variant and seed.
+        clusters: number of clusters of the faces.
+        faces: number of different faces.
+        cluster: what the clusters are: `person`, `sequence`, `image`, `mixed`.
+    """
+
+    values: pd.DataFrame
+    clusters: int
+    faces: int
+    cluster: str
 
 
-def _f1_macro(counts: _Array) -> _Array:
-    return _over_present(counts, 2 * _right(counts) / (_support(counts) + _given(counts)))
+def replicates_of(part: EvidencePart, metric: str) -> Replicates | None:
+    """The replicates of a metric; None where neither file gives them.
 
-
-def _precision_macro(counts: _Array) -> _Array:
-    return _over_present(counts, _right(counts) / np.maximum(_given(counts), 1))
-
-
-def _f1_weighted(counts: _Array) -> _Array:
-    f1 = 2 * _right(counts) / (_support(counts) + _given(counts))
-    return np.nansum(f1 * _support(counts), axis=-1) / counts.sum(axis=(-2, -1))
-
-
-def _precision_weighted(counts: _Array) -> _Array:
-    precision = _right(counts) / np.maximum(_given(counts), 1)
-    return (precision * _support(counts)).sum(axis=-1) / counts.sum(axis=(-2, -1))
-
-
-def _recall_weighted(counts: _Array) -> _Array:
-    return _right(counts).sum(axis=-1) / counts.sum(axis=(-2, -1))
-
-
-def _kappa(counts: _Array) -> _Array:
-    faces = counts.sum(axis=(-2, -1))
-    chance = (_support(counts) * _given(counts)).sum(axis=-1) / faces**2
-    return (_right(counts).sum(axis=-1) / faces - chance) / (1 - chance)
-
-
-def _right(counts: _Array) -> _Array:
-    return np.diagonal(counts, axis1=-2, axis2=-1)
-
-
-def _support(counts: _Array) -> _Array:
-    return counts.sum(axis=-1)
-
-
-def _given(counts: _Array) -> _Array:
-    return counts[..., :-1].sum(axis=-2)
-
-
-def _over_present(counts: _Array, of_class: _Array) -> _Array:
-    """Mean over the classes that have a true face."""
-    present = _support(counts) > 0
-    return np.where(present, of_class, 0.0).sum(axis=-1) / present.sum(axis=-1)
-
-
-# Of (..., K, K + 1) faces by true and predicted class, the last column for misses; defined as the
-# metrics of the same names in `ferbench.evaluation.metrics.classification`.
-SCORES: Mapping[str, Callable[[_Array], _Array]] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "f1_macro": _f1_macro,
-    "f1_weighted": _f1_weighted,
-    "kappa": _kappa,
-    "precision_macro": _precision_macro,
-    "precision_weighted": _precision_weighted,
-    "recall_macro": _balanced_accuracy,
-    "recall_weighted": _recall_weighted,
-}
+    Args:
+        part: of the evidence.
+        metric: of `results.csv`.
+    """
+    stored = part.replicates
+    if stored is not None:
+        stored = stored[stored["metric"] == metric]
+        if not stored.empty:
+            first = stored.iloc[0]
+            wide = stored.pivot(index="replicate", columns=["variant", "seed"], values="value")
+            sizes = int(first["clusters"]), int(first["faces"])
+            return Replicates(wide.sort_index(axis="columns"), *sizes, str(first["cluster"]))
+    if part.faces is None or metric not in SCORES:
+        return None
+    known = resampled(part)
+    return Replicates(known.scores(metric), known.clusters, known.faces, cluster_kind(part))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +70,7 @@ class Resampled:
     """Confusions of every run on the test faces and on resampled ones.
 
     Args:
-        counts: (1 + `REPLICATES`, runs, K, K + 1); the first are the faces themselves.
+        counts: (1 + replicates, runs, K, K + 1); the first are the faces themselves.
         runs: variant and seed.
         clusters: number of clusters that were drawn from.
         faces: number of different faces.
@@ -112,7 +82,7 @@ class Resampled:
     faces: int
 
     def scores(self, metric: str) -> pd.DataFrame:
-        """(1 + replicates, runs) of a metric of `SCORES`; runs are variant and seed."""
+        """(1 + replicates, runs) of a score of `ferbench.confusions`, by variant and seed."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return pd.DataFrame(SCORES[metric](self.counts), columns=self.runs)
 
@@ -145,8 +115,6 @@ def _resample(part: EvidencePart) -> Resampled:
     cell = (run * k + true) * (k + 1) + label
     shape = (len(names), len(runs) * k * (k + 1))
     table = sparse.csr_matrix((np.ones(len(faces)), (cluster, cell)), shape=shape)
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=REPLICATES)
-    weights = np.concatenate([np.ones((1, len(names))), drawn])
+    weights = draw_clusters(of_face).weights
     counts = np.asarray((table.T @ weights.T).T).reshape(-1, len(runs), k, k + 1)
     return Resampled(counts, pd.MultiIndex.from_tuples(runs), len(names), len(of_face))

@@ -12,8 +12,9 @@ import io
 import os
 import re
 import shlex
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "forget_dead_dvc",
     "mend_lock_file",
     "refuse_other_dvc",
+    "write_lock_file_fast",
     "write_whole_files",
 ]
 
@@ -53,6 +55,39 @@ def write_whole_files() -> None:
             temporary.write_text(text.getvalue(), encoding="utf-8")
 
     _common._dump_data = _yaml._dump_data = dump
+
+
+def write_lock_file_fast() -> None:
+    """Make the DVC of this process read and write `dvc.lock` without regard to comments.
+
+    DVC rewrites the whole file after every stage, through a parser that keeps comments, which a
+    lock file has none of. With 84 stages that takes 4 CPU-seconds a stage; without, 1.
+    """
+    from dvc import dvcfile
+    from ruamel.yaml import YAML
+
+    keeping_comments = dvcfile.modify_yaml
+    plain = YAML(typ="safe")  # DVC's own parser where it only reads
+    plain.default_flow_style = False
+    plain.sort_base_mapping_type_on_output = False
+    plain.representer.add_representer(OrderedDict, lambda own, data: own.represent_dict(data))
+
+    @contextmanager
+    def modify(path: str, fs: Any = None) -> Iterator[Any]:
+        place = Path(path)
+        if place.name != LOCK_FILE.name:
+            with keeping_comments(path, fs=fs) as data:
+                yield data
+            return
+        data = plain.load(place.read_text(encoding="utf-8")) if place.is_file() else None
+        data = data or {}
+        yield data
+        text = io.StringIO()
+        plain.dump(data, text)
+        with whole_file(place) as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8")
+
+    dvcfile.modify_yaml = modify
 
 
 def mend_lock_file() -> int | None:

@@ -68,8 +68,8 @@ def write_lock_file_fast() -> None:
 
     keeping_comments = dvcfile.modify_yaml
     plain = YAML(typ="safe")  # DVC's own parser where it only reads
-    plain.default_flow_style = False  # type: ignore[assignment]
-    plain.sort_base_mapping_type_on_output = False
+    plain.default_flow_style = False
+    plain.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     plain.representer.add_representer(OrderedDict, lambda own, data: own.represent_dict(data))
 
     @contextmanager

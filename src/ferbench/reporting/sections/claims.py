@@ -24,6 +24,7 @@ from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["build"]
 
+_SENTENCES = 6
 _NOTE = (
     "A claim says that A scores higher than its control B. Ours is the mean of A − B over seeds on "
     "the same faces; its 95 % interval counts the variance of seeds and of test faces. “Confirmed” "
@@ -36,14 +37,14 @@ _NOTE = (
 
 
 def build(study: StudyFiles) -> Block | None:
-    """A chart of all claims that are differences, a sentence on each, and the whole table."""
+    """Sentences on the first verdicts, decided ones before others; a chart and a table of all."""
     rows = study.claims
     if not rows:
         return None
     return Block(
         "Claims",
-        words=(f"{_verdicts(rows)}: {tally(rows)}.",),
-        answers=[(_question(row), _answer(row)) for row in rows],
+        words=(f"{_verdicts(rows)}: {tally(rows)}.{_rest(rows)}",),
+        answers=[(_question(row), _answer(row)) for row in _first(rows)],
         charts=[*_charts(rows)],
         tables=(
             Table("claims", [_verdict(row) for row in rows], title="claims and verdicts"),
@@ -57,6 +58,20 @@ def build(study: StudyFiles) -> Block | None:
         note=_NOTE,
         links=[("claims.csv", "All of it as CSV")],
     )
+
+
+def _first(rows: Sequence[ClaimRow]) -> list[ClaimRow]:
+    """So many that the chart is on the first screen; of equal standing, in the claims' order."""
+    return sorted(rows, key=_is_undecided)[:_SENTENCES]
+
+
+def _rest(rows: Sequence[ClaimRow]) -> str:
+    more = len(rows) - _SENTENCES
+    return f" The chart and the table show the other {count(more)} too." if more > 0 else ""
+
+
+def _is_undecided(row: ClaimRow) -> bool:
+    return row.direction.startswith("undecided")
 
 
 def _verdicts(rows: Sequence[ClaimRow]) -> str:
@@ -114,8 +129,7 @@ def _answer(row: ClaimRow) -> str:
     if row.n_clusters:
         text += f" in {count(row.n_clusters)} clusters ({row.cluster})"
     text += f", {row.recipe} recipe"
-    undecided = row.direction.startswith("undecided")
-    return f"{text}. To decide it: {row.decided_by}." if undecided else f"{text}."
+    return f"{text}. To decide it: {row.decided_by}." if _is_undecided(row) else f"{text}."
 
 
 def _amount(row: ClaimRow, value: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -85,3 +87,23 @@ def test_slow_machine_keeps_the_boxes_of_every_image(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(time, "time", lambda: float(next(clock)))
     kept = kept_boxes(decoded(*[PLACES] * 5), classes=2, max_boxes=10)
     assert [len(boxes.score) for boxes in kept] == [3] * 5
+
+
+def test_boxes_do_not_depend_on_what_else_is_imported() -> None:
+    """The library has two implementations and takes the one whose package is imported."""
+    program = (
+        "import sys, torch\n"
+        "from ferbench.detection.boxes import kept_boxes\n"
+        "assert 'torchvision' not in sys.modules\n"
+        "torch.manual_seed(0)\n"
+        "decoded = torch.rand(1, 11, 400)\n"
+        "decoded[:, :4] = 16 + 6 * decoded[:, :4]\n"
+        "first = kept_boxes(decoded, 7, 300)[0]\n"
+        "assert 'torchvision' in sys.modules\n"
+        "import torchvision\n"
+        "print(torch.equal(first.place, kept_boxes(decoded, 7, 300)[0].place))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

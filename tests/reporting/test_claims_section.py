@@ -22,10 +22,10 @@ ROWS = [
 ]  # fmt: skip
 
 
-def test_every_claim_has_a_sentence_with_its_numbers(study: StudyFiles) -> None:
+def test_claims_have_sentences_with_their_numbers_decided_ones_first(study: StudyFiles) -> None:
     block = build(replace(study, claims=ROWS))
     assert block.words == ("3 verdicts on 2 claims: 1 contradicted, 1 undecided, 1 confirmed.",)
-    (question, first), (_, second), (_, ratio) = block.answers
+    (question, first), (_, ratio), (_, second) = block.answers
     assert question == "ivsa over vgg_improved, accuracy on ckplus, person_70_10_20 (P1-T2)"
     assert first == (
         "Contradicted: −4.4 points (95 % interval −7.5 to −1.2), printed +2.5; 5 seeds, 981 test "
@@ -33,6 +33,17 @@ def test_every_claim_has_a_sentence_with_its_numbers(study: StudyFiles) -> None:
     )
     assert second.endswith("reduced recipe. To decide it: about 14 seeds.")
     assert ratio.startswith("Confirmed: 1.20 (95 % interval 1.10 to 1.30), printed 1.09; 1 seed,")
+
+
+def test_only_the_first_verdicts_have_sentences(study: StudyFiles) -> None:
+    undecided = claim_row(direction="undecided", decided_by="about 9 seeds")
+    decided = claim_row(direction="no difference")
+    block = build(replace(study, claims=[*[undecided] * 7, decided]))
+    assert [text.partition(":")[0] for _, text in block.answers] == ["No difference"] + [
+        "Undecided"
+    ] * 5
+    assert block.words[0].endswith("The chart and the table show the other 2 too.")
+    assert len(block.tables[0].rows) == 8
 
 
 def test_chart_has_differences_only_and_the_table_has_all(study: StudyFiles) -> None:

@@ -69,6 +69,9 @@ def _suppressed(
     decoded: Tensor, classes: int, max_boxes: int, compared: int
 ) -> list[tuple[Tensor, Tensor]]:
     """Rows of x1 y1 x2 y2 score class, and the places they are from, of every image."""
+    # The library suppresses by torchvision if some module has imported it, else by code of its own
+    # that keeps other boxes of nearly equal overlap: validation and evaluation differed.
+    import torchvision  # noqa: F401
     from ultralytics.utils.nms import non_max_suppression
 
     # The library gives up after a time limit and returns nothing for the rest of the batch: a

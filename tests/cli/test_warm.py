@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ferbench.cli.warm import warm_python
+from ferbench.cli.warm import _Server, warm_python
 from ferbench.cli.warm_client import ADDRESS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only")
@@ -236,9 +236,10 @@ def test_changed_code_is_not_run_from_memory(
     program = (
         "import os, subprocess, time\nfrom pathlib import Path\n"
         "from ferbench.cli.warm import warm_python\n"
+        "touch = lambda path: os.utime(path, (1, 1))\n"
         "with warm_python() as variables:\n"
-        "    for touch in (False, True):\n"
-        "        if touch: os.utime('ferbench/emotions.py', (1, 1))\n"
+        "    for change in (None, touch):\n"
+        "        if change: change('ferbench/emotions.py')\n"
         f"        subprocess.run({command!r}, shell=True, env={{**os.environ, **variables}})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -246,6 +247,12 @@ def test_changed_code_is_not_run_from_memory(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "True\nFalse\n"
+
+
+def test_code_that_is_gone_is_declined_and_the_warm_process_goes_on(tmp_path: Path) -> None:
+    server = _Server.__new__(_Server)
+    server._times, server._known = {tmp_path / "gone.py": 1}, {"pipeline/x.py": True}
+    assert not server._can_fork("pipeline/x.py")
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:

@@ -49,10 +49,7 @@ def write_whole_files() -> None:
         path: Any, data: Any, dumper: Callable[..., Any], fs: Any = None, **words: Any
     ) -> None:
         del fs  # ours are on the local disk
-        text = io.StringIO()
-        dumper(data, text, **words)
-        with whole_file(Path(path)) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        _dump_whole(Path(path), data, dumper, **words)
 
     _common._dump_data = _yaml._dump_data = dump
 
@@ -82,12 +79,16 @@ def write_lock_file_fast() -> None:
         data = plain.load(place.read_text(encoding="utf-8")) if place.is_file() else None
         data = data or {}
         yield data
-        text = io.StringIO()
-        plain.dump(data, text)
-        with whole_file(place) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        _dump_whole(place, data, plain.dump)
 
     dvcfile.modify_yaml = modify
+
+
+def _dump_whole(path: Path, data: Any, dumper: Callable[..., Any], **words: Any) -> None:
+    text = io.StringIO()
+    dumper(data, text, **words)
+    with whole_file(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
 def mend_lock_file() -> int | None:

@@ -189,12 +189,12 @@ class _Server:
         del self._jobs[job.pid]
 
     def _can_fork(self, script: str) -> bool:
-        if any(path.stat().st_mtime_ns != time for path, time in self._times.items()):
+        if any(_time_of(path) != time for path, time in self._times.items()):
             return False
         if script not in self._known:
             self._known[script] = _import_what(script)
             new = _own_files() - self._times.keys()
-            self._times |= {path: path.stat().st_mtime_ns for path in new}
+            self._times |= {path: _time_of(path) for path in new}
             gc.collect()
             gc.freeze()  # so that a fork's collections touch, and copy, none of it
         return self._known[script] and threading.active_count() == 1
@@ -226,6 +226,14 @@ def _own_files() -> set[Path]:
     files = (getattr(sys.modules[name], "__file__", None) for name in list(sys.modules))
     package = Path(__file__).parents[1]
     return {Path(file) for file in files if file and Path(file).is_relative_to(package)}
+
+
+def _time_of(path: Path) -> int:
+    """When a file was changed, in nanoseconds; -1 if it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return -1
 
 
 def _close(streams: list[int]) -> None:

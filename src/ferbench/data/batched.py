@@ -25,6 +25,7 @@ from torch.nn.functional import grid_sample
 
 from ferbench.data.draws import EpochSampler, Key
 from ferbench.data.loaders import FaceDataset, single_left
+from ferbench.data.transforms import five_places
 
 __all__ = ["BatchTransform", "Draws", "ResidentFaces", "ResidentLoader", "fits_on_device"]
 
@@ -145,9 +146,12 @@ def _random_crop(transform: A.RandomCrop, images: Tensor, draws: Draws, position
 
 def _centre_crop(transform: A.CenterCrop, images: Tensor, draws: Draws, position: int) -> Tensor:
     del draws, position
-    top = (images.shape[-2] - transform.height) // 2
-    left = (images.shape[-1] - transform.width) // 2
-    return images[..., top : top + transform.height, left : left + transform.width]
+    return _middle(images, transform.height, transform.width)
+
+
+def _middle(images: Tensor, height: int, width: int) -> Tensor:
+    top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
+    return images[..., top : top + height, left : left + width]
 
 
 def _erasing(transform: A.Erasing, images: Tensor, draws: Draws, position: int) -> Tensor:
@@ -179,7 +183,6 @@ def _erasing(transform: A.Erasing, images: Tensor, draws: Draws, position: int) 
 # Images (B, [10,] C, H, W) of bytes, classes (B,), indices (B,).
 Batch = tuple[Tensor, Tensor, Tensor]
 _Apply = Callable[[Any, Tensor, Draws, int], Tensor]
-# Those that change the size of an image are applied to every image.
 _APPLIED: dict[type[A.BasicTransform], _Apply] = {
     A.Affine: _affine,
     A.HorizontalFlip: _flip,
@@ -187,6 +190,7 @@ _APPLIED: dict[type[A.BasicTransform], _Apply] = {
     A.CenterCrop: _centre_crop,
     A.Erasing: _erasing,
 }
+# They change the size, so that every image of a batch needs them.
 _CROPS = (A.RandomCrop, A.CenterCrop)
 
 
@@ -300,19 +304,13 @@ class ResidentFaces:
         if self.after_crop is not None:
             images = self._ten(images, epoch, index)
         elif draws is None:
-            images = self._centre(images)
+            images = _middle(images, self.recipe.input_px, self.recipe.input_px)
         return images, self.targets[index], index
-
-    def _centre(self, images: Tensor) -> Tensor:
-        px = self.recipe.input_px
-        top, left = ((side - px) // 2 for side in images.shape[-2:])
-        return images[..., top : top + px, left : left + px]
 
     def _ten(self, images: Tensor, epoch: int, index: Tensor) -> Tensor:
         """Ten crops of each image, in the order of `ferbench.data.transforms.ten_crops`."""
         px = self.recipe.input_px
-        bottom, right = (side - px for side in images.shape[-2:])
-        places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        places = five_places(images.shape[-2], images.shape[-1], px)
         views = torch.stack(
             [
                 picture[..., top : top + px, left : left + px]

@@ -29,7 +29,15 @@ from ferbench.config.params import Recipe
 from ferbench.data.draws import Key, Purpose, generator
 from ferbench.errors import InputError
 
-__all__ = ["PAD_VALUE", "face_of", "four_in_one", "mosaic_partners", "split_at_crop", "ten_crops"]
+__all__ = [
+    "PAD_VALUE",
+    "face_of",
+    "five_places",
+    "four_in_one",
+    "mosaic_partners",
+    "split_at_crop",
+    "ten_crops",
+]
 
 PAD_VALUE = 114  # grey of the YOLO trainers
 _SCENES = 4
@@ -55,13 +63,17 @@ def ten_crops(image: NDArray[Any], px: int) -> list[NDArray[Any]]:
         image: (H, W, C), no side below `px`.
         px: side of a crop.
     """
-    height, width = image.shape[:2]
-    bottom, right = height - px, width - px
-    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+    places = five_places(image.shape[0], image.shape[1], px)
     views = []
     for picture in (image, image[:, ::-1]):
         views += [np.ascontiguousarray(picture[y : y + px, x : x + px]) for y, x in places]
     return views
+
+
+def five_places(height: int, width: int, px: int) -> list[tuple[int, int]]:
+    """Upper left corners (y, x) of an image's crops: four corners and the middle."""
+    bottom, right = height - px, width - px
+    return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
 
 
 def split_at_crop(

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from tests.example_study import example_params, example_tree
 from tests.run_records import naive_baselines, run_record, split_summary
 
 from ferbench.artifacts.datasets import write_baselines, write_split
 from ferbench.artifacts.index import write_index
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import no_boxes, write_boxes, write_predictions
-from ferbench.config.catalogue import expand, read_yaml
 from ferbench.config.params import Dataset, Params, load_params
 
 CLASSES = ["neutral", "happiness", "anger"]
@@ -198,9 +198,7 @@ def _run(variant: str, key: str, row: Dataset, seed: int, detects: bool) -> dict
 
 def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Params:
     root.mkdir(parents=True, exist_ok=True)
-    here = Path(__file__).parent.parent / "studies" / "demo.yaml"
-    tree = expand(read_yaml(here), here)
-    shipped = load_params(here)
+    tree, shipped = example_tree(), example_params()
     tree["study"] = {
         "name": "demo",
         "title": "A fabricated study",

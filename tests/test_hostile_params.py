@@ -16,11 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.example_study import PROJECT, example_tree
 
-from ferbench.config.catalogue import expand, read_yaml
-
-PROJECT = Path(__file__).parents[1]
-DEMO = PROJECT / "studies" / "demo.yaml"
 STAGES: dict[str, Any] = {
     name: stage.get("do", stage)
     for name, stage in yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"].items()
@@ -89,8 +86,8 @@ def _python(*words: str) -> str:
 
 
 def _hostile(words: dict[str, str]) -> Any:
-    """The demo with one row a table, under a word that would get out of a command."""
-    tree = expand(read_yaml(DEMO), DEMO)
+    """The example study with one row a table, under a word that would get out of a command."""
+    tree = example_tree()
     for table in ("variants", "datasets", "robustness", "latency", "explain"):
         tree[table] = {words[table]: next(iter(tree[table].values()))}
     # DVC reads params.yaml once a stage, slowly; only the names of recipes matter here.

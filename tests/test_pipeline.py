@@ -19,7 +19,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from networkx import topological_sort
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.config.catalogue import expand, read_yaml
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.example_study import example_params
 
 from ferbench import plugins
 from ferbench.config import checks
-from ferbench.config.params import Variant, load_params
+from ferbench.config.params import Variant
 from ferbench.errors import InputError
 from ferbench.models import build
 
@@ -128,7 +129,7 @@ def test_options_begin_where_the_builder_takes_them(monkeypatch: pytest.MonkeyPa
         return {}
 
     monkeypatch.setattr(build, "_options", options)
-    study = load_params(Path("studies/demo.yaml"))
+    study = example_params()
     variant = study.variants["ivsa"]
     build.build_loss(variant, build.build_network(variant, study.recipe_of("ivsa"), 7, seed=0))
     assert given == {column: count for column, (_, count) in checks.COLUMNS.items()}

@@ -10,16 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from tests.example_study import example_params
 
 from ferbench.artifacts.datasets import BOX, SplitSummary, write_split
 from ferbench.artifacts.index import read_index, write_index
 from ferbench.artifacts.paths import DatasetPaths
-from ferbench.config.params import Params, load_params
+from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.data.pack import pack_images
 
 CLASSES = ("neutral", "happiness", "surprise")
-PROJECT = Path(__file__).parents[1]
 
 # (class index, cx, cy, w, h), the box as fractions of the image
 Face = tuple[int, float, float, float, float]
@@ -118,8 +118,8 @@ def _index_row(
 
 
 def small_params() -> Params:
-    """The demo study, reduced to seconds."""
-    params = load_params(PROJECT / "studies" / "demo.yaml")
+    """The example study, reduced to seconds."""
+    params = example_params()
     small = {"epochs": 3, "batch_size": 4, "augment": "light", "warmup_epochs": 0}
     sizes = {"p1": (16, 18), "p0": (32, 32)}
     recipes = {

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 REPRO = "import sys; from ferbench.cli.main import main; sys.exit(main())"
 

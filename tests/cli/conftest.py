@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from ferbench.config.catalogue import expand, read_yaml
-
-PROJECT = Path(__file__).parents[2]
+from tests.example_study import example_tree
 
 
 @pytest.fixture
@@ -21,8 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     `second` has one seed instead of three, one variant less, and another `persons`.
     """
-    demo = PROJECT / "studies" / "demo.yaml"
-    tree = expand(read_yaml(demo), demo)
+    tree = example_tree()
     variants = list(tree["variants"])[:2]
     tree["variants"] = {name: tree["variants"][name] for name in variants}
     tree["study"] |= {"name": "first", "control": variants[0], "title": "The first"}

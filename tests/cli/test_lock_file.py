@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file, write_lock_file_fast

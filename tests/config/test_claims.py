@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import shutil
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT, example_tree
 
-from ferbench.config.catalogue import expand, read_yaml
+from ferbench.config.catalogue import read_yaml
 from ferbench.config.claims import TABLES, Claim, load_claims
 from ferbench.config.params import load_params
 from ferbench.errors import InputError
@@ -182,8 +181,7 @@ OWN = {
 
 
 def _study(folder: Path, *claims: dict[str, Any]) -> Path:
-    demo = PROJECT / "studies" / "demo.yaml"
-    tree = copy.deepcopy(expand(read_yaml(demo), demo)) | {"claims": list(claims)}
+    tree = example_tree() | {"claims": list(claims)}
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
     return path

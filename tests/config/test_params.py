@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.example_study import PROJECT, example_tree
 
-from ferbench.config.catalogue import expand, read_yaml, study_files
+from ferbench.config.catalogue import study_files
 from ferbench.config.checks import ADDED_METRICS
 from ferbench.config.params import Params, load_params
 from ferbench.errors import InputError
 
-PROJECT = Path(__file__).parents[2]
-DEMO = PROJECT / "studies" / "demo.yaml"
-TREE = expand(read_yaml(DEMO), DEMO)
+TREE = example_tree()
 
 
 def _first(table: str) -> str:
@@ -305,7 +304,7 @@ def test_the_metrics_that_scoring_adds_are_those_it_does_add() -> None:
 def test_reading_parameters_loads_no_heavy_library() -> None:
     code = (
         "import sys; from pathlib import Path; from ferbench.config.params import load_params; "
-        f"load_params(Path({str(DEMO.parent / 'all_rows.yaml')!r})); "
+        f"load_params(Path({str(PROJECT / 'studies' / 'all_rows.yaml')!r})); "
         "print(*{'torch', 'numpy', 'pandas', 'cv2', 'albumentations', 'lightning', 'scipy'}"
         " & set(sys.modules))"
     )

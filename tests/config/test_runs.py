@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.example_study import example_params
 
-from ferbench.config.params import load_params
 from ferbench.config.runs import Run, all_runs, dataset_from_words, run_from_words
 from ferbench.errors import InputError
 
-DEMO = load_params(Path("studies/demo.yaml"))
+EXAMPLE = example_params()
 
 
 def test_every_cell_is_named_by_its_own_words() -> None:
-    cells = all_runs(DEMO)
-    assert len(set(cells)) == len(DEMO.variants) * len(DEMO.datasets) * len(DEMO.seeds)
+    cells = all_runs(EXAMPLE)
+    assert len(set(cells)) == len(EXAMPLE.variants) * len(EXAMPLE.datasets) * len(EXAMPLE.seeds)
     for cell in cells:
-        assert run_from_words(DEMO, [cell.variant, cell.dataset, str(cell.seed)]) == cell
+        assert run_from_words(EXAMPLE, [cell.variant, cell.dataset, str(cell.seed)]) == cell
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,14 @@ def test_words_that_name_no_run_are_answered_with_the_known_ones(
     words: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        run_from_words(DEMO, words)
+        run_from_words(EXAMPLE, words)
 
 
 def test_a_data_set_is_named_by_its_key() -> None:
-    assert dataset_from_words(DEMO, ["synthetic"]) == ("synthetic", DEMO.datasets["synthetic"])
+    assert dataset_from_words(EXAMPLE, ["synthetic"]) == (
+        "synthetic",
+        EXAMPLE.datasets["synthetic"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_a_data_set_is_named_by_its_key() -> None:
 )
 def test_words_that_name_no_data_set_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        dataset_from_words(DEMO, words)
+        dataset_from_words(EXAMPLE, words)
 
 
 def test_the_folder_of_a_run_has_study_variant_data_and_seed() -> None:

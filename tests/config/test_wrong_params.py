@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.example_study import example_tree
 
 from ferbench.cli.commands import doctor
-from ferbench.config.catalogue import expand, read_yaml
 from ferbench.config.params import load_params
 from ferbench.errors import InputError
 
-PROJECT = Path(__file__).parents[2]
-DEMO = PROJECT / "studies" / "demo.yaml"
-TREE = expand(read_yaml(DEMO), DEMO)
+TREE = example_tree()
 INF, NAN = float("inf"), float("nan")
 
 R, D, V = "recipes.p1", "datasets.synthetic", "variants.ivsa"
@@ -180,8 +178,8 @@ KEYS: list[tuple[str, Values, str]] = [
     (f"{V}.options", [{"conv": {"slope": 1}}], "unknown key 'conv'"),
     (f"{V}.options", [{"attention": {"kernal": 7}}], "unknown option of sab 'kernal'"),
     (f"{V}.options", [{"head": {"drop": 0.5}}], "unknown option of fc1000 'drop'"),
-    (f"{V}.options", [{"backbone": {"depth": 50}}], "vgg_improved has no options, not 'depth'"),
-    (f"{V}.options", [{"loss": {"network": 1}}], "cross_entropy has no options"),
+    (f"{V}.options", [{"backbone": {"depth": 50}}], "unknown option of vgg_improved 'depth'"),
+    (f"{V}.options", [{"loss": {"network": 1}}], "cross_entropy has no options, not 'network'"),
     (f"{V}.options", [{"head": 3}, []], "must be a mapping"),
     ("variants.yolov5s.options", [{"loss": {"lamda": 2}}], "did you mean 'lam'"),
     ("variants.yolov5s.options", [{"backbone": {"channels": 3}}], "unknown option of yolov5s"),
@@ -276,7 +274,7 @@ def _ids(value: object) -> str:
 
 
 def test_the_unchanged_file_is_valid(tmp_path: Path) -> None:
-    assert load_params(_written(tmp_path, _with({}))).study.name == "demo"
+    assert load_params(_written(tmp_path, _with({}))).study.name == "example"
 
 
 @pytest.mark.parametrize(("key", "value", "words"), SINGLE, ids=_ids)

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.tiny_study import CLASSES, PROJECT
+from tests.example_study import PROJECT
+from tests.tiny_study import CLASSES
 from torch import Tensor, nn
 
 from ferbench.artifacts.predictions import FACE_KEY, write_predictions

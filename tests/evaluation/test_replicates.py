@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.example_study import PROJECT
 from tests.fabricated_study import fabricate
-from tests.tiny_study import PROJECT
 
 from ferbench.artifacts.replicates import COLUMNS, REPLICATES, read_replicates
 from ferbench.config.claims import Claim, load_claims

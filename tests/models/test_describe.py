@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 from torch import nn
 
 from ferbench.config.params import Params, load_params

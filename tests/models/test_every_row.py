@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 from torch import Tensor
 
 from ferbench.config.params import load_params

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tiny_study import PROJECT
+from tests.example_study import EXAMPLE, PROJECT
 
 from ferbench.config.params import Params, load_params
 from ferbench.data.dataset import PackedDataset
@@ -51,17 +51,17 @@ variants:
 
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
-    """The demo study with rows of an attention that is one new file."""
+    """The example study with rows of an attention that is one new file."""
     (tmp_path / "attention").mkdir()
     (tmp_path / "attention" / "mean_gate.py").write_text(FILE)
     monkeypatch.setattr(attention, "__path__", [*attention.__path__, str(tmp_path / "attention")])
-    text = (PROJECT / "studies" / "demo.yaml").read_text()
-    before, after = text.split("variants: [")
-    study = tmp_path / "studies" / "demo.yaml"
+    text = EXAMPLE.read_text()
+    before, after = text.split("variants:", 1)
+    study = tmp_path / "studies" / "example.yaml"
     study.parent.mkdir()
     (study.parent / "catalogue").symlink_to(PROJECT / "studies" / "catalogue")
     shutil.copy(PROJECT / "studies" / "defaults.yaml", study.parent)
-    study.write_text(before + ROWS.lstrip() + after.split("]", 1)[1])
+    study.write_text(before + ROWS.lstrip() + after[after.index("\nrecipes:") :])
     yield load_params(study)
     sys.modules.pop("ferbench.models.attention.mean_gate", None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.claim_rows import claim_row
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.artifacts.claims import NOT_TESTED, read_claims, write_claims
 from ferbench.config.claims import load_claims

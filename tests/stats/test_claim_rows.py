@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.artifacts.replicates import draw_clusters
 from ferbench.config.claims import Claim, load_claims

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from tests.example_study import PROJECT
 from tests.fabricated_study import fabricate, fabricate_reports
-from tests.tiny_study import PROJECT
 
 from ferbench.artifacts.claims import write_claims
 from ferbench.artifacts.runs import EvaluationRecord

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from filelock import FileLock, Timeout
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.artifacts.claims import read_claims, write_claims
 from ferbench.artifacts.runs import RunRecord, read_history

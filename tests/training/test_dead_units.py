@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 from tests.training.few_faces import few_faces
 from torch.utils._python_dispatch import TorchDispatchMode
 

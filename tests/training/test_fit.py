@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 from tests.training.few_faces import few_faces
 
 from ferbench.config.params import load_params

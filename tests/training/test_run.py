@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.tiny_study import PROJECT
+from tests.example_study import PROJECT
 
 from ferbench.artifacts.runs import RunRecord, RunSetup
 from ferbench.config.params import Params

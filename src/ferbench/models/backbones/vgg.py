@@ -13,22 +13,28 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ferbench.models.blocks import Attention, ConvUnit, attend, check_location
+from ferbench.models.blocks import Attention, ConvUnit, attend, check_location, check_option
 
 __all__ = ["vgg_base", "vgg_improved"]
 
 _LOCATIONS = ("none", "stage_end", "before_pool")
-_WIDTHS = (64, 128, 256, 512)
+_CHANNELS = (64, 128, 256, 512)
+_WIDTHS = (0.125, 0.25, 0.5, 1.0)
 
 
-def vgg_improved(attention: Attention, location: str, conv: ConvUnit, channels: int) -> nn.Module:
+def vgg_improved(
+    attention: Attention, location: str, conv: ConvUnit, channels: int, width: float = 1.0
+) -> nn.Module:
     """P1's features; the unit's activation replaces GELU. Arguments are those of `VGGStages`.
 
+    Differs: with a `width` below 1 it has fewer channels, a smaller tier of ours.
+
     Raises:
-        InputError: the location is unknown.
+        InputError: the location or the width is unknown.
     """
     check_location(location, _LOCATIONS, "vgg_improved")
-    return VGGStages(attention, location, conv, channels, nn.GELU)
+    check_option("backbone vgg_improved", "width", width, _WIDTHS)
+    return VGGStages(attention, location, conv, channels, nn.GELU, width=width)
 
 
 def vgg_base(attention: Attention, location: str, conv: ConvUnit, channels: int) -> nn.Module:
@@ -49,9 +55,10 @@ class VGGStages(nn.Module):
         location: `stage_end`: after each stage's pooling; `before_pool`: before it; or `none`.
         conv: the unit whose activation replaces the network's own.
         activation: the network's own.
+        width: factor of the stages' channels.
 
     Shape:
-        (N, channels, H, W) -> (N, 512, H / 16, W / 16)
+        (N, channels, H, W) -> (N, 512 * width, H / 16, W / 16)
     """
 
     def __init__(
@@ -61,6 +68,8 @@ class VGGStages(nn.Module):
         conv: ConvUnit,
         channels: int,
         activation: type[nn.Module],
+        *,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
 
@@ -70,7 +79,7 @@ class VGGStages(nn.Module):
             return [convolution, nn.BatchNorm2d(c_out), conv.module() or activation()]
 
         stages: list[nn.Module] = []
-        for c_in, c_out in pairwise((channels, *_WIDTHS)):
+        for c_in, c_out in pairwise((channels, *(int(c * width) for c in _CHANNELS))):
             stage = nn.Sequential(*unit(c_in, c_out), *unit(c_out, c_out))
             stages += [stage, nn.MaxPool2d(2)]
             if location != "none":

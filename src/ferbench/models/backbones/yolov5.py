@@ -27,6 +27,7 @@ from ferbench.models.pretrained import coco_state, renumbered
 __all__ = ["cspd53", "yolov5s", "yolov5s4h"]
 
 _WEIGHTS = ("coco",)
+_WIDTH = 0.50  # factor of channels of YOLOv5s
 
 # repeats, module, args; channels before width scaling. Each row reads the one above it.
 _BACKBONE: list[Row] = [
@@ -96,17 +97,25 @@ _GATES_CSPD53 = {
 
 
 def yolov5s(
-    attention: Attention, location: str, conv: ConvUnit, channels: int, inline: bool = False
+    attention: Attention,
+    location: str,
+    conv: ConvUnit,
+    channels: int,
+    *,
+    inline: bool = False,
+    width: float = _WIDTH,
 ) -> Graph:
     """The graph of YOLOv5s, with attention on the branches from backbone to neck.
 
     Locations: `none`; `branches`: behind P3, P4 and P5 on their way to the neck, as in P0's
     released 4-head configuration: the backbone's own path goes on with the unweighted map. In its
     released 3-head file the backbone goes on from the weighted P4: `inline`.
+    `width` is the factor of channels: 0.5, or 0.25 for YOLOv5n.
     """
     check_location(location, ("none", "branches"), "yolov5s")
+    check_option("backbone yolov5s", "width", width, (0.25, _WIDTH))
     backbone = csp_darknet(gates=(_P3, _P4, _SPPF), inline=(_P4,) if inline else ())
-    graph = _graph(backbone, _HEAD, attention, conv, channels)
+    graph = _graph(backbone, _HEAD, attention, conv, channels, width=width)
     return graph if location == "branches" else graph.without_gates()
 
 
@@ -117,7 +126,7 @@ def yolov5s_weights(word: str, location: str = "none", inline: bool = False) -> 
         InputError: the word is unknown, or the file is not at hand.
     """
     check_option("backbone yolov5s", "weights", word, _WEIGHTS)
-    graph = yolov5s(nn.Identity, location, ConvUnit(None), 3, inline)
+    graph = yolov5s(nn.Identity, location, ConvUnit(None), 3, inline=inline)
     return renumbered(coco_state("yolov5su"), graph)
 
 
@@ -228,13 +237,19 @@ def csp_darknet(gates: Collection[int], inline: Collection[int] = ()) -> list[Ro
 
 
 def _graph(
-    backbone: list[Row], head: list[Row], attention: Attention, conv: ConvUnit, channels: int
+    backbone: list[Row],
+    head: list[Row],
+    attention: Attention,
+    conv: ConvUnit,
+    channels: int,
+    *,
+    width: float = _WIDTH,
 ) -> Graph:
     return Graph(
         backbone=backbone,
         head=head,
         depth=0.33,
-        width=0.50,
+        width=width,
         gate=attention,
         activation=conv.expression(),
         channels=channels,

@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup check test test-avx2 test-all repro smoke status ui report hooks lock clean
+.PHONY: help setup check test test-avx2 test-all repro smoke publish status ui report hooks lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ repro: setup  ## run the study: data, training, tests, report  [STUDY=name] [JOB
 
 smoke: setup  ## run the whole pipeline on the smallest study
 	@$(BIN)/ferbench repro --study smoke
+
+publish: setup  ## put a finished study's report under git  STUDY=name
+	@$(BIN)/ferbench study publish $(if $(STUDY),$(STUDY),$(error publish needs STUDY=name))
 
 status: setup  ## show the active study, what would run, and why
 	@$(BIN)/ferbench study status

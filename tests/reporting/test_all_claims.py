@@ -18,6 +18,7 @@ from ferbench.reporting.withdrawn import Withdrawal, write_withdrawn
 
 ROW = claim_row(source="fer2013")
 
+STUDIES = ("one", "two")
 CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
 
 
@@ -25,13 +26,13 @@ CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
 def root(tmp_path: Path) -> Path:
     """A project with the catalogue and two studies that have tested a claim."""
     shutil.copytree(PROJECT / "studies" / "catalogue", tmp_path / "studies" / "catalogue")
-    for name in ("one", "two"):
+    for name in STUDIES:
         write_claims(tmp_path / "reports" / name / "claims.csv", [replace(ROW, study=name)])
     return tmp_path
 
 
 def test_studies_come_first_and_untested_claims_last(root: Path) -> None:
-    rows = all_claims(root)
+    rows = all_claims(root, STUDIES)
     assert [row.study for row in rows[:2]] == ["one", "two"]
     untested = rows[2:]
     assert len(untested) == len(CLAIMS) - 1
@@ -40,30 +41,39 @@ def test_studies_come_first_and_untested_claims_last(root: Path) -> None:
 
 
 def test_another_data_set_does_not_test_a_claim(root: Path) -> None:
-    for name in ("one", "two"):
+    for name in STUDIES:
         write_claims(root / "reports" / name / "claims.csv", [replace(ROW, source="")])
-    assert len(all_claims(root)) == 2 + len(CLAIMS)
+    assert len(all_claims(root, STUDIES)) == 2 + len(CLAIMS)
 
 
 def test_any_variant_tests_a_claim_about_protocols(root: Path) -> None:
     leak = replace(ROW, claim="field_leak", source="any", variant_b="ivsa")
     write_claims(root / "reports" / "one" / "claims.csv", [leak])
-    claims = [row.claim for row in all_claims(root) if row.direction == NOT_TESTED]
+    claims = [row.claim for row in all_claims(root, STUDIES) if row.direction == NOT_TESTED]
     assert "field_leak" not in claims
     assert len(claims) == len(CLAIMS) - 2
 
 
 def test_withdrawn_studies_are_left_out(root: Path) -> None:
     write_withdrawn(root / "reports", {"one": Withdrawal("0" * 40, "A defect.")})
-    assert {row.study for row in all_claims(root)} == {"two", ""}
+    assert {row.study for row in all_claims(root, STUDIES)} == {"two", ""}
 
 
-def test_the_index_writes_the_table(root: Path) -> None:
+def test_a_study_that_is_not_asked_for_is_left_out(root: Path) -> None:
+    assert {row.study for row in all_claims(root, ["two"])} == {"two", ""}
+    assert {row.study for row in all_claims(root, ())} == {""}
+
+
+def test_the_index_writes_the_table_of_published_studies_and_that_of_all(root: Path) -> None:
     write_index(root)
-    rows = read_claims(root / "reports" / "claims.csv")
-    assert len(rows) == len(CLAIMS) + 1
+    assert len(read_claims(root / "reports" / "claims.csv")) == len(CLAIMS)
+    for name in STUDIES:
+        (root / "reports" / name / "index.html").write_text("a page", encoding="utf-8")
+    write_index(root)
+    assert len(read_claims(root / "reports" / "claims.csv")) == len(CLAIMS)
+    assert len(read_claims(root / "reports" / "local_claims.csv")) == len(CLAIMS) + 1
 
 
 def test_a_folder_without_catalogue_has_the_studies_alone(root: Path) -> None:
     shutil.rmtree(root / "studies")
-    assert len(all_claims(root)) == 2
+    assert len(all_claims(root, STUDIES)) == 2

@@ -22,7 +22,7 @@ from ferbench.config.params import Params
 
 pytestmark = needs_chromium
 WIDE, NARROW = (1280, 900), (390, 844)
-PAGES = ("demo/index.html", "index.html")
+PAGES = ("demo/index.html", "local.html")
 # Layout does not depend on the colours, nor contrast on the width.
 VIEWS = ((WIDE, "light"), (NARROW, "dark"))
 

@@ -53,7 +53,7 @@ def test_index_has_leaders_and_verdicts_and_accepts_older_reports(
     (new / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     rows = [("reproduced", 3), ("not comparable", 3), ("not comparable", 0)]
     pd.DataFrame(rows, columns=["verdict", "n"]).to_csv(new / "papers.csv", index=False)
-    first, second = read_cards(tmp_path / "reports")
+    first, second = read_cards(tmp_path / "reports", ("new", "old"))
     assert (first.title, first.summary) == (params.study.title, summary)
     assert first.verdicts == {"reproduced": 1, "not comparable": 1}
     results = pd.read_csv(folder / "results.csv").query("subset == 'test' and metric == 'accuracy'")
@@ -62,7 +62,7 @@ def test_index_has_leaders_and_verdicts_and_accepts_older_reports(
     assert first.summary["leaders"][0]["mean"] == pytest.approx(best.max())
     assert (second.title, second.summary) == ("old", {})
     write_index(tmp_path)
-    text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    text = (tmp_path / "reports" / "local.html").read_text(encoding="utf-8")
     assert 'href="new/index.html"' in text
     assert "report in an older format" in text
 
@@ -74,8 +74,9 @@ def test_index_opens_with_the_verdicts_on_claims(tmp_path: Path) -> None:
         claim_row(claim="c", paper="p0", direction="undecided, one seed", study="new"),
     ]
     write_claims(tmp_path / "reports" / "new" / "claims.csv", rows)
+    (tmp_path / "reports" / "new" / "index.html").write_text("a page", encoding="utf-8")
     write_index(tmp_path)
-    text = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    text = (tmp_path / "reports" / "local.html").read_text(encoding="utf-8")
     sentence = text[text.index("Of 3 claims in 2 papers") :]
     assert '<a href="#confirmed">1 confirmed</a>' in sentence
     assert '<a href="#undecided">2 undecided</a>' in sentence

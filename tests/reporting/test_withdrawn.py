@@ -106,7 +106,7 @@ def test_withdraw_marks_report_and_index_and_undo_restores_them(
     assert main([*words, "--before", "FIXCOMMIT", "--reason", OLD.reason]) == 0
     assert "stale: withdrawn, trained before FIXCOMMIT" in capsys.readouterr().out
     assert read_withdrawn(reports) == {"stale": OLD}
-    index = (reports / "index.html").read_text("utf-8")
+    index = (reports / "local.html").read_text("utf-8")
     assert index.count("withdrawn, trained before FIXCOMMIT") == 1
     assert index.count("<s>97.8 %") == 1 and index.count("<b>97.8 %</b>") == 1
     page = (reports / "stale" / "index.html").read_text("utf-8")
@@ -115,7 +115,7 @@ def test_withdraw_marks_report_and_index_and_undo_restores_them(
     assert main([*words, "--undo"]) == 0
     assert (reports / "stale" / "index.html").read_text("utf-8") == PAGE
     assert (reports / "stale" / "report.md").read_text("utf-8") == TEXT
-    assert "trained before" not in (reports / "index.html").read_text("utf-8")
+    assert "trained before" not in (reports / "local.html").read_text("utf-8")
     assert (reports / "kept" / "index.html").read_text("utf-8") == PAGE
 
 

@@ -1,46 +1,34 @@
-"""`reports/claims.csv`: the verdicts of all studies, and the claims that none has tested."""
+"""The verdicts of several studies, and the claims that none of them has tested."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 
-from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims, write_claims
+from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
 from ferbench.config.claims import Claim, load_claims
 from ferbench.reporting.withdrawn import read_withdrawn
 
-__all__ = ["all_claims", "write_all_claims"]
+__all__ = ["all_claims"]
 
 
-def write_all_claims(root: Path) -> list[ClaimRow]:
-    """Write `reports/claims.csv`, and return its rows.
-
-    Args:
-        root: the project's folder.
-
-    Raises:
-        InputError: a study's `claims.csv`, or the catalogue's claims, are faulty.
-    """
-    rows = all_claims(root)
-    write_claims(root / "reports" / "claims.csv", rows)
-    return rows
-
-
-def all_claims(root: Path) -> list[ClaimRow]:
+def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     """The rows of every study that is not withdrawn, then the catalogue's untested claims.
 
     A claim counts as tested by a study on the claim's own data set.
 
     Args:
         root: the project's folder; without `studies/catalogue/claims.yaml` nothing is untested.
+        studies: names of those that count.
 
     Raises:
         InputError: a file is faulty.
     """
     reports = root / "reports"
     withdrawn = read_withdrawn(reports)
-    paths = sorted(reports.glob("*/claims.csv"))
-    rows = [row for path in paths if path.parent.name not in withdrawn for row in read_claims(path)]
+    paths = [reports / name / "claims.csv" for name in sorted({*studies} - {*withdrawn})]
+    rows = [row for path in paths if path.is_file() for row in read_claims(path)]
     catalogue = root / "studies" / "catalogue" / "claims.yaml"
     claims = load_claims(catalogue) if catalogue.is_file() else ()
     tested = {row.key for row in rows if row.source}

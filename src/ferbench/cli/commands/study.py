@@ -1,8 +1,10 @@
-"""`ferbench study list|use|status|withdraw`."""
+"""`ferbench study list|use|status|publish|withdraw|pages`."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ def add_study(commands: Any) -> None:
     use.add_argument("name", metavar="NAME")
     use.set_defaults(run=_use)
     actions.add_parser("status", help="show the active study").set_defaults(run=_status)
+    publish = actions.add_parser("publish", help="put the active study's report under git")
+    publish.add_argument("name", metavar="NAME")
+    publish.set_defaults(run=_publish)
     withdraw = actions.add_parser("withdraw", help="mark a study's published numbers as withdrawn")
     withdraw.add_argument("name", metavar="NAME")
     how = withdraw.add_mutually_exclusive_group(required=True)
@@ -30,6 +35,8 @@ def add_study(commands: Any) -> None:
     how.add_argument("--undo", action="store_true", help="publish the numbers again")
     withdraw.add_argument("--reason", metavar="TEXT", help="what was wrong, in one sentence")
     withdraw.set_defaults(run=_withdraw)
+    pages = actions.add_parser("pages", help="render the pages of all studies again")
+    pages.set_defaults(run=_pages)
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -83,6 +90,50 @@ def _status(_: argparse.Namespace) -> int:
     print(f"runs     {done} of {len(folders)} done, {trained} trained")
     print(f"report   {page if page.is_file() else 'not yet made'}")
     return 0
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from ferbench.reporting.index import write_index
+    from ferbench.reporting.published import publish, stage_in_git
+
+    params = load_params()
+    remedy = f"`make repro STUDY={args.name}` brings it up to date"
+    if params.study.name != args.name:
+        raise InputError(
+            f"the active study is {params.study.name}, not {args.name}",
+            where="params.yaml",
+            remedy=remedy,
+        )
+    with lock.exclusive():
+        lock.refuse_other_dvc()
+        if _is_outdated():
+            raise InputError(
+                f"the report of {args.name} is not up to date; `dvc status` lists what has changed",
+                where="dvc.lock",
+                remedy=remedy,
+            )
+        record = publish(Path(), params)
+        write_index(Path())
+        files = stage_in_git(Path(), record)
+    print(f"study {args.name}: {record.line}")
+    print(f"{files} files are staged in git; look at `git diff --cached --stat`, then commit")
+    return 0
+
+
+def _pages(_: argparse.Namespace) -> int:
+    from ferbench.reporting.index import write_index
+
+    write_index(Path())
+    print("reports/index.html: the published studies; reports/local.html: all, if there are others")
+    return 0
+
+
+def _is_outdated() -> bool:
+    """Whether DVC would run a stage."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--quiet"], check=False, capture_output=True
+    )
+    return done.returncode != 0
 
 
 def _withdraw(args: argparse.Namespace) -> int:

@@ -1,0 +1,232 @@
+"""Published studies: reports that git keeps, each with a record of the runs behind it.
+
+Git ignores what the pipeline writes into `reports/`, so that running a study leaves a checkout
+clean. A study is published by `reports/<study>/published.json`; its report and the pages of its
+data sets are then added to git.
+"""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ferbench.artifacts.runs import RunRecord
+from ferbench.config.params import Params
+from ferbench.config.runs import all_runs
+from ferbench.errors import InputError
+from ferbench.files import read_json, write_json
+
+__all__ = [
+    "Publication",
+    "publication_of",
+    "publish",
+    "published_studies",
+    "retract_if_replaced",
+    "stage_in_git",
+]
+
+_FILE = "published.json"
+_SHARED = ("index.html", "claims.csv", "findings.json")  # of all studies
+_PRIVATE = ("people", "faces.parquet", "replicates.parquet", "label_issues.csv")
+_DIRTY = ("-dirty", "+")  # of code that was changed; older records have the second
+
+
+class Publication(BaseModel):
+    """`published.json`: what produced the numbers of a study.
+
+    Args:
+        study: its name.
+        published: the day, ISO 8601.
+        commits: of the code that trained the runs.
+        runs: number of runs.
+        seeds: of the runs.
+        hardware: of the machines, each once.
+        versions: of Python and the libraries, each set once.
+        training_hours: sum over the runs; None where older records do not have it.
+        wall_hours: from the start of the first training to the end of the last one, pauses
+            included; None where that is not known.
+        data: keys of the data sets whose pages belong to the report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    published: str
+    commits: list[str]
+    runs: int
+    seeds: list[int]
+    hardware: list[dict[str, Any]]
+    versions: list[dict[str, str]]
+    training_hours: float | None
+    wall_hours: float | None
+    data: list[str]
+
+    @property
+    def line(self) -> str:
+        """One line for the page of all studies."""
+        commits = ", ".join(commit[:10] for commit in self.commits)
+        machines = (", ".join(h.get("gpus") or [str(h.get("cpu", ""))]) for h in self.hardware)
+        parts = [
+            f"published {self.published}",
+            f"{self.runs} runs",
+            " / ".join(dict.fromkeys(filter(None, machines))),
+            "" if self.training_hours is None else f"{self.training_hours:.1f} h of training",
+            f"commit {commits}",
+        ]
+        return "; ".join(part for part in parts if part)
+
+
+def publication_of(study: str, records: Sequence[RunRecord], data: Iterable[str]) -> Publication:
+    """The record of a study whose runs are finished.
+
+    Args:
+        study: its name.
+        records: of all its runs.
+        data: keys of its data sets.
+
+    Raises:
+        InputError: a run's code differed from its commit, so that nobody can get it again.
+    """
+    for record in records:
+        if record.commit == "none" or record.commit.endswith(_DIRTY):
+            run = f"{record.variant}-{record.dataset}-{record.seed}"
+            raise InputError(
+                f"{run} was trained by code that no commit holds ({record.commit})",
+                where=f"runs/{study}",
+                remedy="commit the code, train that run again, then publish",
+            )
+    starts = [datetime.datetime.fromisoformat(record.started) for record in records]
+    ends = [
+        start + datetime.timedelta(seconds=record.train_seconds)
+        for start, record in zip(starts, records, strict=True)
+    ]
+    return Publication(
+        study=study,
+        published=datetime.date.today().isoformat(),
+        commits=_once(record.commit for record in records),
+        runs=len(records),
+        seeds=sorted({record.seed for record in records}),
+        hardware=_once(record.hardware for record in records),
+        versions=_once(record.versions for record in records),
+        training_hours=round(sum(record.train_seconds for record in records) / 3600, 3),
+        wall_hours=round((max(ends) - min(starts)).total_seconds() / 3600, 3),
+        data=list(data),
+    )
+
+
+def _once(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def publish(root: Path, params: Params) -> Publication:
+    """Write the record of a study whose report is finished.
+
+    Args:
+        root: the project's folder.
+        params: of the study.
+
+    Raises:
+        InputError: it has no report, a run is missing, or its code is not in git.
+    """
+    folder = root / "reports" / params.study.name
+    if not (folder / "index.html").is_file():
+        raise InputError(
+            "no report",
+            where=folder / "index.html",
+            remedy=f"`make repro STUDY={params.study.name}` makes it",
+        )
+    records = [RunRecord.read(root / run.folder / "run.json") for run in all_runs(params)]
+    record = publication_of(params.study.name, records, params.datasets)
+    write_json(folder / _FILE, record.model_dump())
+    return record
+
+
+def retract_if_replaced(root: Path, study: str, records: Sequence[RunRecord]) -> bool:
+    """Remove a study's record if its report is now about other runs; say whether it was removed.
+
+    The study counts as unpublished until it is published again; git still has the report.
+
+    Args:
+        root: the project's folder.
+        study: its name.
+        records: of the runs that the report is about now.
+    """
+    path = root / "reports" / study / _FILE
+    if not path.is_file():
+        return False
+    record = _read(path)
+    same = record.commits == _once(run.commit for run in records)
+    if same and record.hardware == _once(run.hardware for run in records):
+        return False
+    path.unlink()
+    return True
+
+
+def published_studies(reports: Path) -> dict[str, Publication]:
+    """The published studies by name.
+
+    Args:
+        reports: the folder of all reports.
+
+    Raises:
+        InputError: a record has other fields.
+    """
+    return {path.parent.name: _read(path) for path in sorted(reports.glob(f"*/{_FILE}"))}
+
+
+def _read(path: Path) -> Publication:
+    try:
+        return Publication.model_validate(read_json(path))
+    except ValueError as error:
+        raise InputError(
+            str(error), where=path, remedy=f"`make publish STUDY={path.parent.name}` writes it"
+        ) from error
+
+
+def stage_in_git(root: Path, record: Publication) -> int:
+    """Add the files of a published study to git's index; nothing is committed.
+
+    Predictions and pictures of people are left out.
+
+    Args:
+        root: the project's folder.
+        record: of the study.
+
+    Returns:
+        The number of files that git keeps of it.
+
+    Raises:
+        InputError: git refuses, or this is no repository.
+    """
+    reports = root / "reports"
+    folder = reports / record.study
+    own = [path for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in own if path.relative_to(folder).parts[0] not in _PRIVATE]
+    kept += [path for key in record.data for path in reports.glob(f"data/{key}.*")]
+    kept += [reports / name for name in _SHARED if (reports / name).is_file()]
+    _git(root, "add", "-f", "--", *(path.relative_to(root).as_posix() for path in kept))
+    return len(kept)
+
+
+def _git(root: Path, *words: str) -> None:
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise InputError("git is not installed", where=root, remedy="install it") from error
+    if done.returncode:
+        raise InputError(
+            done.stderr.strip().splitlines()[-1],
+            where=root,
+            remedy="publish in a clone of the project",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,12 @@ from tests.tiny_study import make_scenes, make_stored, small_params
 
 from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset
+
+
+def pytest_collection_finish() -> None:
+    """Keep what imports made out of later collections, which statsmodels asks for at every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.example_study import PROJECT, example_tree
+from tests.paper_splits import paper_splits
 
 from ferbench.config.catalogue import read_yaml
 from ferbench.config.claims import TABLES, Claim, load_claims
@@ -51,6 +52,16 @@ def _gains(claim: Claim) -> list[float]:
         with_weights, without = (table["matrices"][name][row] for name in (WEIGHTED, PLAIN))
         return [with_weights[row] / sum(with_weights) - without[row] / sum(without)]
     return [_printed(claim, t, claim.a) - _printed(claim, t, str(claim.b)) for t in claim.tables]
+
+
+def test_protocols_of_claims_are_the_splits_of_the_papers_recipes() -> None:
+    splits = paper_splits()
+    differing = {
+        (claim.id, claim.dataset, claim.protocol, stated)
+        for claim in CLAIMS
+        if claim.protocol and (stated := splits[claim.paper].get(claim.dataset)) != claim.protocol
+    }
+    assert not differing
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda c: "-".join(map(str, c.key)))

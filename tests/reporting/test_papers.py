@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 import yaml
 from tests.fabricated_study import fabricate
+from tests.paper_splits import paper_splits
 
 from ferbench.config.catalogue import Catalogue, study_files
 from ferbench.config.params import Params, RobustnessTest, load_params
+from ferbench.reporting.judging import stated_split
 from ferbench.reporting.measured import measured
 from ferbench.reporting.papers import COLUMNS, against_papers, paper_frame
 from ferbench.reporting.printed import (
@@ -74,6 +76,8 @@ def files(
     )
     recipe = base.recipes["made_up"]
     stated = {**recipe.paper, "name": PAPER[source], "epochs": 1000, **(paper or {})}
+    splits = paper_splits().get(str(stated["name"]), {})
+    stated["data"] = {name: {"split": split} for name, split in splits.items()}
     recipe = replace(recipe, epochs=1000, paper=stated)
     params = replace(
         base,
@@ -227,6 +231,18 @@ def test_printed_value_is_judged_by_the_prediction_interval(base: Params) -> Non
     assert one.loc["IVSA", "difference_high"] < 0 < one.loc["IVSA w/o SAB", "difference_high"]
     assert "12 redundant copies" in one.loc["IVSA", "reason"]
     assert "the test images are the paper's own" in one.loc["IVSA", "reason"]
+
+
+def test_a_paper_that_tests_all_parts_did_not_test_on_our_images(base: Params) -> None:
+    """P3 counts all 35,887 images of FER2013, of which the official test part is a tenth."""
+    found = files(base, "fer2013", "official", [], paper={"name": "p3"})
+    variants = {"yolov6s": found.params.variants["yolov5s"]}
+    study = replace(found, params=replace(found.params, variants=variants))
+    value = next(v for v in printed_values() if (v.paper, v.model) == ("P3", "yolov6s"))
+    assert stated_split(value, study, "only") is None
+    other = files(base, "fer2013", "official", [], paper={"name": "p1"})
+    of_p1 = next(v for v in printed_values() if (v.paper, v.model) == ("P1", "ivsa"))
+    assert stated_split(of_p1, other, "only") == "official"
 
 
 def test_few_test_images_of_the_paper_leave_a_value_undecided(base: Params) -> None:

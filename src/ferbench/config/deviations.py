@@ -25,6 +25,7 @@ from ferbench.config.params import Dataset, Recipe, Variant
 
 __all__ = [
     "READINGS",
+    "UNSTATED",
     "DataDeviation",
     "Reading",
     "data_deviations",
@@ -35,7 +36,7 @@ __all__ = [
     "unstated_settings",
 ]
 
-_UNSTATED = "unstated"
+UNSTATED = "unstated"
 # The protocol that tests on FER2013's PublicTest, which the competition meant for validation.
 _PUBLIC = "official_public"
 # Settings of a paper that no key of a recipe can express.
@@ -220,7 +221,7 @@ def recipe_deviations(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
     missing = [
         f"{name} {theirs[name]:g} not implemented"
         for name in _NOT_IMPLEMENTED
-        if theirs.get(name, 0) not in (0, _UNSTATED)
+        if theirs.get(name, 0) not in (0, UNSTATED)
     ]
     return (*found, *missing)
 
@@ -260,13 +261,13 @@ def data_deviations(
     stated = recipe.paper.get("data", {}).get(row.tested_on, {})
     here = {"images": facts.get("images"), "classes": len(facts.get("emotions", ())) or None}
     found = []
-    if row.protocol == _PUBLIC and stated.get("split", _UNSTATED) != _PUBLIC:
+    if row.protocol == _PUBLIC and stated.get("split", UNSTATED) != _PUBLIC:
         found.append(DataDeviation("PublicTest serves as test: no PrivateTest", other_kind=True))
     if row.trained_on != row.tested_on:
         here["images"] = None
     for what, ours in here.items():
-        theirs = stated.get(what, _UNSTATED)
-        if ours is not None and theirs not in (_UNSTATED, ours):
+        theirs = stated.get(what, UNSTATED)
+        if ours is not None and theirs not in (UNSTATED, ours):
             labels = f" ({stated['labels']})" if what == "classes" and "labels" in stated else ""
             text = f"{ours:,} {what} instead of {theirs:,}{labels}"
             found.append(DataDeviation(text, other_kind=what == "classes"))
@@ -285,7 +286,7 @@ def unstated_settings(variant: Variant, recipe: Recipe) -> tuple[str, ...]:
     idle, assumed = idle_settings(ours), theirs.get("assumed", ())
 
     def unstated(key: str, settings: Mapping[str, Any]) -> bool:
-        return settings.get(key, _UNSTATED) == _UNSTATED or key in assumed
+        return settings.get(key, UNSTATED) == UNSTATED or key in assumed
 
     names = [one.unstated for one in readings if one.unstated]
     for key in _ordered(ours):
@@ -344,7 +345,7 @@ def _compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[st
     if ours["augment"] != theirs.get("augment"):
         idle |= {"scale_gain"}
     for key in _ordered(ours):
-        if theirs.get(key, _UNSTATED) != _UNSTATED and key not in idle:
+        if theirs.get(key, UNSTATED) != UNSTATED and key not in idle:
             yield key
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from ferbench.config.deviations import UNSTATED
 from ferbench.reporting.measured import support
 from ferbench.reporting.printed import PrintedValue
 from ferbench.reporting.study_files import Mean, StudyFiles
@@ -23,19 +24,8 @@ from ferbench.stats.single_values import (
     two_sample_verdict,
 )
 
-__all__ = ["PROTOCOLS", "Judged", "judge"]
+__all__ = ["Judged", "judge", "stated_split"]
 
-# The split that each paper states; the others do not state theirs. P3 tests all of FER2013.
-PROTOCOLS = {
-    ("P0", "rafdb_basic"): "stratified_70_10_20",
-    ("P0", "rafdb_compound"): "stratified_70_10_20",
-    ("P0", "ckplus"): "stratified_70_10_20",
-    ("P0", "fer2013"): "stratified_70_10_20",
-    ("P1", "ckplus"): "p1_60_20_20",
-    ("P1", "fer2013"): "official",
-    ("P3", "fer2013"): "official",
-    ("P4", "rafdb_basic"): "p4_half_test",
-}
 _SAME_IMAGES = "official"  # under it, our test images are the paper's own
 # Ours, with the primary interval where there is one; the verdict; and what it assumes.
 Judged = tuple[Mean, SingleVerdict, tuple[str, ...]]
@@ -63,6 +53,24 @@ def judge(value: PrintedValue, study: StudyFiles, key: str, mean: Mean) -> Judge
         found = two_sample_verdict(*about, mean.values, value.half_unit)
         return mean, found, ("two-sample test, from the printed mean, deviation and runs",)
     return _judge_score(value, study, key, mean)
+
+
+def stated_split(value: PrintedValue, study: StudyFiles, key: str) -> str | None:
+    """The protocol that a value's paper states for a data set; None if it states none.
+
+    It is in the `paper` block of the recipe; under another paper's recipe nothing is known.
+
+    Args:
+        value: the printed value, of a model of the study.
+        study: its files.
+        key: data set row.
+    """
+    paper = study.params.recipe_of(str(value.model)).paper
+    if paper.get("name") != value.paper.lower():
+        return None
+    about = paper.get("data", {}).get(study.params.datasets[key].tested_on, {})
+    split = about.get("split", UNSTATED)
+    return None if split == UNSTATED else str(split)
 
 
 def _judge_score(value: PrintedValue, study: StudyFiles, key: str, mean: Mean) -> Judged:
@@ -144,8 +152,7 @@ def _paper_variance(
 ) -> tuple[float, tuple[str, ...]]:
     """V_test of the printed value, and what is assumed about its test images."""
     (mean, known, part), row = ours, study.params.datasets[key]
-    stated = PROTOCOLS.get((value.paper, row.tested_on))
-    if stated == row.protocol == _SAME_IMAGES:
+    if stated_split(value, study, key) == row.protocol == _SAME_IMAGES:
         return 0.0, ("the test images are the paper's own",)
     whole = _primary(part, "accuracy", mean.variant)
     if value.test_images is None or whole is None or value.subset != "test":

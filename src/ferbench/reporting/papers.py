@@ -23,7 +23,7 @@ from ferbench.config.deviations import (
     recipe_deviations,
     unstated_settings,
 )
-from ferbench.reporting.judging import PROTOCOLS, judge
+from ferbench.reporting.judging import judge, stated_split
 from ferbench.reporting.measured import RATIOS, measure, printed_ratio, ratio_base
 from ferbench.reporting.numbers import count
 from ferbench.reporting.printed import SOURCES, PrintedValue, printed_values
@@ -269,7 +269,7 @@ def _differences(value: PrintedValue, study: StudyFiles, key: str, mean: Mean) -
     row = study.params.datasets[key]
     source = str(recipe.paper.get("name", "no paper"))
     trained_by = source.upper() if recipe.paper else source
-    protocol = PROTOCOLS.get((value.paper, row.tested_on))
+    protocol = stated_split(value, study, key)
     detects = study.descriptions[str(value.model)]["task"] == "detect"
     scored = value.kind not in ("cost", "count")
     checks = [
@@ -311,10 +311,10 @@ def _differences(value: PrintedValue, study: StudyFiles, key: str, mean: Mean) -
 
 def _conditions(value: PrintedValue, study: StudyFiles, key: str, mean: Mean) -> tuple[str, ...]:
     """What stands beside a verdict without forbidding it."""
-    row, facts = study.params.datasets[key], study.facts.get(key, {})
+    facts = study.facts.get(key, {})
     if value.kind in (*_NETWORK, "cost"):
         return ()
-    unstated = (value.paper, row.tested_on) not in PROTOCOLS
+    unstated = stated_split(value, study, key) is None
     copies = facts.get("redundant_copies", 0)
     checks = [
         (unstated, "the paper does not state its split"),

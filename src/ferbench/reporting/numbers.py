@@ -11,6 +11,7 @@ __all__ = [
     "decimal",
     "interval",
     "listed",
+    "metric_words",
     "p_value",
     "percent",
     "points",
@@ -85,6 +86,20 @@ def listed(names: Sequence[str]) -> str:
     ('a', 'a, b and c')
     """
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def metric_words(metric: str) -> str:
+    """A metric as tables name it, for people.
+
+    >>> metric_words("recall:anger"), metric_words("confused:anger:disgust")
+    ('recall of anger', 'anger predicted as disgust')
+    >>> metric_words("std:map50"), metric_words("delta:ap50:anger"), metric_words("f1_macro")
+    ('std of map50', 'delta of ap50 of anger', 'f1 macro')
+    """
+    name, _, rest = metric.replace("_", " ").partition(":")
+    if name == "confused":
+        return " predicted as ".join(rest.split(":"))
+    return f"{name} of {metric_words(rest)}" if rest else name
 
 
 def seed_count(number: int) -> str:

@@ -19,7 +19,7 @@ from ferbench.reporting.blocks import (
     word,
 )
 from ferbench.reporting.charts import Chart, Estimate, claim_chart
-from ferbench.reporting.numbers import NOTHING, count, decimal, points
+from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
 from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["build"]
@@ -93,8 +93,7 @@ def _is_ratio(row: ClaimRow) -> bool:
 
 
 def _metric(row: ClaimRow) -> str:
-    head, *emotions = row.metric.replace("_", " ").split(":")
-    name = f"{head} of {' as '.join(emotions)}" if emotions else head
+    name = metric_words(row.metric)
     return f"{name} on {row.robustness.replace(':', ' ')}" if row.robustness else name
 
 

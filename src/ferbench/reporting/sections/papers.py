@@ -8,7 +8,7 @@ from math import isnan
 from ferbench.reporting.blocks import Block, Table, Value, difference, number, real, share, word
 from ferbench.reporting.charts import Chart, forest_chart
 from ferbench.reporting.measured import is_fraction
-from ferbench.reporting.numbers import NOTHING, interval, points
+from ferbench.reporting.numbers import NOTHING, interval, metric_words, points
 from ferbench.reporting.papers import VERDICTS, Against, against_papers, summary
 from ferbench.reporting.study_files import Mean, StudyFiles
 
@@ -52,20 +52,6 @@ def build(study: StudyFiles) -> Block:
     )
 
 
-def _metric(metric: str) -> str:
-    """A metric as `PrintedValue` has it, for people.
-
-    >>> _metric("recall:anger"), _metric("confused:anger:disgust")
-    ('recall of anger', 'anger predicted as disgust')
-    >>> _metric("std:map50"), _metric("delta:ap50:anger")
-    ('std of map50', 'delta of ap50 of anger')
-    """
-    name, *rest = metric.replace("_", " ").split(":")
-    if name == "confused":
-        return f"{rest[0]} predicted as {rest[1]}"
-    return f"{name} of {_metric(':'.join(rest))}" if rest else metric
-
-
 def _measured(row: Against, mean: Mean) -> dict[str, Value]:
     recipe = ("network or training differ, see below",) if row.deviations else ()
     known = not isnan(row.low)
@@ -73,7 +59,7 @@ def _measured(row: Against, mean: Mean) -> dict[str, Value]:
     return {
         "paper": word(row.value.place),
         "row": word(row.value.row),
-        "metric": word(_metric(mean.metric)),
+        "metric": word(metric_words(mean.metric)),
         "on": word(mean.subset),
         "printed %": share(row.value.value),
         "ours %": share(mean.mean),
@@ -91,7 +77,7 @@ def _sized(row: Against, mean: Mean) -> dict[str, Value]:
     return {
         "paper": word(row.value.place),
         "row": word(row.value.row),
-        "what": word(_metric(row.value.metric)),
+        "what": word(metric_words(row.value.metric)),
         "printed": real(row.value.value, 2),
         "ours": real(mean.mean, 2),
         "verdict": word(row.verdict),
@@ -104,7 +90,7 @@ def _absent(row: Against) -> dict[str, Value]:
         "paper": word(row.value.place),
         "row": word(row.value.row),
         "data set": word(row.dataset),
-        "metric": word(_metric(row.value.metric)),
+        "metric": word(metric_words(row.value.metric)),
         "as printed": word(row.value.text),
         "verdict": word(row.verdict),
         "why": word(row.reason),

@@ -32,6 +32,7 @@ from ferbench.reporting.sections.protocols import build as protocols
 from ferbench.reporting.sections.robustness import build as robustness
 from ferbench.reporting.sections.robustness import conditions_of
 from ferbench.reporting.study_files import StudyFiles
+from ferbench.stats.primary import primary_score
 
 PLACE = ("synthetic", "person_70_10_20")
 
@@ -131,6 +132,23 @@ def test_robustness_is_compared_with_test_overall_and_by_class(study: StudyFiles
     means = own.groupby(["subset", "emotion"])["value"].mean()
     change = means["degraded_medium", "anger"] - means["test", "anger"]
     assert cell(degraded.tables[-1], "yolov5s", "anger") == pytest.approx(change)
+
+
+def test_scores_on_altered_images_have_the_interval_of_new_seeds_and_new_faces(
+    study: StudyFiles,
+) -> None:
+    assert study.evidence is not None
+    part = study.evidence_on("synthetic")
+    assert part is not None
+    expected = primary_score(study.evidence.altered(part, "degraded", "medium"), "accuracy", "ivsa")
+    assert expected is not None and expected.clusters > 1
+    mean = study.on("degraded_medium", "synthetic", "accuracy")["ivsa"]
+    assert (mean.low, mean.high) == (expected.low, expected.high)
+    assert mean.basis.startswith("seeds and ")
+    table = robustness(study).parts[1].tables[0]
+    assert cell(table, "ivsa", "medium, 95 % interval") == expected.low
+    older = replace(study, evidence=replace(study.evidence, replicates=None))
+    assert older.on("degraded_medium", "synthetic", "accuracy")["ivsa"].basis == "seeds only"
 
 
 def test_robustness_on_some_faces_is_compared_with_the_same_faces(

@@ -29,7 +29,7 @@ from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
 from ferbench.reporting.numbers import count, seed_count
 from ferbench.reporting.withdrawn import without_mark
-from ferbench.stats.basis import SEEDS_ONLY, basis_of
+from ferbench.stats.basis import SEEDS_ONLY, seeds_and
 from ferbench.stats.evidence import Evidence, EvidencePart, read_evidence
 from ferbench.stats.pair_tests import load_test
 from ferbench.stats.primary import knows_test_variance, primary_score
@@ -166,16 +166,15 @@ def mean_of(place: Any, values: Sequence[float], interval: str) -> Mean:
     return Mean(dataset, protocol, variant, metric, mean, low, high, std, tuple(values), subset)
 
 
-def _with_primary(mean: Mean, parts: Mapping[tuple[str, str], EvidencePart]) -> Mean:
-    """A mean on test with its primary interval, if it has one."""
-    part = parts.get((mean.dataset, mean.protocol)) if mean.subset == "test" else None
+def _with_primary(mean: Mean, parts: Mapping[tuple[str, str, str], EvidencePart]) -> Mean:
+    """A mean on test, or on altered test images, with its primary interval, if it has one."""
+    part = parts.get((mean.dataset, mean.protocol, mean.subset))
     if part is None or not knows_test_variance(part, mean.metric):
         return mean
     found = primary_score(part, mean.metric, mean.variant)
-    if found is None or math.isnan(found.low):
+    if found is None or found.seeds_only or math.isnan(found.low):
         return mean
-    basis = basis_of(part, mean.metric, "evidence")
-    return replace(mean, low=found.low, high=found.high, basis=basis)
+    return replace(mean, low=found.low, high=found.high, basis=seeds_and(found.cluster))
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +236,8 @@ class StudyFiles:
     def means(self) -> list[Mean]:
         """Means over seeds, on every subset but val.
 
-        On test with the primary interval where the variance over test faces is known, otherwise
-        with that over seeds.
+        On test, altered or not, with the primary interval where the variance over test faces is
+        known, otherwise with that over seeds.
         """
         found = summarise(self.results, self.params.score.interval)
         return [_with_primary(mean, self._parts) for mean in found]
@@ -263,13 +262,23 @@ class StudyFiles:
         return sorted(self.on("test", key, self.metric).values(), key=lambda m: sign * m.mean)
 
     @cached_property
-    def _parts(self) -> dict[tuple[str, str], EvidencePart]:
-        parts = self.evidence.parts() if self.evidence else ()
-        return {part.location: part for part in parts}
+    def _parts(self) -> dict[tuple[str, str, str], EvidencePart]:
+        """The evidence by data set, protocol and subset: test, and test as it was altered."""
+        found: dict[tuple[str, str, str], EvidencePart] = {}
+        if self.evidence is None:
+            return found
+        columns = ["subset", "robustness", "condition"]
+        conditions = self.results.reindex(columns=columns).drop_duplicates().dropna()
+        altered = conditions[conditions["robustness"] != ""].to_numpy().tolist()
+        for part in self.evidence.parts():
+            found[(*part.location, "test")] = part
+            for subset, test, condition in altered:
+                found[(*part.location, subset)] = self.evidence.altered(part, test, condition)
+        return found
 
     def evidence_on(self, key: str) -> EvidencePart | None:
         """The evidence of a data set row on test; None without predictions."""
-        part = self._parts.get(self.place(key))
+        part = self._parts.get((*self.place(key), "test"))
         return part if part and part.faces is not None else None
 
     def naive_baselines(self, key: str) -> dict[str, float]:

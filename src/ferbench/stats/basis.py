@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferbench.stats.evidence import EvidencePart, cluster_kind
 from ferbench.stats.primary import knows_test_variance
 
-__all__ = ["SEEDS_ONLY", "basis_of"]
+__all__ = ["SEEDS_ONLY", "basis_of", "seeds_and"]
 
 SEEDS_ONLY = "seeds only"
 _PLURAL = {"person": "persons", "sequence": "sequences", "image": "images", "mixed": "clusters"}
@@ -28,5 +28,14 @@ def basis_of(part: EvidencePart, metric: str, kind: str) -> str:
     if kind == "faces_mean":
         return _PLURAL[cluster_kind(part)]
     if kind == "evidence" and knows_test_variance(part, metric):
-        return f"seeds and {_PLURAL[cluster_kind(part)]}"
+        return seeds_and(cluster_kind(part))
     return SEEDS_ONLY
+
+
+def seeds_and(cluster: str) -> str:
+    """What a primary interval is about besides seeds.
+
+    >>> seeds_and("person")
+    'seeds and persons'
+    """
+    return f"seeds and {_PLURAL[cluster]}"

@@ -11,7 +11,7 @@ from ferbench.artifacts.results import exceeds
 from ferbench.emotions import in_order
 from ferbench.reporting.blocks import Block, Table, Value, difference, share, word
 from ferbench.reporting.charts import Chart, condition_chart
-from ferbench.reporting.numbers import NOTHING, percent, points
+from ferbench.reporting.numbers import NOTHING, interval, percent, points
 from ferbench.reporting.printed import printed_deltas
 from ferbench.reporting.study_files import Mean, StudyFiles
 
@@ -63,7 +63,8 @@ def _card(study: StudyFiles, key: str, test: str) -> Block | None:
         words=(_words(study, key, test, scores),),
         charts=[_chart(study, key, test, m) for m in metrics] if len(single) > 1 else (),
         tables=tables,
-        note="Means over seeds; “test” is the same faces, unaltered. Variants that are not listed "
+        note="Means over seeds, with the interval of new seeds and new test faces where that is "
+        "known, else of seeds; “test” is the same faces, unaltered. Variants that are not listed "
         "cannot be run on these images: a classifier does not locate faces. AP of a class is of a "
         "detector's boxes at IoU 0.5, or of a classifier's probabilities.",
     )
@@ -105,6 +106,9 @@ def _table(study: StudyFiles, key: str, test: str, metric: str) -> Table:
         gap = _UNKNOWN
         if variant in before and variant in scores[last]:
             gap = difference(scores[last][variant].mean - before[variant].mean)
+        known = scores[last].get(variant)
+        bounds = _UNKNOWN if known is None else Value(interval(known.low, known.high), known.low)
+        cells |= {f"{last}, 95 % interval": bounds}
         rows.append({**cells, f"{last} − test, points": gap})
     return Table(f"robustness_{test}_{key}_{metric}", rows, title=metric)
 

@@ -56,9 +56,11 @@ check: setup  ## formatting, lint, import layers, types
 test: setup  ## tests: minutes on a CPU, no network, no real data
 	$(BIN)/pytest -n auto
 
-# oneDNN reads the variable when the process starts.
-test-avx2: setup  ## the tests as on a processor with nothing newer than AVX2
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto
+# oneDNN reads the variable when the process starts; it is called by networks alone.
+NETWORKS := tests/models tests/training tests/evaluation tests/detection tests/tracking \
+  tests/test_contracts.py tests/test_pipeline.py
+test-avx2: setup  ## the tests that run networks, as on a processor with nothing newer than AVX2
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto $(NETWORKS)
 
 test-all: setup  ## also slow tests, GPU tests, and tests on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''

@@ -16,6 +16,11 @@ from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
 BACKBONES = names("ferbench.models.backbones")
+# What is the same at any width is tested at the smallest.
+NARROW: dict[str, dict[str, Any]] = {
+    "vgg_improved": {"backbone": {"width": 0.125}},
+    "yolov5s": {"backbone": {"width": 0.25}},
+}
 RECIPE = Recipe(
     input_px=64,
     resize_px=64,
@@ -71,7 +76,8 @@ def row(backbone: str, attention: str = "none", location: str = "none") -> Varia
     graph = not isinstance(plain_body(backbone), nn.Module)
     head, loss = ("detect", "yolo") if graph else ("pooled", "cross_entropy")
     places = ("native", attention, location, head, loss, "r")
-    return Variant("control", backbone, *places, options={}, weights="none")
+    options = NARROW.get(backbone, {})
+    return Variant("control", backbone, *places, options=options, weights="none")
 
 
 def plain_body(backbone: str) -> Any:

@@ -43,6 +43,12 @@ def charts(tables: RunTables) -> list[SimpleNamespace]:
     return [SimpleNamespace(name="sizes", svg=f"<svg>{sizes}</svg>")]
 
 
+@pytest.fixture
+def one_seed(study: Params) -> Params:
+    """A run a variant, where more would show nothing else."""
+    return dataclasses.replace(study, seeds=study.seeds[:1])
+
+
 def publish(params: Params) -> dict[str, str]:
     return publish_study(params, charts)
 
@@ -132,7 +138,7 @@ class Killed(BaseException):
     ["log_points", "complete", "log_dataset", "log_figure", "log_text", "finish", "set_tags"],
 )
 def test_stage_killed_anywhere_is_completed_by_the_next(
-    study: Params, logged: list[str], monkeypatch: pytest.MonkeyPatch, step: str
+    one_seed: Params, logged: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     act, calls = getattr(MlflowRun, step), [0]
 
@@ -145,11 +151,11 @@ def test_stage_killed_anywhere_is_completed_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowRun, step, stop_midway)
         with pytest.raises(Killed):
-            publish(study)
-    ids = publish(study)
+            publish(one_seed)
+    ids = publish(one_seed)
     found = runs()
     assert {key: run.info.run_id for key, run in found.items()} == ids
-    assert len(ids) == len(all_runs(study))
+    assert len(ids) == len(all_runs(one_seed))
     for run in found.values():
         assert run.info.status == "FINISHED"
         assert len(run.inputs.dataset_inputs) == 1
@@ -158,43 +164,43 @@ def test_stage_killed_anywhere_is_completed_by_the_next(
             assert len(steps) == len(set(steps)), name
 
 
-def test_points_that_the_store_missed_are_added_once(study: Params, logged: list[str]) -> None:
-    run = all_runs(study)[0]
+def test_points_that_the_store_missed_are_added_once(one_seed: Params, logged: list[str]) -> None:
+    run = all_runs(one_seed)[0]
     record = RunRecord.read(run.folder / "run.json")
     history = read_history(run.folder / "history.csv")
     begun = open_run(record)
     for row in history.to_dict("records")[:3]:
         begun.log_epoch(row)
-    assert publish(study)[run.name] == begun.run_id
+    assert publish(one_seed)[run.name] == begun.run_id
     points = curves(begun.run_id)
     for name in history.columns.drop("epoch"):
         assert points[name] == list(zip(history["epoch"], history[name], strict=True))
     assert connect().get_run(begun.run_id).info.status == "FINISHED"
 
 
-def test_partial_curve_is_completed(study: Params, logged: list[str]) -> None:
-    ids = publish(study)
+def test_partial_curve_is_completed(one_seed: Params, logged: list[str]) -> None:
+    ids = publish(one_seed)
     client = connect()
     whole = curves(ids["yolov5s-synthetic-0"])["test_canvas/accuracy"]
     client.delete_run(ids["yolov5s-synthetic-0"])
     run = open_finished_run(RunRecord.read(Path("runs/demo/yolov5s/synthetic/0/run.json")))
     run.log_points([("test_canvas/accuracy", *whole[0])])
-    assert publish(study)["yolov5s-synthetic-0"] == run.run_id
+    assert publish(one_seed)["yolov5s-synthetic-0"] == run.run_id
     assert curves(run.run_id)["test_canvas/accuracy"] == whole
 
 
 def test_faulty_store_fails_the_stage_with_its_remedy(
-    study: Params, logged: list[str], own_store: Path
+    one_seed: Params, logged: list[str], own_store: Path
 ) -> None:
     own_store.write_bytes(b"no database" * 1000)
     with pytest.raises(StoreError, match=f"{own_store}: is damaged or not an SQLite database"):
-        publish(study)
+        publish(one_seed)
     own_store.unlink()
-    assert set(publish(study)) == {cell.name for cell in all_runs(study)}
+    assert set(publish(one_seed)) == {cell.name for cell in all_runs(one_seed)}
 
 
 def test_full_disk_is_reported_and_the_next_run_completes(
-    study: Params,
+    one_seed: Params,
     logged: list[str],
     own_store: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,7 +215,7 @@ def test_full_disk_is_reported_and_the_next_run_completes(
         copy(*args, **words)
 
     def stage() -> None:
-        publish(study)
+        publish(one_seed)
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfileobj", full)
@@ -222,7 +228,7 @@ def test_full_disk_is_reported_and_the_next_run_completes(
 
 
 def test_checkouts_publish_one_at_a_time(
-    study: Params, logged: list[str], own_store: Path, monkeypatch: pytest.MonkeyPatch
+    one_seed: Params, logged: list[str], own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = []
 
@@ -232,8 +238,8 @@ def test_checkouts_publish_one_at_a_time(
         held.append(self.run_id)
 
     monkeypatch.setattr(MlflowRun, "log_dataset", try_lock)
-    publish(study)
-    assert len(held) == len(all_runs(study))
+    publish(one_seed)
+    assert len(held) == len(all_runs(one_seed))
     FileLock(f"{own_store}.track").acquire(timeout=0)
 
 

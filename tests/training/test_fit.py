@@ -26,8 +26,8 @@ from ferbench.evaluation.predict import predict_split
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
-from ferbench.training.callbacks import train_classifier_alone
-from ferbench.training.fit import Fitted, TrainingData, fit, loader_workers
+from ferbench.training.callbacks import History, train_classifier_alone
+from ferbench.training.fit import Fitted, TrainingData, _trainer, fit, loader_workers
 from ferbench.training.modules import DetectorModule, SelectionMetric
 
 VARIANTS = ["ivsa", "yolov5s_osam"]
@@ -175,6 +175,16 @@ def test_two_stages_resume_after_a_kill_in_either(
     with pytest.raises(KilledError):
         train(params, stored, tmp_path, "vgg_improved", die_after(epoch), **changes)
     assert_same(whole, train(params, stored, tmp_path, "vgg_improved", **changes))
+
+
+@pytest.mark.parametrize(("terminal", "wanted"), [(True, True), (True, False), (False, True)])
+def test_progress_bar_is_for_terminals(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, wanted: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: terminal))
+    settings = dataclasses.replace(params.train, progress=wanted)
+    trainer = _trainer(settings, params.recipe_of("ivsa"), tmp_path, History(None), METRIC)
+    assert (trainer.progress_bar_callback is not None) == (terminal and wanted)
 
 
 def test_first_stage_trains_the_last_linear_layer_only(params: Params) -> None:

@@ -284,7 +284,7 @@ class Train:
         devices: number of devices of one run; `auto` is one. More than one means DDP: the batch is
             shared out, so that the effective batch and the number of steps stay what they are.
         threads: of one run on a CPU.
-        progress: show a progress bar.
+        progress: show a progress bar on a terminal.
         select: the metric on val that picks a checkpoint, by task: one that the study compares, for
             what is selected must be what is reported.
     """

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from ferbench.cli.lifeline import end_stage_with_dvc
+from ferbench.cli.stage_times import recorded
 from ferbench.errors import InputError
 from ferbench.files import disk_full
 
@@ -42,10 +43,13 @@ def run_stage(main: Callable[[], None]) -> None:
     """Run a stage script's `main` and end the process with its status.
 
     Bad input (`InputError`) and a full disk end with status 2, Ctrl-C with 130, anything else with
-    Python's own traceback and status 1. It ends with the DVC process that runs it.
+    Python's own traceback and status 1. It ends with the DVC process that runs it. What it took is
+    added to `.cache/stage_times.csv`.
     """
     end_stage_with_dvc()
-    sys.exit(status_of(main))
+    with recorded() as row:
+        row.status = status_of(main)
+    sys.exit(row.status)
 
 
 def inference_device(accelerator: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import Children, reproduce_runs
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
+from ferbench.cli.stage_times import read_stage_times, shares
 from ferbench.cli.warm import warm_python
 from ferbench.config.params import Params, load_params
 from ferbench.config.runs import all_runs
@@ -59,7 +61,7 @@ def _fitting_jobs(threads: int) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    start = time.monotonic()
+    start, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
     with lock.exclusive():
         lock.refuse_other_dvc()
         left = mend_lock_file()
@@ -76,6 +78,10 @@ def _run(args: argparse.Namespace) -> int:
     from ferbench.cli import results  # imports pandas
 
     results.show(params)
+    spent = shares(read_stage_times(now.isoformat(timespec="seconds")))
+    if spent:
+        most = ", ".join(f"{kind} {seconds:.0f} s" for kind, seconds in list(spent.items())[:4])
+        print(f"CPU time of the stages that ran: {sum(spent.values()):.0f} s ({most})")
     print(f"done in {time.monotonic() - start:.0f} s")
     return 0
 

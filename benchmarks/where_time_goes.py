@@ -20,7 +20,6 @@ import resource
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from ferbench.artifacts.runs import RunRecord
-from ferbench.cli.stage_times import FILE, StageTime, read_stage_times
+from ferbench.cli.stage_times import FILE, StageTime, read_stage_times, shares
 from ferbench.config.params import Params, load_params
 from ferbench.config.runs import Run, all_runs
 from ferbench.data.dataset import open_dataset
@@ -79,9 +78,7 @@ def cpu_seconds(act: Callable[[], object]) -> float:
 
 def parts_of(params: Params, rows: list[StageTime], total: float) -> dict[str, float]:
     """CPU seconds by part; the current folder is the clone."""
-    kinds: Counter[str] = Counter()
-    for row in rows:
-        kinds[row.kind] += row.cpu_seconds
+    kinds = shares(rows)
     epochs = data = 0.0
     walls = {row.stage: row for row in rows if row.kind == "train"}
     for run in all_runs(params):
@@ -89,7 +86,7 @@ def parts_of(params: Params, rows: list[StageTime], total: float) -> dict[str, f
         # Epochs are timed on the wall; beside other processes, their share of the stage holds.
         epochs += row.cpu_seconds * min(1.0, record.train_seconds / row.wall_seconds)
         data += data_seconds(params, run, record.epochs)
-    known = {name: sum(kinds[kind] for kind in own) for name, own in PARTS.items()}
+    known = {name: sum(kinds.get(kind, 0.0) for kind in own) for name, own in PARTS.items()}
     known |= {"network": epochs - data, "data": data, "training, else": kinds["train"] - epochs}
     known["other stages"] = sum(kinds.values()) - sum(known.values())
     return known | {"DVC and imports": total - sum(known.values())}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,24 @@ def test_a_command_line_that_makes_no_sense_ends_with_usage(
         main(words)
     assert end.value.code == 2
     assert "usage: ferbench" in capsys.readouterr().err
+
+
+def test_a_reader_that_stops_reading_is_no_error(project: Path) -> None:
+    """As `ferbench study list | head -0`."""
+    code = "from ferbench.cli.main import main; raise SystemExit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"input(); {code}", "study", "list"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_a_command_outside_a_project_says_where_to_run_it(

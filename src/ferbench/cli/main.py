@@ -7,6 +7,9 @@ parser's default `run`. Heavy imports are inside that function: `ferbench --help
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
 from collections.abc import Sequence
 
 import ferbench
@@ -30,6 +33,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit status: 0 success, 1 failure, 2 bad input, 130 Ctrl-C."""
+    """Run one command and give its exit status: 0 success, 1 failure, 2 bad input, 130 Ctrl-C.
+
+    141 is what shells report if whoever reads the output has stopped.
+    """
     args = _parser().parse_args(argv)
-    return status_of(lambda: args.run(args))
+    try:
+        status = status_of(lambda: args.run(args))
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `ferbench study list | head -1`
+        # What is left is dropped without another error at the end of the interpreter.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status

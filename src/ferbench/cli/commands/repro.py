@@ -37,8 +37,8 @@ def add_repro(commands: Any) -> None:
         "--jobs",
         metavar="N",
         type=_jobs,
-        default=1,
-        help="runs trained in parallel; `auto`: one per core, or one with a GPU (default: 1)",
+        default=0,
+        help="runs trained in parallel; `auto`, the default: one per core, or one with a GPU",
     )
     parser.set_defaults(run=_run)
 

@@ -1,9 +1,10 @@
 """Scores on resampled clusters of test faces, from `faces.parquet` or `replicates.parquet`.
 
-How clusters are drawn is described in `ferbench.artifacts.replicates`; here the draws are the same, so
-that differences between the two files are paired too. Scores of predicted classes are computed from
-the faces. Others (mean average precision, AUROC, calibration) and those on altered images are what
-stage `score` stored; of a study without these the variance due to test faces is not known.
+How clusters are drawn is described in `ferbench.artifacts.replicates`; here the draws are the
+same, so that differences between the two files are paired too. Scores of predicted classes are
+computed from the faces. Others (mean average precision, AUROC, calibration) and those on altered
+images are what stage `score` stored; of a study without these the variance due to test faces is not
+known.
 """
 
 from __future__ import annotations

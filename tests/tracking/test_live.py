@@ -23,7 +23,7 @@ SETUP = run_setup()
 @pytest.fixture
 def recorder(own_store: Path, params: Params) -> Recorder:
     description = {"row": {"head": "pooled"}, "recipe": {"lr": 0.1}}
-    write_json(Path("reports", "demo", "variants", f"{VARIANT}.json"), description)
+    write_json(Path("reports", params.study.name, "variants", f"{VARIANT}.json"), description)
     return Recorder(Run("demo", VARIANT, "tiny", 0), params)
 
 

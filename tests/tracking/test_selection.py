@@ -37,7 +37,7 @@ def by_metric(params: Params, metric: str) -> Params:
 
 def results(params: Params, val: dict[str, tuple[float, float]], test: float = 0.5) -> pd.DataFrame:
     row = params.datasets[DATASET]
-    head = {"study": "demo", "dataset": row.name, "protocol": row.protocol}
+    head = {"study": "example", "dataset": row.name, "protocol": row.protocol}
     rows = []
     for variant, values in val.items():
         for seed, value in enumerate(values):
@@ -52,7 +52,7 @@ def results(params: Params, val: dict[str, tuple[float, float]], test: float = 0
 
 def test_variant_is_selected_by_its_mean_and_then_its_best_seed(params: Params) -> None:
     selected = best_run(params, results(params, VAL), DATASET)
-    assert selected.run == Run("demo", "yolov5s", DATASET, 1)
+    assert selected.run == Run("example", "yolov5s", DATASET, 1)
     assert selected.val == {"accuracy": 0.7, "f1_macro": pytest.approx(0.3)}
     assert selected.test == {"accuracy": 0.5}
 
@@ -75,7 +75,7 @@ def test_metric_of_promotion_selects(params: Params) -> None:
 def test_ties_select_the_lower_seed_and_the_first_variant(params: Params) -> None:
     same = dict.fromkeys(VAL, (0.5, 0.5))
     assert best_run(params, results(params, same), DATASET).run == Run(
-        "demo", "vgg_improved", DATASET, 0
+        "example", "vgg_improved", DATASET, 0
     )
 
 
@@ -117,7 +117,7 @@ def test_metric_where_lower_is_better_selects_the_lowest(
 ) -> None:
     table = results(params, VAL).replace({"metric": {"accuracy": "ece"}})
     selected = best_run(by_metric(params, "ece"), table, DATASET)
-    assert selected.run == Run("demo", "vgg_improved", DATASET, 0)  # mean 0.50, first of equals
+    assert selected.run == Run("example", "vgg_improved", DATASET, 0)  # mean 0.50, first of equals
     runs = best_runs(by_metric(params, "ece"), table, DATASET)
     assert {name: run.run.seed for name, run in runs.items()} == {
         "vgg_improved": 0,
@@ -131,7 +131,7 @@ def test_selection_breaks_ties_between_seeds_by_the_loss_on_val(params: Params) 
     row = params.datasets[DATASET]
     table = results(params, dict.fromkeys(VAL, (0.5, 0.5)))
     for seed, loss in ((0, 1.5), (1, 1.2)):
-        cell = Run("demo", "ivsa", DATASET, seed)
+        cell = Run("example", "ivsa", DATASET, seed)
         about = {"name": row.name, "protocol": row.protocol, "variant": "ivsa", "seed": seed}
         run_record(**about, val_loss=loss).write(cell.folder / "run.json")
     runs = best_runs(params, table, DATASET)

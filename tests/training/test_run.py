@@ -87,9 +87,13 @@ def train(
     cache = own_store.parent / "cache"
     monkeypatch.setattr(training, "CACHE", cache)
     monkeypatch.setattr(training, "open_dataset", lambda dataset, seed: stored)
-    variant = params.variants[VARIANT]
+    variant = replace(params.variants[VARIANT], paper="p1")  # so that deviations are listed
     recipe = replace(params.recipe_of(VARIANT), epochs=2)
-    study = replace(params, recipes={**params.recipes, variant.recipe: recipe})
+    study = replace(
+        params,
+        variants={**params.variants, VARIANT: variant},
+        recipes={**params.recipes, variant.recipe: recipe},
+    )
     run = Run(study.study.name, VARIANT, next(iter(study.datasets)), 0)
     description = describe(VARIANT, variant, recipe)
     write_json(Path("reports", run.study, "variants", f"{VARIANT}.json"), description)
@@ -141,7 +145,7 @@ def test_training_gives_equal_results_with_and_without_any_observer(
     assert len(failing.rows) == 1, "it is not called again in an epoch"
     assert failing.record is not None, "it is called at the end"
     client = connect()
-    logged = find_run(client, experiment_id(client, "demo"), record["run_key"])
+    logged = find_run(client, experiment_id(client, "example"), record["run_key"])
     assert logged is not None
     assert logged.info.status == "FINISHED"
     assert "2 epochs instead of 100" in logged.data.params["deviations"]

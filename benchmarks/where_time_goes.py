@@ -91,10 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default="smoke")
     parser.add_argument("--jobs", default="auto")
+    parser.add_argument("--clone", type=Path, help="keep the clone in this new folder")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
-        clone = Path(folder, "clone")
+        clone = args.clone or Path(folder, "clone")
         total = reproduce(clone, args.study, args.jobs)
         os.chdir(clone)
         assert FILE.is_file(), "stages record their times"

@@ -53,6 +53,7 @@ PLUMBING = {
     "ferbench.cli.stage": "exit status and messages of a script",
     "ferbench.cli.lock": "whether a command or DVC may start",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
+    "ferbench.cli.stage_times": "records what a stage took",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "
     "changes rounding at most, as another machine does",
     "ferbench.errors": "messages",

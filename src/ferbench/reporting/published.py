@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params
@@ -186,9 +186,13 @@ def published_studies(reports: Path) -> dict[str, Publication]:
 def _read(path: Path) -> Publication:
     try:
         return Publication.model_validate(read_json(path))
-    except ValueError as error:
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
         raise InputError(
-            str(error), where=path, remedy=f"`make publish STUDY={path.parent.name}` writes it"
+            f"{field}: {fault['msg']}",
+            where=path,
+            remedy=f"`make publish STUDY={path.parent.name}` writes it",
         ) from error
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import statistics
 import subprocess
@@ -129,7 +130,7 @@ def against_library(root: Path, data: PackedDataset, args: argparse.Namespace) -
     """Throughput of ours divided by the library's."""
     recipe, variant = recipe_of(args.epochs), variant_of(LIBRARY)
     with TemporaryDirectory() as folder:
-        place = iter(range(10**6))
+        place = itertools.count()
 
         def new() -> Path:
             return Path(folder, str(next(place)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ferbench.errors import InputError
 from ferbench.files import read_json, whole_file, write_json
 
-__all__ = ["EvaluationRecord", "RunRecord", "RunSetup", "read_history", "write_history"]
+__all__ = ["EvaluationRecord", "Record", "RunRecord", "RunSetup", "read_history", "write_history"]
 
 
-class _Record(BaseModel):
-    """A JSON file with exactly the fields of the class."""
+class Record(BaseModel):
+    """A JSON file with exactly the fields of the class; `remedy` is for one that has others."""
+
+    remedy: ClassVar[str] = "another version of ferbench wrote it; `dvc repro` writes it again"
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +42,7 @@ class _Record(BaseModel):
             raise InputError(
                 f"{field}: {fault['msg']}",
                 where=path,
-                remedy="another version of ferbench wrote it; `dvc repro` writes it again",
+                remedy=cls.remedy,
             ) from error
 
     def write(self, path: Path) -> None:
@@ -48,7 +50,7 @@ class _Record(BaseModel):
         write_json(path, self.model_dump())
 
 
-class RunSetup(_Record):
+class RunSetup(Record):
     """What is known of a run before its first epoch."""
 
     study: str  # name of the study
@@ -91,7 +93,7 @@ class RunRecord(RunSetup):
     augmented: str = "sample by sample"
 
 
-class EvaluationRecord(_Record):
+class EvaluationRecord(Record):
     """How a run was evaluated, as `evaluation.json` holds it."""
 
     device: str  # that ran the network

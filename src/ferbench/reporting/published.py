@@ -11,15 +11,13 @@ import datetime
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from ferbench.artifacts.runs import RunRecord
+from ferbench.artifacts.runs import Record, RunRecord
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
-from ferbench.files import read_json, write_json
+from ferbench.reporting.withdrawn import without_mark
 
 __all__ = [
     "Publication",
@@ -33,10 +31,9 @@ __all__ = [
 _FILE = "published.json"
 _SHARED = ("index.html", "claims.csv", "findings.json")  # of all studies
 _PRIVATE = ("people", "faces.parquet", "replicates.parquet", "label_issues.csv")
-_DIRTY = ("-dirty", "+")  # of code that was changed; older records have the second
 
 
-class Publication(BaseModel):
+class Publication(Record):
     """`published.json`: what produced the numbers of a study.
 
     Args:
@@ -53,7 +50,7 @@ class Publication(BaseModel):
         data: keys of the data sets whose pages belong to the report.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    remedy: ClassVar[str] = "`make publish` of that study writes it again"
 
     study: str
     published: str
@@ -93,7 +90,7 @@ def publication_of(study: str, records: Sequence[RunRecord], data: Iterable[str]
         InputError: a run's code differed from its commit, so that nobody can get it again.
     """
     for record in records:
-        if record.commit == "none" or record.commit.endswith(_DIRTY):
+        if record.commit == "none" or without_mark(record.commit) != record.commit:
             run = f"{record.variant}-{record.dataset}-{record.seed}"
             raise InputError(
                 f"{run} was trained by code that no commit holds ({record.commit})",
@@ -146,7 +143,7 @@ def publish(root: Path, params: Params) -> Publication:
         )
     records = [RunRecord.read(root / run.folder / "run.json") for run in all_runs(params)]
     record = publication_of(params.study.name, records, params.datasets)
-    write_json(folder / _FILE, record.model_dump())
+    record.write(folder / _FILE)
     return record
 
 
@@ -163,7 +160,7 @@ def retract_if_replaced(root: Path, study: str, records: Sequence[RunRecord]) ->
     path = root / "reports" / study / _FILE
     if not path.is_file():
         return False
-    record = _read(path)
+    record = Publication.read(path)
     same = record.commits == _once(run.commit for run in records)
     if same and record.hardware == _once(run.hardware for run in records):
         return False
@@ -180,20 +177,7 @@ def published_studies(reports: Path) -> dict[str, Publication]:
     Raises:
         InputError: a record has other fields.
     """
-    return {path.parent.name: _read(path) for path in sorted(reports.glob(f"*/{_FILE}"))}
-
-
-def _read(path: Path) -> Publication:
-    try:
-        return Publication.model_validate(read_json(path))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise InputError(
-            f"{field}: {fault['msg']}",
-            where=path,
-            remedy=f"`make publish STUDY={path.parent.name}` writes it",
-        ) from error
+    return {path.parent.name: Publication.read(path) for path in sorted(reports.glob(f"*/{_FILE}"))}
 
 
 def stage_in_git(root: Path, record: Publication) -> int:

@@ -51,7 +51,7 @@ PLUMBING = {
     "ferbench.config.catalogue": "params.yaml is written out in full, and DVC compares its values",
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
-    "ferbench.cli.lock": "whether a command or DVC may start",
+    "ferbench.cli.dvc_files": "how DVC reads and writes its own files",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.cli.stage_times": "records what a stage took",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "

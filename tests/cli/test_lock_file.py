@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import yaml
 from tests.example_study import PROJECT
 
 from ferbench.cli.lifeline import dvc
-from ferbench.cli.lock import mend_lock_file, write_lock_file_fast
+from ferbench.cli.lock import mend_lock_file
 
 # The first stages of the real file; for all of them DVC's schema takes seconds.
 REAL = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
@@ -72,43 +71,3 @@ def test_our_dvc_writes_its_lock_file_in_one_step(
     assert (folder / "dvc.lock").stat().st_ino != before
     held.close()
     assert not list(folder.glob(".partial-*"))
-
-
-def test_the_fast_writer_leaves_what_dvc_would(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dvc import dvcfile
-    from dvc.utils.serialize import load_yaml
-
-    # Words that YAML 1.1 takes for something else, and values of every kind.
-    values = ["on", "yes", "12:30", "1e-3", 1e-3, 0.0001, "012", None, True, "~", "a: b", "", "é"]
-    stage = OrderedDict(cmd="python x.py", params={"params.yaml": OrderedDict(b=values, a={})})
-    slow = dvcfile.modify_yaml
-    monkeypatch.setattr(dvcfile, "modify_yaml", slow)
-    write_lock_file_fast()
-    loaded = []
-    for name, modify in (("slow", slow), ("fast", dvcfile.modify_yaml)):
-        path = tmp_path / name / "dvc.lock"
-        path.parent.mkdir()
-        for number in (1, 2):  # written, then read and extended
-            with modify(str(path)) as data:
-                data["stages"] = data.get("stages", {})
-                data["stages"][f"stage{number}"] = stage
-        loaded.append(load_yaml(str(path)))
-    assert loaded[0] == loaded[1]
-    assert list(loaded[1]["stages"]["stage2"]["params"]["params.yaml"]) == ["b", "a"]
-    assert loaded[1]["stages"]["stage1"]["params"]["params.yaml"]["b"] == values
-
-
-def test_other_yaml_files_keep_their_comments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dvc import dvcfile
-
-    monkeypatch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
-    write_lock_file_fast()
-    path = tmp_path / "dvc.yaml"
-    path.write_text("a: 1  # why\n")
-    with dvcfile.modify_yaml(str(path)) as data:
-        data["b"] = 2
-    assert path.read_text() == "a: 1  # why\nb: 2\n"

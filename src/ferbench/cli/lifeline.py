@@ -121,14 +121,14 @@ def _exit(number: int, frame: object) -> NoReturn:
 def _run_dvc() -> int:
     from dvc.cli import main
 
-    from ferbench.cli.lock import write_lock_file_fast, write_whole_files
+    from ferbench.cli.dvc_files import speed_up_dvc, write_whole_files
 
     parent, *words = sys.argv[1:]
     # As an exception, so that DVC releases what it has locked.
     signal.signal(signal.SIGTERM, _exit)
     watch(int(parent), _end_dvc)
     write_whole_files()
-    write_lock_file_fast()
+    speed_up_dvc()
     return int(main(words))
 
 

@@ -3,24 +3,21 @@
 One `ferbench repro` or `study use` works in a checkout at a time, and none beside a running DVC.
 DVC writes `dvc.lock` in place, which takes seconds for a large study; a DVC that is killed
 meanwhile leaves half of it and refuses to work from then on. The DVC that ferbench starts writes it
-in one step; what a DVC that was started by hand has left is mended.
+in one step (`ferbench.cli.dvc_files`); what a DVC that was started by hand has left is mended.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import shlex
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
 
+from ferbench.cli.dvc_files import LOCK_FILE, split_lock_file
 from ferbench.cli.lifeline import GRACE_S, is_dvc
 from ferbench.errors import InputError
 from ferbench.files import whole_file
@@ -31,64 +28,10 @@ __all__ = [
     "forget_dead_dvc",
     "mend_lock_file",
     "refuse_other_dvc",
-    "write_lock_file_fast",
-    "write_whole_files",
 ]
 
 LOCK = Path(".cache/ferbench.lock")
-LOCK_FILE = Path("dvc.lock")
 _RWLOCK = Path(".dvc/tmp/rwlock")
-_STAGE = re.compile(r"^  \S", re.MULTILINE)
-
-
-def write_whole_files() -> None:
-    """Make the DVC of this process write its YAML files whole or not at all."""
-    from dvc.utils.serialize import _common, _yaml
-
-    def dump(
-        path: Any, data: Any, dumper: Callable[..., Any], fs: Any = None, **words: Any
-    ) -> None:
-        del fs  # ours are on the local disk
-        _dump_whole(Path(path), data, dumper, **words)
-
-    _common._dump_data = _yaml._dump_data = dump
-
-
-def write_lock_file_fast() -> None:
-    """Make the DVC of this process read and write `dvc.lock` without regard to comments.
-
-    DVC rewrites the whole file after every stage, through a parser that keeps comments, which a
-    lock file has none of. With 84 stages that takes 4 CPU-seconds a stage; without, 1.
-    """
-    from dvc import dvcfile
-    from ruamel.yaml import YAML
-
-    keeping_comments = dvcfile.modify_yaml
-    plain = YAML(typ="safe")  # DVC's own parser where it only reads
-    plain.default_flow_style = False
-    plain.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    plain.representer.add_representer(OrderedDict, lambda own, data: own.represent_dict(data))
-
-    @contextmanager
-    def modify(path: str, fs: Any = None) -> Iterator[Any]:
-        place = Path(path)
-        if place.name != LOCK_FILE.name:
-            with keeping_comments(path, fs=fs) as data:
-                yield data
-            return
-        data = plain.load(place.read_text(encoding="utf-8")) if place.is_file() else None
-        data = data or {}
-        yield data
-        _dump_whole(place, data, plain.dump)
-
-    dvcfile.modify_yaml = modify
-
-
-def _dump_whole(path: Path, data: Any, dumper: Callable[..., Any], **words: Any) -> None:
-    text = io.StringIO()
-    dumper(data, text, **words)
-    with whole_file(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
 def mend_lock_file() -> int | None:
@@ -105,13 +48,15 @@ def mend_lock_file() -> int | None:
     text = LOCK_FILE.read_text(encoding="utf-8", errors="replace")
     if _stages(text) is not None:
         return None
-    starts = [match.start() for match in _STAGE.finditer(text)]
+    head, blocks = split_lock_file(text)
     LOCK_FILE.replace(LOCK_FILE.with_name("dvc.lock.damaged"))
-    for end in reversed(starts):  # the last one is what was being written
-        stages = _stages(text[:end])
+    while blocks:
+        blocks.pop()  # the last one is what was being written
+        whole = head + "".join(blocks)
+        stages = _stages(whole)
         if stages is not None:
             with whole_file(LOCK_FILE) as temporary:
-                temporary.write_text(text[:end], encoding="utf-8")
+                temporary.write_text(whole, encoding="utf-8")
             return stages
     return 0
 

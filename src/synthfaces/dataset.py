@@ -116,7 +116,7 @@ def _first_sitter(plan: Plan, options: Mapping[str, Any]) -> Sitter:
     """The person of the plan, as the take and, in a sequence, the frame show them."""
     seed = options["seed"]
     rng = generator(seed, "take", plan.person, plan.take)
-    shot = draw_shot(rng, options["min_intensity"])
+    shot = draw_shot(rng, options["min_intensity"], options["variation"])
     if plan.filmed:
         shot = shot.next_frame(generator(seed, "frame", plan.person, plan.image))
     person = draw_person(generator(seed, "person", plan.person))
@@ -130,7 +130,7 @@ def _scene(
     sitters, emotions, words = [first], [emotion], classes(options)
     for _ in range(int(rng.integers(_MOST_FACES))):
         emotions.append(words[int(rng.integers(len(words)))])
-        shot = draw_shot(rng, options["min_intensity"])
+        shot = draw_shot(rng, options["min_intensity"], options["variation"])
         units = draw_units(emotions[-1], shot.intensity, rng)
         sitters.append(Sitter(draw_person(rng), units, shot))
     picture, boxes = render_scene(sitters, rng)

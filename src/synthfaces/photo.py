@@ -71,29 +71,34 @@ class Shot:
         )
 
 
-def draw_shot(rng: np.random.Generator, min_intensity: float) -> Shot:
+def draw_shot(rng: np.random.Generator, min_intensity: float, variation: float = 1.0) -> Shot:
     """Random conditions of a picture.
 
     Args:
         rng: source of all randomness.
         min_intensity: of the weakest expression; 1 is the strongest.
+        variation: of pose, light, camera and occlusion. At 0 every face is frontal, evenly lit,
+            sharp and in full view, as in a laboratory; at 1 pictures differ as photographs do.
     """
     red, green, blue = rng.uniform(30, 220, 3)
+    v = variation
     return Shot(
         intensity=rng.uniform(min_intensity, 1.0),
-        yaw=float(np.clip(rng.normal(0, 0.15), -0.35, 0.35)),
-        pitch=float(np.clip(rng.normal(0, 0.08), -0.2, 0.2)),
-        roll=float(np.clip(rng.normal(0, 0.06), -0.2, 0.2)),
-        shift=np.clip(rng.normal(0, 0.035, 2), -0.1, 0.1),
-        zoom=rng.uniform(0.95, 1.07),
-        gaze=np.clip(rng.normal(0, 0.35, 2), -1, 1),
+        yaw=float(np.clip(rng.normal(0, 0.15 * v), -0.35, 0.35)),
+        pitch=float(np.clip(rng.normal(0, 0.08 * v), -0.2, 0.2)),
+        roll=float(np.clip(rng.normal(0, 0.06 * v), -0.2, 0.2)),
+        shift=np.clip(rng.normal(0, 0.035 * v, 2), -0.1, 0.1),
+        zoom=rng.uniform(1 - 0.05 * v, 1 + 0.07 * v),
+        gaze=np.clip(rng.normal(0, 0.35 * v, 2), -1, 1),
         shirt=(red, green, blue),
         light=rng.uniform(0, 2 * np.pi),
-        contrast=rng.uniform(0.0, 0.35),
-        gain=rng.uniform(0.75, 1.2),
-        blur=rng.uniform(0.0, 0.7),
-        noise=rng.uniform(0.004, 0.025),
-        occluder=str(rng.choice(["none", "hand", "bar"], p=[0.88, 0.08, 0.04])),
+        contrast=rng.uniform(0.0, 0.35 * v),
+        gain=rng.uniform(1 - 0.25 * v, 1 + 0.2 * v),
+        blur=rng.uniform(0.0, 0.7 * v),
+        noise=rng.uniform(0.004, 0.004 + 0.021 * v),
+        occluder=str(
+            rng.choice(["none", "hand", "bar"], p=[1 - 0.08 * v - 0.04 * v, 0.08 * v, 0.04 * v])
+        ),
         hidden=rng.uniform((-0.9, -0.4), (0.9, 1.2)),
     )
 

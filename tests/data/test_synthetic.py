@@ -203,6 +203,7 @@ def test_scenes_hold_several_faces_of_various_sizes_and_emotions(scenes):
         ({"corrupt": -1}, "options: corrupt: must be a whole number from 0"),
         ({"contempt": 1}, "options: contempt: must be true or false"),
         ({"min_intensity": 1.5}, "options: min_intensity: must be from 0 to 1"),
+        ({"variation": -1}, "options: variation: must be from 0 to 1"),
         ({"persons": 1.5}, "options: persons: must be a whole number from 1"),
         ({"exact_duplicates": 71}, "71 faults in 70 images"),
     ],

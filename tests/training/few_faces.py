@@ -12,7 +12,7 @@ from ferbench.data.dataset import PackedDataset
 from synthfaces.dataset import classes, plan_images, render
 
 OPTIONS = {"form": "crops", "persons": 8, "images_per_person": 4, "seed": 0}
-LOOK = {"contempt": False, "min_intensity": 0.8}
+LOOK = {"contempt": False, "min_intensity": 0.8, "variation": 1.0}
 
 
 def few_faces(root: Path, copies: int) -> PackedDataset:

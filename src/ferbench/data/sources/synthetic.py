@@ -41,6 +41,8 @@ class Synthetic(Source):
         contempt: whether there is an eighth class.
         min_intensity: of the weakest expression, 0 to 1. From 0.3 on, faces are as hard to tell as
             in spontaneous pictures; from 0.8 on they look posed.
+        variation: of pose, light, camera and occlusion, 0 to 1. At 0 faces are frontal, evenly lit
+            and in full view, as in a laboratory; at 1 they differ as photographs do.
     """
 
     METADATA: ClassVar[Metadata] = Metadata(
@@ -64,6 +66,7 @@ class Synthetic(Source):
         "corrupt": 0,
         "contempt": False,
         "min_intensity": 0.3,
+        "variation": 1.0,
     }
 
     def make(self, root: Path) -> dict[str, str]:
@@ -100,8 +103,9 @@ class Synthetic(Source):
             least = int(key in ("persons", "images_per_person"))
             if type(default) is int and (type(value) is not int or value < least):
                 self._refuse(key, f"a whole number from {least}")
-        if not 0 <= self.options["min_intensity"] <= 1:
-            self._refuse("min_intensity", "from 0 to 1")
+        for key in ("min_intensity", "variation"):
+            if not 0 <= self.options[key] <= 1:
+                self._refuse(key, "from 0 to 1")
 
     def _refuse(self, key: str, wanted: str) -> None:
         raise InputError(

@@ -132,6 +132,23 @@ def test_box_is_the_extent_of_the_drawn_face(seed):
     np.testing.assert_allclose(drawn, face_bounds(person, units, pose), atol=1.3)
 
 
+def test_faces_without_variation_are_frontal_evenly_lit_and_in_full_view():
+    shots = [draw_shot(rng(seed), 0.3, 0.0) for seed in range(100)]
+    for shot in shots:
+        assert (shot.yaw, shot.pitch, shot.roll, shot.zoom, shot.gain) == (0, 0, 0, 1, 1)
+        assert (shot.contrast, shot.blur, shot.occluder) == (0, 0, "none")
+        assert not shot.shift.any()
+    assert len({shot.intensity for shot in shots}) == 100
+
+
+def test_variation_scales_the_same_draws():
+    wild, half = (draw_shot(rng(3), 0.3, variation) for variation in (1.0, 0.5))
+    assert repr(wild) == repr(draw_shot(rng(3), 0.3))
+    assert half.yaw == pytest.approx(wild.yaw / 2)
+    assert half.contrast == pytest.approx(wild.contrast / 2)
+    assert (half.intensity, half.shirt) == (wild.intensity, wild.shirt)
+
+
 def test_turning_the_head_moves_the_nose_more_than_the_outline():
     ahead, turned = (Pose(yaw, 0.0, 0.0, 0.0, 0.0, 1.0) for yaw in (0.0, 0.3))
     nose = np.array([(0.0, 0.2)])

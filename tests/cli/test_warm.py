@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ferbench.cli.warm import _Server, warm_python
+from ferbench.cli.warm import _code, _Server, warm_python
 from ferbench.cli.warm_client import ADDRESS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only")
@@ -249,10 +249,33 @@ def test_changed_code_is_not_run_from_memory(
     assert done.stdout == "True\nFalse\n"
 
 
-def test_code_that_is_gone_is_declined_and_the_warm_process_goes_on(tmp_path: Path) -> None:
+def test_code_that_is_gone_or_new_is_declined(tmp_path: Path) -> None:
     server = _Server.__new__(_Server)
-    server._times, server._known = {tmp_path / "gone.py": 1}, {"pipeline/x.py": True}
+    server._known, server._later = {"pipeline/x.py": True}, {}
+    server._code = _code()
+    assert server._can_fork("pipeline/x.py")
+    server._code = {**_code(), tmp_path / "gone.py": 1}
     assert not server._can_fork("pipeline/x.py")
+    server._code = dict(list(_code().items())[1:])
+    assert not server._can_fork("pipeline/x.py")
+
+
+def test_what_a_script_imports_later_is_imported_once(
+    project: Path, environment: dict[str, str]
+) -> None:
+    (project / "lazy.py").write_text(HELPER.replace("imports.txt", "lazy.txt"))
+    text = (
+        "import importlib.util\n"
+        "spec = importlib.util.spec_from_loader('made_here', loader=None)\n"
+        "import sys; sys.modules['made_here'] = importlib.util.module_from_spec(spec)\n"
+        "print('lazy' in sys.modules)\nimport lazy\n"
+    )
+    command = script(
+        project, "lazily", f"def main():\n    {text.replace(chr(10), chr(10) + '    ')}\nmain()\n"
+    )
+    printed = [run(command, project, environment).stdout for _ in range(3)]
+    assert printed == ["False\n", "True\n", "True\n"]
+    assert len((project / "lazy.txt").read_text().splitlines()) == 2
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:

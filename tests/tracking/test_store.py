@@ -287,3 +287,11 @@ def test_sqlite_address_gives_its_file(uri: str, path: str | None) -> None:
 def test_messages_show_no_credentials() -> None:
     text = shown("request to http://me:a%40b@host:5/api?token=c failed: see https://x.org/y")
     assert text == "request to http://host:5/api failed: see https://x.org/y"
+
+
+def test_schema_version_is_that_of_alembic() -> None:
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    folder = Path(mlflow.__file__).parent / "store" / "db_migrations"
+    assert store._schema() == ", ".join(ScriptDirectory(str(folder)).get_heads())

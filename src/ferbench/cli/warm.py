@@ -1,13 +1,14 @@
 """A process that has imported what stages import, and runs each of them in a fork of itself.
 
 `ferbench repro` starts it for its own lifetime and puts `ferbench.cli.warm_client` in the place of
-the `python` that stages call. The first stage of a kind makes it import what that script imports;
-later ones start at once. DVC notices nothing: every stage is still a process of its own, with its
-own environment, folder, output and exit status, that ends with the client that asked for it.
+the `python` that stages call. The first stage of a kind makes it import what that script imports at
+its top; what the stage imports later, in its functions, it imports before the next one of its kind.
+DVC notices nothing: every stage is still a process of its own, with its own environment, folder,
+output and exit status, that ends with the client that asked for it.
 
 It declines a script, which then runs by an ordinary interpreter, if the script cannot be imported,
 if imports have started Python threads (a fork would lose them), or if a file of the code has
-changed since it was imported. Native threads are those of jemalloc in pyarrow and polars, which
+changed since the process started. Native threads are those of jemalloc in pyarrow and polars, which
 jemalloc starts anew in a fork. No operation of torch runs before a fork, so that no pool of its
 threads is lost, and CUDA is not initialised.
 """
@@ -31,7 +32,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +92,14 @@ class _Job:
     Args:
         pid: of its process.
         client: connection to the client that waits for it.
+        script: that it runs.
+        imported: file in memory to which it writes the modules that it imports.
     """
 
     pid: int
     client: socket.socket
+    script: str
+    imported: int
 
 
 def _die_with_parent() -> None:
@@ -115,7 +120,8 @@ class _Server:
         self._parent = os.pidfd_open(parent)
         self._jobs: dict[int, _Job] = {}
         self._known: dict[str, bool] = {}  # scripts, and whether they can be forked
-        self._times: dict[Path, int] = {}  # of the files of imported code
+        self._later: dict[str, list[str]] = {}  # modules that scripts import in their functions
+        self._code = _code()
         self._selector = selectors.DefaultSelector()
 
     def serve(self) -> NoReturn:
@@ -153,6 +159,7 @@ class _Server:
             _close(streams)
             client.close()
             return
+        script, imported = request["argv"][0], os.memfd_create("imported")
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -160,11 +167,12 @@ class _Server:
             self._listening.close()
             for job in self._jobs.values():
                 job.client.close()
+                os.close(job.imported)
             client.close()
-            _run(request, streams)
+            _run(request, streams, imported)
         _close(streams)
         client.sendall(f"pid {pid}\n".encode())
-        self._jobs[pid] = _Job(pid, client)
+        self._jobs[pid] = _Job(pid, client, script, imported)
         self._selector.register(client, selectors.EVENT_READ, self._jobs[pid])
 
     def _reap(self) -> None:
@@ -174,6 +182,9 @@ class _Server:
             if pid:
                 with suppress(OSError):
                     job.client.sendall(f"status {os.waitstatus_to_exitcode(status)}\n".encode())
+                with open(job.imported, encoding="utf-8", closefd=False) as file:
+                    file.seek(0)
+                    self._later[job.script] = file.read().split()
                 self._forget(job)
 
     def _abandon(self, job: _Job) -> None:
@@ -186,17 +197,20 @@ class _Server:
     def _forget(self, job: _Job) -> None:
         self._selector.unregister(job.client)
         job.client.close()
+        os.close(job.imported)
         del self._jobs[job.pid]
 
     def _can_fork(self, script: str) -> bool:
-        if any(_time_of(path) != time for path, time in self._times.items()):
+        if _code() != self._code:
             return False
+        later = self._later.pop(script, [])
         if script not in self._known:
             self._known[script] = _import_what(script)
-            new = _own_files() - self._times.keys()
-            self._times |= {path: _time_of(path) for path in new}
-            gc.collect()
-            gc.freeze()  # so that a fork's collections touch, and copy, none of it
+        elif not later:
+            return self._known[script] and threading.active_count() == 1
+        _import_modules(later)
+        gc.collect()
+        gc.freeze()  # so that a fork's collections touch, and copy, none of it
         return self._known[script] and threading.active_count() == 1
 
 
@@ -221,15 +235,26 @@ def _import_what(script: str) -> bool:
     return True
 
 
-def _own_files() -> set[Path]:
-    """Files of this package that are imported."""
-    files = (getattr(sys.modules[name], "__file__", None) for name in list(sys.modules))
-    package = Path(__file__).parents[1]
-    return {Path(file) for file in files if file and Path(file).is_relative_to(package)}
+def _import_modules(names: Sequence[str]) -> None:
+    """Import modules as far as that works, and make ready what every stage would make again."""
+    for name in names:
+        with suppress(Exception):  # such as a file that was loaded under a name of its own
+            importlib.import_module(name)
+    with suppress(Exception):  # MLflow's tables
+        sys.modules["sqlalchemy.orm"].configure_mappers()
+    with suppress(Exception):  # to check the names of parts, it reads the source of all parts
+        sys.modules["ferbench.config.params"].load_params()
+
+
+def _code() -> dict[Path, int]:
+    """The files of this package and of `synthfaces`, and when each was changed (ns)."""
+    source = Path(__file__).parents[2]
+    files = [*source.glob("ferbench/**/*.py"), *source.glob("synthfaces/**/*.py")]
+    return {file: _time_of(file) for file in files}
 
 
 def _time_of(path: Path) -> int:
-    """When a file was changed, in nanoseconds; -1 if it is gone."""
+    """-1 if it is gone."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -241,9 +266,10 @@ def _close(streams: list[int]) -> None:
         os.close(stream)
 
 
-def _run(request: Mapping[str, Any], streams: list[int]) -> NoReturn:
+def _run(request: Mapping[str, Any], streams: list[int], imported: int) -> NoReturn:
     """In the fork: become the script, and end the process with its status."""
     _die_with_parent()
+    before = set(sys.modules)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -258,7 +284,11 @@ def _run(request: Mapping[str, Any], streams: list[int]) -> NoReturn:
     os.environ[CLIENT] = str(request["pid"])
     sys.argv = list(request["argv"])
     sys.path[0] = str(Path(sys.argv[0]).parent.absolute())
-    os._exit(_status_of_script())
+    status = _status_of_script()
+    new = [name for name in sys.modules if name not in before]
+    with suppress(OSError):
+        os.write(imported, "\n".join(new).encode())
+    os._exit(status)
 
 
 def _status_of_script() -> int:

@@ -312,6 +312,16 @@ def test_the_detection_loss_and_its_gradients_are_finite(
     assert all(g.isfinite().all() for g in gradients)
 
 
+def test_the_class_gain_weighs_the_class_loss_alone(network: Any) -> None:
+    batch = batch_of(3)
+    raw = network(batch["img"])
+    values = [YOLOLoss(network, cls_gain=gain)(raw, batch).item() for gain in (0.5, 1.0, 2.0)]
+    assert values[0] == YOLOLoss(network)(raw, batch).item()
+    assert values[2] - values[1] == pytest.approx(2 * (values[1] - values[0]), rel=1e-4)
+    with pytest.raises(InputError, match="option cls_gain: must be above 0"):
+        YOLOLoss(network, cls_gain=0.0)
+
+
 def test_a_larger_lambda_makes_a_larger_class_loss(network: Any) -> None:
     batch = batch_of(3)
     raw = network(batch["img"])

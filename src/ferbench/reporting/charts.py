@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
@@ -153,7 +154,8 @@ def _chart(
             figure = Figure(layout="constrained")
             draw(figure, *args, **kwargs)
             text = io.StringIO()
-            figure.savefig(text, format="svg", metadata={"Date": None, "Title": title})
+            # `savefig` would lay the figure out a first time, without drawing it.
+            FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Title": title})
         lines = (line.rstrip() for line in text.getvalue().splitlines())
         return Chart(name, title, "\n".join(lines) + "\n")
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from tests.example_study import example_params
 
 from ferbench.config.checks import check_params
 from ferbench.config.controls import control_of, controls
-from ferbench.config.params import load_params
 from ferbench.errors import InputError
 
-PARAMS = load_params()
+PARAMS = example_params()
 PLAIN, SAB = PARAMS.variants["vgg_improved"], PARAMS.variants["ivsa"]
 OTHER = replace(PLAIN, head="fc", paper="none")
 OTHER_SAB = replace(SAB, head="fc", paper="none")
@@ -42,7 +42,10 @@ def test_a_row_that_differs_otherwise_is_no_control(change):
 
 
 def test_location_paper_and_options_of_the_attention_do_not_matter():
-    rows = {**ROWS, "other_sab": replace(OTHER_SAB, options={"attention": {"kernel": 3}})}
+    rows = {
+        **ROWS,
+        "other_sab": replace(OTHER_SAB, options={**OTHER_SAB.options, "attention": {"kernel": 3}}),
+    }
     rows["other"] = replace(OTHER, paper="p1", location="last")
     assert control_of(study(rows), "other_sab") == "other"
 

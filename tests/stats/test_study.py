@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.example_study import example_params
 from tests.run_records import split_summary
 
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.replicates import write_replicates
-from ferbench.config.params import Compare, load_params
+from ferbench.config.params import Compare
 from ferbench.errors import InputError
 from ferbench.files import write_json
 from ferbench.stats.effects import detectable, detectable_t
@@ -225,7 +226,7 @@ def test_study_writes_four_tables_that_keep_their_columns_when_empty(tmp_path):
 
 
 def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
-    params = load_params()
+    params = example_params()
     key, row = next(iter(params.datasets.items()))
     folder = tmp_path / "reports" / params.study.name
     with pytest.raises(InputError, match=r"results\.csv.*no results"):
@@ -250,7 +251,7 @@ def test_evidence_is_read_from_the_files_of_the_stages(tmp_path):
 
 
 def test_sequences_and_replicates_are_read_where_there_are_any(tmp_path):
-    params = load_params()
+    params = example_params()
     row = next(iter(params.datasets.values()))
     folder = tmp_path / "reports" / params.study.name
     place = {"dataset": row.name, "protocol": row.protocol}

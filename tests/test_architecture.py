@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def test_stage_scripts_are_thin(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=_relative)
 def test_stage_scripts_end_bad_input_without_a_traceback(path: Path) -> None:
     assert "run_stage(main)" in path.read_text(encoding="utf-8")
+
+
+def test_progress_bars_are_for_terminals() -> None:
+    """A log would hold every step of the bar."""
+    calls = [
+        (_relative(path), node)
+        for path in sorted(PROJECT.glob("src/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tqdm"
+    ]
+    assert len(calls) > 5
+    for place, call in calls:
+        (disabled,) = (word.value for word in call.keywords if word.arg == "disable")
+        assert ast.unparse(disabled) == "None", place
 
 
 @pytest.mark.parametrize("package", PLUGIN_PACKAGES)

@@ -94,8 +94,8 @@ def check_images(
     check = partial(check_image, min_side_px=min_side_px)
     # A thread waits for each decoding process.
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        bar = partial(tqdm, total=len(paths), desc="check", unit=" images", file=sys.stderr)
-        return list(bar(pool.map(check, paths), disable=None))
+        checked = pool.map(check, paths)
+        return list(tqdm(checked, "check", len(paths), unit=" images", disable=None))
 
 
 def decode(path: Path) -> NDArray[np.uint8]:

@@ -68,7 +68,7 @@ def predict_faces(
     reader = reader_of(dataset, trained.classes)
     batches = loader(dataset, EpochSampler(len(dataset), None), batch)
     with torch.inference_mode():
-        for content in tqdm(batches, desc="evaluate", unit="batch"):
+        for content in tqdm(batches, desc="evaluate", unit="batch", disable=None):
             if classify:
                 image, _, index = content
                 output = logits_of(network, as_fractions(image, place))

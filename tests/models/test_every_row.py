@@ -1,8 +1,6 @@
 """Every row of the catalogue predicts, deploys, and takes a step that reaches every weight.
 
-The layers are those of the row and narrower, at most as wide as a nano detector: what is asked here
-does not depend on the width, and weights by the tens of millions take minutes. Sizes at full width
-are tested for each backbone.
+The layers are those of the row, narrower: what is asked here does not depend on the width.
 """
 
 from __future__ import annotations
@@ -14,15 +12,13 @@ from typing import Any
 import pytest
 import torch
 from tests.example_study import PROJECT
+from tests.narrow_networks import narrow_networks
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from ferbench.config.params import load_params
-from ferbench.models import graph
-from ferbench.models.backbones import vgg, yolov6
 from ferbench.models.build import build_network, task_of
 from ferbench.models.deploy import deployed
-from ferbench.models.heads import classify
 from ferbench.training.modules import ClassifierModule, DetectorModule, SelectionMetric
 from ferbench.training.optimizers import build_optimizer
 
@@ -34,32 +30,11 @@ MODULES = {"classify": ClassifierModule, "detect": DetectorModule}
 CONSTANT = {name for name in STUDY.variants if "released" in name}
 
 
-WIDTH = 0.25  # of a nano detector; the library's area attention has none below
-HIDDEN = 32
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def narrow() -> Iterator[None]:
-    """Detectors of the width of a nano, an eighth of our VGGs, short hidden layers."""
-    detector, perceptron = graph._make_detector, classify._perceptron
-
-    def narrow_detector(tree: dict[str, Any], *shape: int) -> Any:
-        width = min(WIDTH, tree.get("width_multiple", WIDTH))
-        scales = {
-            name: [depth, min(WIDTH, own), most]
-            for name, (depth, own, most) in tree.get("scales", {}).items()
-        }
-        return detector({**tree, "width_multiple": width, "scales": scales}, *shape)
-
-    def narrow_perceptron(widths: tuple[int, int, int], *options: Any) -> Any:
-        return perceptron((widths[0], HIDDEN, widths[2]), *options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graph, "_make_detector", narrow_detector)
-        patch.setattr(classify, "_perceptron", narrow_perceptron)
-        patch.setattr(vgg, "_CHANNELS", tuple(c // 8 for c in vgg._CHANNELS))
-        sizes = {n: dataclasses.replace(s, width=WIDTH / 2) for n, s in yolov6.SIZES.items()}
-        patch.setattr(yolov6, "SIZES", sizes)
+    with narrow_networks():
         yield
 
 
@@ -91,7 +66,6 @@ def predicted(network: Any, images: Tensor) -> Tensor:
     return out[0] if isinstance(out, tuple) else out
 
 
-@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("names", equal_rows(), ids="=".join)
 def test_every_row_predicts_deploys_and_takes_a_training_step(names: list[str]) -> None:
     name = names[0]

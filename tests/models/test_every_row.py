@@ -30,8 +30,6 @@ MODULES = {"classify": ClassifierModule, "detect": DetectorModule}
 CONSTANT = {name for name in STUDY.variants if "released" in name}
 
 
-
-
 @pytest.fixture(scope="module", autouse=True)
 def narrow() -> Iterator[None]:
     with narrow_networks():

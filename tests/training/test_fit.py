@@ -208,9 +208,7 @@ def test_detector_with_a_first_stage_is_refused(
         train(params, few, tmp_path, "yolov5s", head_epochs=1)
 
 
-def test_gradient_accumulation_resumes(
-    params: Params, few: PackedDataset, tmp_path: Path
-) -> None:
+def test_gradient_accumulation_resumes(params: Params, few: PackedDataset, tmp_path: Path) -> None:
     changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
     straight = train(params, few, tmp_path / "straight", "yolov5s", **changes)
     with pytest.raises(KilledError):
@@ -277,9 +275,7 @@ def test_val_score_equals_the_metric_that_evaluation_reports(
 def test_metric_of_selection_is_minimised_if_lower_is_better(
     params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
-    data = TrainingData(
-        few.pack, few.faces("train"), few.faces("val"), SelectionMetric("nll", 0.5)
-    )
+    data = TrainingData(few.pack, few.faces("train"), few.faces("val"), SelectionMetric("nll", 0.5))
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     fitted = fit(row, data, params.train, tmp_path, None)
     scores = [epoch["val_score"] for epoch in fitted.history]

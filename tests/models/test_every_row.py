@@ -1,6 +1,6 @@
 """Every row of the catalogue predicts, deploys, and takes a step that reaches every weight.
 
-The layers are those of the row, narrower: what is asked here does not depend on the width.
+The layers are those of the row, narrower where a step is taken: it does not depend on the width.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODULES = {"classify": ClassifierModule, "detect": DetectorModule}
 CONSTANT = {name for name in STUDY.variants if "released" in name}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def narrow() -> Iterator[None]:
     with narrow_networks():
         yield
@@ -64,6 +64,7 @@ def predicted(network: Any, images: Tensor) -> Tensor:
     return out[0] if isinstance(out, tuple) else out
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("names", equal_rows(), ids="=".join)
 def test_every_row_predicts_deploys_and_takes_a_training_step(names: list[str]) -> None:
     name = names[0]

@@ -54,13 +54,13 @@ check: setup  ## formatting, lint, import layers, types
 	$(BIN)/mypy
 
 test: setup  ## tests: minutes on a CPU, no network, no real data
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 # oneDNN reads the variable when the process starts; it is called by networks alone.
 NETWORKS := tests/models tests/training tests/evaluation tests/detection tests/tracking \
   tests/test_contracts.py tests/test_pipeline.py
 test-avx2: setup  ## the tests that run networks, as on a processor with nothing newer than AVX2
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto $(NETWORKS)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto --dist worksteal $(NETWORKS)
 
 test-all: setup  ## also slow tests, GPU tests, and tests on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''

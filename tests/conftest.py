@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.tiny_study import make_scenes, make_stored, small_params
@@ -18,6 +21,31 @@ def pytest_collection_finish() -> None:
     """Keep what imports made out of later collections, which statsmodels asks for at every test."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_probe() -> Iterator[None]:
+    """Let ultralytics find a detector's strides on 64 px: on its 256 px that is half of a build.
+
+    It draws nothing and leaves no trace but the strides, which are the same.
+    """
+    tasks = sys.modules.get("ultralytics.nn.tasks")
+    if tasks is None:  # no collected test builds a detector
+        yield
+        return
+    whole = tasks.DetectionModel.forward
+
+    def forward(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(self, "stride"):  # set by what the probe finds
+            return whole(self, x, *args, **kwargs)
+        factor = x.shape[-1] // 64
+        raw = whole(self, x[..., ::factor, ::factor])
+        maps = raw.get("one2many", raw)["feats"]
+        return {"feats": [m.new_empty(1, 1, m.shape[-2] * factor, 1) for m in maps]}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks.DetectionModel, "forward", forward)
+        yield
 
 
 @pytest.fixture(scope="session")

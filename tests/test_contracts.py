@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from tests.narrow_networks import narrow_networks
 from torch import nn
 
 from ferbench.config.params import Recipe, Variant
@@ -16,11 +19,6 @@ from ferbench.plugins import load, names
 
 ATTENTION = names("ferbench.models.attention")
 BACKBONES = names("ferbench.models.backbones")
-# What is the same at any width is tested at the smallest.
-NARROW: dict[str, dict[str, Any]] = {
-    "vgg_improved": {"backbone": {"width": 0.125}},
-    "yolov5s": {"backbone": {"width": 0.25}},
-}
 RECIPE = Recipe(
     input_px=64,
     resize_px=64,
@@ -58,9 +56,23 @@ RECIPE = Recipe(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow() -> Iterator[None]:
+    """What is the same at any width is tested at a small one."""
+    with narrow_networks():
+        yield
+
+
+@functools.cache
 def smallest(backbone: str) -> int:
     """Side of the smallest image that a backbone takes, where it declares one."""
     return int(getattr(plain_body(backbone), "min_px", 1))
+
+
+@functools.cache
+def is_graph(backbone: str) -> bool:
+    """Whether a backbone gives a graph of layers, which a detector is built of."""
+    return not isinstance(plain_body(backbone), nn.Module)
 
 
 def recipe_for(backbone: str) -> Recipe:
@@ -73,11 +85,9 @@ def part(column: str, name: str) -> Any:
 
 def row(backbone: str, attention: str = "none", location: str = "none") -> Variant:
     """A whole row on a backbone, with a head and a loss that fit it."""
-    graph = not isinstance(plain_body(backbone), nn.Module)
-    head, loss = ("detect", "yolo") if graph else ("pooled", "cross_entropy")
+    head, loss = ("detect", "yolo") if is_graph(backbone) else ("pooled", "cross_entropy")
     places = ("native", attention, location, head, loss, "r")
-    options = NARROW.get(backbone, {})
-    return Variant("control", backbone, *places, options=options, weights="none")
+    return Variant("control", backbone, *places, options={}, weights="none")
 
 
 def plain_body(backbone: str) -> Any:

@@ -87,8 +87,22 @@ def _find(package: str, name: str) -> tuple[str, str | None]:
 
 def _parts(package: str) -> dict[str, tuple[str, str | None]]:
     """Module and public name of each part; None where the module has the part's name."""
+    folders = tuple(importlib.import_module(package).__path__)
+    files = tuple(sorted(path.name for folder in folders for path in Path(folder).iterdir()))
+    return _parts_of(package, folders, files)
+
+
+@cache
+def _parts_of(
+    package: str, folders: tuple[str, ...], files: tuple[str, ...]
+) -> dict[str, tuple[str, str | None]]:
+    """Those of a package in these folders, sought again when files have come or gone.
+
+    A study with its catalogue asks thousands of times.
+    """
+    del files
     parts: dict[str, tuple[str, str | None]] = {}
-    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+    for info in pkgutil.iter_modules(folders):
         if info.name.startswith("_"):
             continue
         module = f"{package}.{info.name}"

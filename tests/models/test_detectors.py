@@ -188,8 +188,12 @@ def test_gflops_of_the_deployed_network_at_640_px(
 
 def test_gflops_of_the_four_headed_detector_at_each_size() -> None:
     network = detector("yolov5s4h", "osam", "branches").eval()
-    assert round(gflops(network, 3, 640), 2) == 30.21
-    assert [round(gflops(network, 3, px), 3) for px in (128, 64)] == [1.208, 0.302]
+    stride = network.stride
+    with torch.device("meta"):  # counted, not computed
+        network.to("meta").model[-1].stride = stride  # whose values are read
+        costs = [gflops(network, 3, px) for px in (640, 128, 64)]
+    assert [round(cost, 3) for cost in costs[1:]] == [1.208, 0.302]
+    assert round(costs[0], 2) == 30.21
 
 
 def test_the_fusion_from_above_has_its_own_size() -> None:
@@ -280,19 +284,19 @@ def test_every_layer_of_the_neck_placement_learns() -> None:
     assert still == []
 
 
-@pytest.mark.parametrize("px", [64, 128, 320])
 @pytest.mark.parametrize(("backbone", "attention", "location", "options"), DETECTORS)
 def test_detectors_decode_one_prediction_for_each_place(
-    backbone: str, attention: str, location: str, options: dict[str, Any], px: int
+    backbone: str, attention: str, location: str, options: dict[str, Any]
 ) -> None:
     torch.manual_seed(0)
     network = detector(backbone, attention, location, **options).eval()
-    with torch.no_grad():
-        decoded = network(torch.rand(1, 3, px, px))[0]
-    places = sum((px // int(stride)) ** 2 for stride in network.stride)
-    assert decoded.shape == (1, 4 + 7, places)
-    assert decoded.isfinite().all()
-    assert 0 <= float(decoded[:, 4:].min()) <= float(decoded[:, 4:].max()) <= 1
+    for px in (64, 128, 320):
+        with torch.no_grad():
+            decoded = network(torch.rand(1, 3, px, px))[0]
+        places = sum((px // int(stride)) ** 2 for stride in network.stride)
+        assert decoded.shape == (1, 4 + 7, places)
+        assert decoded.isfinite().all()
+        assert 0 <= float(decoded[:, 4:].min()) <= float(decoded[:, 4:].max()) <= 1
 
 
 @pytest.mark.parametrize("backbone", ["yolov5s4h", "yolov7t"])

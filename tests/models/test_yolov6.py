@@ -6,11 +6,13 @@ import copy
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.narrow_networks import narrow_networks
 from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
@@ -37,6 +39,13 @@ COUNTS = {
     "m": (37_691_707, 37_713_982, 34_816_955, 34_806_683, 84.93),
     "l": (59_573_104, 59_602_771, 59_573_104, 59_541_936, 149.26),
 }
+
+
+@pytest.fixture
+def narrow() -> Iterator[None]:
+    """For what does not depend on the width."""
+    with narrow_networks():
+        yield
 
 
 def network(size: str = "s", conv: ConvUnit = NATIVE, location: str = "none") -> Any:
@@ -108,6 +117,7 @@ def test_a_merged_block_does_what_its_branches_did(c_in: int, c_out: int, stride
     assert (block(x) - expected).abs().max() < 1e-4
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("size", COUNTS)
 @torch.no_grad()
 def test_deployed_network_predicts_as_the_trained_one(size: str) -> None:
@@ -124,6 +134,7 @@ def test_deployed_network_predicts_as_the_trained_one(size: str) -> None:
     assert net.model[-1].aid is not None
 
 
+@pytest.mark.usefixtures("narrow")
 @torch.no_grad()
 def test_the_deployed_network_is_copied_and_exported_for_any_batch() -> None:
     served = copy.deepcopy(deployed(stirred(network())))
@@ -134,6 +145,7 @@ def test_the_deployed_network_is_copied_and_exported_for_any_batch() -> None:
     assert torch.allclose(program.module()(x), served(x), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("px", [64, 96])
 @torch.no_grad()
 def test_a_place_is_decoded_as_the_base_library_does_it(px: int) -> None:
@@ -149,6 +161,7 @@ def test_a_place_is_decoded_as_the_base_library_does_it(px: int) -> None:
     assert net.stride.tolist() == [8, 16, 32]
 
 
+@pytest.mark.usefixtures("narrow")
 def test_fresh_network_predicts_one_per_cent_and_boxes_of_two_strides() -> None:
     decoded, raw = network().eval()(torch.rand(1, 3, 64, 64))
     assert torch.allclose(decoded[:, 4:], torch.tensor(0.01), atol=1e-6)
@@ -175,6 +188,7 @@ def test_anchors_are_moved_and_stretched_place_by_place() -> None:
     assert torch.allclose(out["scores"][1, anchor * 21 + place], scores, atol=1e-5)
 
 
+@pytest.mark.usefixtures("narrow")
 def test_the_conv_unit_changes_every_activation() -> None:
     kinds = {type(m) for m in network().modules() if isinstance(m, nn.ReLU | nn.SiLU)}
     assert kinds == {nn.ReLU, nn.SiLU}
@@ -237,6 +251,7 @@ def test_a_face_far_larger_than_any_box_of_a_fresh_network_is_learnt_from() -> N
     assert found.quality.max().item() == pytest.approx(64**2 / 640**2, rel=1e-4)
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize(("size", "weight"), [("s", "none"), ("m", "inv_freq")])
 def test_the_loss_is_the_sum_of_its_terms_written_out(size: str, weight: str) -> None:
     net = stirred(network(size)).train()
@@ -264,6 +279,7 @@ def test_the_loss_is_the_sum_of_its_terms_written_out(size: str, weight: str) ->
     assert got.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+@pytest.mark.usefixtures("narrow")
 def test_the_loss_is_a_mean_over_images() -> None:
     net = stirred(network()).eval()
     loss, batch = YOLOv6Loss(net), faces(px=256)
@@ -277,6 +293,7 @@ def test_the_loss_is_a_mean_over_images() -> None:
     assert values[1] == pytest.approx(values[0], rel=1e-3)
 
 
+@pytest.mark.usefixtures("narrow")
 def test_the_loss_is_finite_with_and_without_faces_in_training_and_evaluation() -> None:
     net = network("m")
     loss, batch = YOLOv6Loss(net), faces()
@@ -291,6 +308,7 @@ def test_the_loss_is_finite_with_and_without_faces_in_training_and_evaluation() 
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("size", ["s", "m"])
 def test_every_trainable_parameter_gets_a_gradient(size: str) -> None:
     net = stirred(network(size, location="neck")).train()
@@ -315,6 +333,7 @@ def test_weights_by_class_need_counts() -> None:
         YOLOv6Loss(network(), None, class_weight="inv_freq")
 
 
+@pytest.mark.usefixtures("narrow")
 def test_a_rare_class_weighs_more_where_it_is_the_faces_own() -> None:
     net = stirred(network()).train()
     batch, counts = faces(1), torch.tensor([1.0, 9, 9, 9, 9, 9, 9])
@@ -327,6 +346,7 @@ def test_a_rare_class_weighs_more_where_it_is_the_faces_own() -> None:
     assert lighter < plain  # 55 / (7 * 9) = 0.87
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("loss", [YOLOv6Loss, YOLOLoss])
 @pytest.mark.parametrize("size", ["s", "m"])
 def test_losses_and_detectors_of_both_kinds_go_together(loss: Any, size: str) -> None:
@@ -338,6 +358,7 @@ def test_losses_and_detectors_of_both_kinds_go_together(loss: Any, size: str) ->
     assert value > 0
 
 
+@pytest.mark.usefixtures("narrow")
 def test_the_loss_falls_by_half_on_four_images() -> None:
     net = network().train()
     loss, batch = YOLOv6Loss(net), faces(4)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from ferbench import plugins
 
@@ -28,3 +29,11 @@ def test_holm_agrees_with_hand_calculation():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, made monotone.
     corrected = plugins.load(PACKAGE, "holm")([0.01, 0.04, 0.03, 0.005])
     assert corrected.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_holm_is_the_correction_of_statsmodels(count):
+    rng = np.random.default_rng(count)
+    p = np.round(rng.random(count) ** 4, 3)  # with ties
+    expected = multipletests(p, method="holm")[1]
+    assert plugins.load(PACKAGE, "holm")(p).tolist() == expected.tolist()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from tests.example_study import PROJECT
+from tests.tiny_study import make_stored
 
 from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset
@@ -74,8 +75,14 @@ Straight = Callable[..., Fitted]
 
 
 @pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
+    """Three batches an epoch, for tests that ask whether two trainings are equal, not good."""
+    return make_stored(tmp_path_factory.mktemp("few"), images=18)
+
+
+@pytest.fixture(scope="module")
 def straight(
-    params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory
+    params: Params, few: PackedDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> Straight:
     """Trains without an interruption; the same settings once."""
     done: dict[str, Fitted] = {}
@@ -84,7 +91,7 @@ def straight(
         key = f"{variant} {changes}"
         if key not in done:
             folder = tmp_path_factory.mktemp("straight")
-            done[key] = train(params, stored, folder, variant, **changes)
+            done[key] = train(params, few, folder, variant, **changes)
         return done[key]
 
     return act
@@ -92,12 +99,12 @@ def straight(
 
 @pytest.fixture(scope="module")
 def killed_once(
-    params: Params, stored: PackedDataset, tmp_path_factory: pytest.TempPathFactory
+    params: Params, few: PackedDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """Folder of checkpoints of `vgg_improved`, killed in epoch 2, and a copy of it."""
     folder, copy = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("copy")
     with pytest.raises(KilledError):
-        train(params, stored, folder, "vgg_improved", die_after(2))
+        train(params, few, folder, "vgg_improved", die_after(2))
     return folder, Path(shutil.copytree(folder, copy, dirs_exist_ok=True))
 
 
@@ -111,13 +118,13 @@ def killed(killed_once: tuple[Path, Path]) -> Path:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_training_resumes_to_the_same_result(
-    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight, variant: str
+    params: Params, few: PackedDataset, tmp_path: Path, straight: Straight, variant: str
 ) -> None:
     whole = straight(variant)
     with pytest.raises(KilledError):
         # Dies in epoch 2, before that epoch's checkpoint: epochs 0 and 1 are safe.
-        train(params, stored, tmp_path, variant, die_after(2))
-    resumed = train(params, stored, tmp_path, variant)
+        train(params, few, tmp_path, variant, die_after(2))
+    resumed = train(params, few, tmp_path, variant)
     assert resumed.resumed
     assert not whole.resumed
     assert [row["epoch"] for row in resumed.history] == [0, 1, 2]
@@ -129,7 +136,7 @@ def test_killed_training_resumes_to_the_same_result(
 @pytest.mark.parametrize("how", ["absent", "cut", "junk"])
 def test_training_survives_a_lost_or_damaged_checkpoint(
     params: Params,
-    stored: PackedDataset,
+    few: PackedDataset,
     straight: Straight,
     killed: Path,
     damaged: str,
@@ -140,13 +147,13 @@ def test_training_survives_a_lost_or_damaged_checkpoint(
     path.unlink()
     if how != "absent":
         path.write_bytes(content[: len(content) // 2] if how == "cut" else b"junk")
-    assert_same(straight("vgg_improved"), train(params, stored, killed, "vgg_improved"))
+    assert_same(straight("vgg_improved"), train(params, few, killed, "vgg_improved"))
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.3])
 def test_lost_best_checkpoint_is_replaced_by_the_last_if_that_is_best(
     params: Params,
-    stored: PackedDataset,
+    few: PackedDataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lost: float,
@@ -154,11 +161,11 @@ def test_lost_best_checkpoint_is_replaced_by_the_last_if_that_is_best(
     scores = iter([0.2, lost, 0.15, 0.25, 0.2, 0.2])
     monkeypatch.setattr(SelectionMetric, "value", lambda *_, **__: next(scores))
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path, "vgg_improved", die_after(2))
+        train(params, few, tmp_path, "vgg_improved", die_after(2))
     (tmp_path / "best.ckpt").unlink()
     last_is_best = lost > 0.2
     with nullcontext() if last_is_best else pytest.warns(UserWarning, match="from epoch 0"):
-        fitted = train(params, stored, tmp_path, "vgg_improved")
+        fitted = train(params, few, tmp_path, "vgg_improved")
     assert fitted.resumed == last_is_best
     assert fitted.best_epoch == (1 if last_is_best else 0)
     assert (tmp_path / "best.ckpt").is_file()
@@ -166,15 +173,15 @@ def test_lost_best_checkpoint_is_replaced_by_the_last_if_that_is_best(
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_two_stages_resume_after_a_kill_in_either(
-    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight, epoch: int
+    params: Params, few: PackedDataset, tmp_path: Path, straight: Straight, epoch: int
 ) -> None:
     changes = {"head_epochs": 2, "head_lr": 0.01, "epochs": 3}
     whole = straight("vgg_improved", **changes)
     assert [row["epoch"] for row in whole.history] == [0, 1, 2, 3, 4]
     assert whole.val_score == max(row["val_score"] for row in whole.history)
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path, "vgg_improved", die_after(epoch), **changes)
-    assert_same(whole, train(params, stored, tmp_path, "vgg_improved", **changes))
+        train(params, few, tmp_path, "vgg_improved", die_after(epoch), **changes)
+    assert_same(whole, train(params, few, tmp_path, "vgg_improved", **changes))
 
 
 @pytest.mark.parametrize(("terminal", "wanted"), [(True, True), (True, False), (False, True)])
@@ -195,60 +202,58 @@ def test_first_stage_trains_the_last_linear_layer_only(params: Params) -> None:
 
 
 def test_detector_with_a_first_stage_is_refused(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="head_epochs: 0"):
-        train(params, stored, tmp_path, "yolov5s", head_epochs=1)
+        train(params, few, tmp_path, "yolov5s", head_epochs=1)
 
 
-def test_gradient_accumulation_resumes(
-    params: Params, stored: PackedDataset, tmp_path: Path
-) -> None:
+def test_gradient_accumulation_resumes(params: Params, few: PackedDataset, tmp_path: Path) -> None:
     changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
-    straight = train(params, stored, tmp_path / "straight", "yolov5s", **changes)
+    straight = train(params, few, tmp_path / "straight", "yolov5s", **changes)
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path / "killed", "yolov5s", die_after(2), **changes)
-    assert_same(straight, train(params, stored, tmp_path / "killed", "yolov5s", **changes))
+        train(params, few, tmp_path / "killed", "yolov5s", die_after(2), **changes)
+    assert_same(straight, train(params, few, tmp_path / "killed", "yolov5s", **changes))
 
 
-def test_ten_crops_resume(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+def test_ten_crops_resume(params: Params, few: PackedDataset, tmp_path: Path) -> None:
     changes = {"crops": 10, "augment": "p1", "epochs": 2}
-    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
+    straight = train(params, few, tmp_path / "straight", "vgg_improved", **changes)
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(1), **changes)
-    assert_same(straight, train(params, stored, tmp_path / "killed", "vgg_improved", **changes))
+        train(params, few, tmp_path / "killed", "vgg_improved", die_after(1), **changes)
+    assert_same(straight, train(params, few, tmp_path / "killed", "vgg_improved", **changes))
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
 def test_schedule_resumes(
-    params: Params, stored: PackedDataset, tmp_path: Path, schedule: str
+    params: Params, few: PackedDataset, tmp_path: Path, schedule: str
 ) -> None:
     changes = {"schedule": schedule, "plateau_patience": 0, "epochs": 4, "lr": 0.0}
-    straight = train(params, stored, tmp_path / "straight", "vgg_improved", **changes)
+    straight = train(params, few, tmp_path / "straight", "vgg_improved", **changes)
     with pytest.raises(KilledError):
-        train(params, stored, tmp_path / "killed", "vgg_improved", die_after(3), **changes)
-    resumed = train(params, stored, tmp_path / "killed", "vgg_improved", **changes)
+        train(params, few, tmp_path / "killed", "vgg_improved", die_after(3), **changes)
+    resumed = train(params, few, tmp_path / "killed", "vgg_improved", **changes)
     assert_same(straight, resumed)
 
 
 def test_finished_training_is_not_repeated(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
-    first = train(params, stored, tmp_path, "vgg_improved")
-    again = train(params, stored, tmp_path, "vgg_improved", die_after(0))
+    first = train(params, few, tmp_path, "vgg_improved")
+    again = train(params, few, tmp_path, "vgg_improved", die_after(0))
     assert_same(first, again)
 
 
 def test_training_stops_early_and_stays_stopped(
-    params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: Params, few: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.5, 0.5, 0.4, 0.4])  # the tie of epoch 1 is where patience counts from
     monkeypatch.setattr(SelectionMetric, "value", lambda *_, **__: next(scores))
     changes = {"lr": 0.0, "epochs": 9, "patience": 2, "ema_decay": 0.0, "bn_momentum": 0.0}
-    first = train(params, stored, tmp_path, "vgg_improved", **changes)
+    first = train(params, few, tmp_path, "vgg_improved", **changes)
     assert len(first.history) == 4
     assert first.best_epoch in (0, 1)
-    again = train(params, stored, tmp_path, "vgg_improved", die_after(3), **changes)
+    again = train(params, few, tmp_path, "vgg_improved", die_after(3), **changes)
     assert len(again.history) == 4
 
 
@@ -268,11 +273,9 @@ def test_val_score_equals_the_metric_that_evaluation_reports(
 
 
 def test_metric_of_selection_is_minimised_if_lower_is_better(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
-    data = TrainingData(
-        stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("nll", 0.5)
-    )
+    data = TrainingData(few.pack, few.faces("train"), few.faces("val"), SelectionMetric("nll", 0.5))
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     fitted = fit(row, data, params.train, tmp_path, None)
     scores = [epoch["val_score"] for epoch in fitted.history]
@@ -281,10 +284,10 @@ def test_metric_of_selection_is_minimised_if_lower_is_better(
 
 
 def test_classifier_selected_by_a_metric_of_boxes_is_refused(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
     data = TrainingData(
-        stored.pack, stored.faces("train"), stored.faces("val"), SelectionMetric("map50", 0.5)
+        few.pack, few.faces("train"), few.faces("val"), SelectionMetric("map50", 0.5)
     )
     row = (params.variants["vgg_improved"], params.recipe_of("vgg_improved"), 5)
     with pytest.raises(InputError, match="a classifier has no map50"):
@@ -294,23 +297,23 @@ def test_classifier_selected_by_a_metric_of_boxes_is_refused(
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_mixed_precision_trains_every_task_with_every_optimizer(
-    params: Params, stored: PackedDataset, tmp_path: Path, variant: str, optimizer: str
+    params: Params, few: PackedDataset, tmp_path: Path, variant: str, optimizer: str
 ) -> None:
     changes = {"optimizer": optimizer, "epochs": 1, "clip_norm": 1.0, "precision": "bf16-mixed"}
-    fitted = train(params, stored, tmp_path, variant, **changes)
+    fitted = train(params, few, tmp_path, variant, **changes)
     assert fitted.precision == "bf16-mixed"
     assert all(torch.isfinite(value).all() for value in fitted.state.values())
 
 
-def test_gradient_norm_is_clipped(params: Params, stored: PackedDataset, tmp_path: Path) -> None:
+def test_gradient_norm_is_clipped(params: Params, few: PackedDataset, tmp_path: Path) -> None:
     changes = {"optimizer": "sgd", "epochs": 1, "weight_decay": 0.0, "momentum": 0.0, "lr": 1.0}
     changes |= {"nesterov": False, "schedule": "constant", "ema_decay": 0.0}
-    start = train(params, stored, tmp_path / "still", "vgg_improved", **{**changes, "lr": 0.0})
+    start = train(params, few, tmp_path / "still", "vgg_improved", **{**changes, "lr": 0.0})
     bound = 1e-4
-    moved = train(params, stored, tmp_path / "moved", "vgg_improved", **changes, clip_norm=bound)
+    moved = train(params, few, tmp_path / "moved", "vgg_improved", **changes, clip_norm=bound)
     weights = [name for name in start.state if name.endswith(("weight", "bias"))]
     step = sum((moved.state[n] - start.state[n]).square().sum() for n in weights) ** 0.5
-    steps = -(-len(stored.faces("train").frame) // params.recipe_of("vgg_improved").batch_size)
+    steps = -(-len(few.faces("train").frame) // params.recipe_of("vgg_improved").batch_size)
     assert 0 < step <= steps * bound * 1.01
 
 
@@ -331,16 +334,16 @@ def test_detector_learns_obvious_faces(
 
 
 def test_constants_of_the_detection_head_are_not_trained(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
-    fitted = train(params, stored, tmp_path, "yolov5s", epochs=1)
+    fitted = train(params, few, tmp_path, "yolov5s", epochs=1)
     (kernel,) = [v for k, v in fitted.state.items() if ".dfl." in k]
     assert torch.equal(kernel.flatten(), torch.arange(16.0))
 
 
 @pytest.mark.slow
 def test_sigkill_costs_at_most_one_epoch(
-    params: Params, stored: PackedDataset, tmp_path: Path, straight: Straight
+    params: Params, few: PackedDataset, tmp_path: Path, straight: Straight
 ) -> None:
     script = f"""
 import os, signal, sys
@@ -352,12 +355,12 @@ from ferbench.data.dataset import open_dataset
 def follow(row):
     if row["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-stored = open_dataset("tiny", 0, Path({str(stored.paths.root)!r}))
-test_fit.train(small_params(), stored, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
+few = open_dataset("tiny", 0, Path({str(few.paths.root)!r}))
+test_fit.train(small_params(), few, Path({str(tmp_path / "killed")!r}), "ivsa", follow)
 """
     run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()[-2000:]
-    resumed = train(params, stored, tmp_path / "killed", "ivsa")
+    resumed = train(params, few, tmp_path / "killed", "ivsa")
     assert resumed.resumed
     assert_same(straight("ivsa"), resumed)
 
@@ -380,15 +383,15 @@ def test_detector_loss_is_summed_over_images_batches_and_processes_and_its_mean_
 
 
 def test_initial_weights_are_reported_after_two_stages(
-    params: Params, stored: PackedDataset, tmp_path: Path
+    params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
     row, recipe = params.variants["ivsa"], params.recipe_of("ivsa")
-    state = build_network(row, recipe, len(stored.classes), seed=9).state_dict()
+    state = build_network(row, recipe, len(few.classes), seed=9).state_dict()
     named = {k: v for k, v in state.items() if k.startswith("body.")}
     torch.save(named, tmp_path / "start.pt")
     begun = dataclasses.replace(row, weights=str(tmp_path / "start.pt"))
     study = dataclasses.replace(params, variants={**params.variants, "begun": begun})
-    fitted = train(study, stored, tmp_path / "run", "begun", head_epochs=1, epochs=1)
+    fitted = train(study, few, tmp_path / "run", "begun", head_epochs=1, epochs=1)
     floats = sum(v.is_floating_point() for v in named.values())
     assert fitted.initial["matched"] == floats
     assert fitted.initial["missing"] == sum(v.is_floating_point() for v in state.values()) - floats
@@ -408,7 +411,7 @@ def test_loader_processes_are_set_by_the_environment(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_loader_processes_do_not_change_a_training(
     params: Params,
-    stored: PackedDataset,
+    few: PackedDataset,
     tmp_path: Path,
     variant: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -416,5 +419,5 @@ def test_loader_processes_do_not_change_a_training(
     results = []
     for workers in ("0", "2"):
         monkeypatch.setenv("FERBENCH_LOADER_WORKERS", workers)
-        results.append(train(params, stored, tmp_path / workers, variant, epochs=2))
+        results.append(train(params, few, tmp_path / workers, variant, epochs=2))
     assert_same(*results)

@@ -8,6 +8,7 @@ on GPUs only.
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset
 from ferbench.errors import InputError
 from ferbench.training.fit import batch_share, placement
+from ferbench.training.modules import RunModule
 
 PROJECT = Path(__file__).parents[2]
 
@@ -74,23 +76,34 @@ reported = {
 def run(
     stored: PackedDataset, folder: Path, devices: int, variant: str, **options: Any
 ) -> dict[str, Any]:
-    """What rank 0 reports of a training on so many processes, and its gradients."""
+    """What rank 0 reports of a training on so many processes, and its gradients.
+
+    One process is this one; several start in processes of their own.
+    """
     import torch
 
     folder.mkdir()
     script = folder / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
     norms = options.pop("norms", "rest")
-    words = [stored.paths.root, folder, devices, variant, json.dumps(norms)]
-    done = subprocess.run(
-        [sys.executable, str(script), *map(str, words), json.dumps(options)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'src'}", "PATH": "/usr/bin:/bin"},
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = [stored.paths.root, folder, devices, variant, json.dumps(norms), json.dumps(options)]
+    command = [str(script), *map(str, words)]
+    if devices == 1:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            for name in ("on_train_epoch_start", "on_before_optimizer_step"):  # set by the script
+                patch.setattr(RunModule, name, getattr(RunModule, name))
+            runpy.run_path(str(script), run_name="__main__")
+    else:
+        done = subprocess.run(
+            [sys.executable, *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'src'}", "PATH": "/usr/bin:/bin"},
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
     reported = json.loads((folder / "rank0.json").read_text())
     return reported | {"gradients": torch.load(folder / "gradients0.pt", weights_only=True)}
 

@@ -1,7 +1,9 @@
 """Holm's correction for many tests.
 
 Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-Statistics 6(2), 1979. Computed by statsmodels.
+Statistics 6(2), 1979.
+Differs: nothing. It is written out because statsmodels' `multipletests`, which gives the same
+values, collects garbage at every call: a quarter of a second in a large process.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.multitest import multipletests
 
 __all__ = ["holm"]
 
@@ -26,7 +27,9 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     """
     p = np.asarray(p_values, dtype=np.float64)
     corrected = np.full_like(p, np.nan)
-    tested = ~np.isnan(p)
-    if tested.any():
-        corrected[tested] = multipletests(p[tested], method="holm")[1]
+    (tested,) = np.nonzero(~np.isnan(p))
+    ranked = tested[np.argsort(p[tested])]
+    # The smallest p is multiplied by the number of tests, the next by one less, and so on.
+    times = np.arange(len(ranked), 0, -1)
+    corrected[ranked] = np.minimum(np.maximum.accumulate(p[ranked] * times), 1)
     return corrected

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ferbench.cli.fan_out import stale_stages
+from ferbench.cli.flow import read_state
 from ferbench.cli.main import main
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def test_a_failing_run_is_reported_the_others_finish_and_the_next_call_resumes(
     assert len(list(Path("runs").rglob("answer"))) == 3
     told = capfd.readouterr()
     assert f"no memory left for {two}" in told.out
-    assert "the same command goes on from here" in told.err
+    assert "run the same command again to resume" in told.err
     assert not Path("score").exists()
 
     Path("poison").unlink()
@@ -131,13 +131,13 @@ def test_an_interrupted_run_leaves_no_process_behind(
     run.send_signal(word)
     _, told = run.communicate(timeout=120)
     assert run.returncode == 130
-    assert "the same command goes on where it stopped" in told
+    assert "run the same command again to resume" in told
     pids = [int(pid) for pid in Path("pids").read_text().split()]
     assert len(pids) == int(jobs), "no other cell is started"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert "train" in "".join(stale_stages()), "DVC works on"
+    assert "train" in "".join(read_state().stale), "DVC works on"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -241,13 +241,14 @@ class DaskEngine:
         return Session(self._session, client.scheduler.address, process, tls)
 
     def _checkout(self) -> Any:
-        from ferbench.cli.worker import Checkout, code_version
+        from ferbench.cli.worker import Checkout, code_version, package_digest
 
         return Checkout(
             name=self._name,
             session=self._session,
             shared=self._cluster.shared,
             folder=self._cluster.checkout or (str(Path.cwd()) if self._cluster.shared else None),
+            package="" if self._cluster.is_local else package_digest(),
             version=code_version(Path.cwd()) if self.clones else ("", ""),
             files=self._files,
             variables=dict(self._variables) if self._cluster.is_local else None,

@@ -8,7 +8,6 @@ all else comes from DVC's remote. A worker that cannot be used says why and gets
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import subprocess
 import threading
@@ -28,10 +27,10 @@ from ferbench.cli.session import Session
 from ferbench.cli.tasks import Outcome, Task, run_task
 from ferbench.cli.warm import warm_python
 from ferbench.errors import InputError
-from ferbench.files import whole_file
+from ferbench.files import digest, sha256_file, whole_file
 from ferbench.locks import held
 
-__all__ = ["Checkout", "CheckoutPlugin", "code_version", "run_on_worker"]
+__all__ = ["Checkout", "CheckoutPlugin", "code_version", "package_digest", "run_on_worker"]
 
 _IN_CLONE = Path(".cache/session")  # which of them has sent its files to a clone
 _REPLACED = Path(".cache/replaced")
@@ -47,7 +46,8 @@ class Checkout:
         session: identifies one `ferbench repro` in it.
         shared: whether workers see its files.
         folder: the checkout or clone on workers; None for their working folder.
-        version: of its code (`code_version`); only clones compare it.
+        package: digest of the installed code of ferbench (`package_digest`).
+        version: of the checkout's code (`code_version`); only clones compare it.
         files: what clones get from it, by path.
         variables: environment of stages, of workers that are threads of `ferbench repro` itself;
             None for others.
@@ -57,6 +57,7 @@ class Checkout:
     session: str
     shared: bool = True
     folder: str | None = None
+    package: str = ""
     version: tuple[str, str] = ("", "")
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] | None = None
@@ -82,20 +83,21 @@ def code_version(folder: Path) -> tuple[str, str]:
             where=folder,
             remedy="clone the project with git on every machine",
         ) from error
-    digest = hashlib.sha256()
-    for name in sorted(set(names.split("\0"))):
-        if name and (folder / name).is_file():
-            digest.update(f"{name}\0{_sha256(folder / name)}\n".encode())
-    return commit, digest.hexdigest()
+    files = sorted(name for name in set(names.split("\0")) if name and (folder / name).is_file())
+    return commit, digest({name: sha256_file(folder / name) for name in files})
+
+
+def package_digest() -> str:
+    """A digest of the code of ferbench that this process runs."""
+    package = Path(ferbench.__file__).parent
+    return digest(
+        {str(p.relative_to(package)): sha256_file(p) for p in sorted(package.rglob("*.py"))}
+    )
 
 
 def _git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run_on_worker(task: Task, plugin: str) -> Outcome:
@@ -207,12 +209,12 @@ class CheckoutPlugin(WorkerPlugin):
         if self.checkout.is_here:
             return
         folder = self._folder
-        package = Path(ferbench.__file__).resolve()
-        if not package.is_relative_to(folder.resolve()):
+        if package_digest() != self.checkout.package:
             raise InputError(
-                f"the worker runs the code of {package.parent}",
-                where=folder,
-                remedy=f"start it by {folder}/.venv/bin/ferbench worker, or set `checkout`",
+                "it runs another version of ferbench than the study",
+                where=Path(ferbench.__file__).parent,
+                remedy=f"bring {folder} to the study's commit, then start the worker there: "
+                ".venv/bin/ferbench worker",
             )
         if self.checkout.shared:
             self._check_shared()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed.core import Status
 
 from ferbench.cli import cluster, tasks
 from ferbench.cli.children import Children
@@ -165,3 +166,46 @@ def test_a_class_that_is_not_installed_is_named(
     refused = pytest.raises(InputError, match="install the package no_such_package")
     with Children() as children, DaskEngine(children, where, 1, {}) as engine, refused:
         engine.run([Task("a", ("ok@1",))])
+
+
+class Lost:
+    """A future that Dask has given up."""
+
+    status = "error"
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def exception(self) -> Exception:
+        return self._error
+
+
+def test_a_task_whose_workers_are_lost_again_and_again_is_a_failure() -> None:
+    from distributed import KilledWorker
+    from distributed.scheduler import WorkerState
+
+    last = WorkerState(
+        address="tcp://10.0.0.3:7",
+        status=Status.running,
+        pid=1,
+        name="w",
+        nthreads=1,
+        memory_limit=0,
+        local_directory="",
+        nanny="",
+        server_id="",
+    )
+    outcome = cluster._outcome(Lost(KilledWorker("key", last, 3)), "a-s-0")
+    assert not outcome.ok
+    assert outcome.tail == "4 workers were lost while they did it, the last tcp://10.0.0.3:7"
+    broken = cluster._outcome(Lost(ModuleNotFoundError("no ferbench")), "a-s-0")
+    assert broken.tail == "ModuleNotFoundError: no ferbench"
+
+
+def test_dask_is_not_imported_before_there_is_a_task() -> None:
+    code = (
+        "import sys; from ferbench.cli.main import _parser; _parser(); "
+        "import ferbench.cli.commands.repro; print('distributed' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

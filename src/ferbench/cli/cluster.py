@@ -66,8 +66,8 @@ class DaskEngine:
     def __init__(
         self, children: Children, cluster: Cluster, jobs: int, variables: Mapping[str, str]
     ) -> None:
-        self.workers = jobs if cluster.is_local else cluster.workers
         self.clones = not cluster.shared
+        self._jobs = jobs
         self._children, self._cluster, self._variables = children, cluster, variables
         self._session = uuid.uuid4().hex[:8]
         self._name = f"ferbench-{digest([Process.current().host, str(Path.cwd())])[:8]}"
@@ -75,6 +75,15 @@ class DaskEngine:
         self._stack = ExitStack()
         self._client: Client | None = None
         self._refusals: list[str] = []
+
+    @property
+    def workers(self) -> int:
+        """The number of tasks that are done at a time."""
+        if self._cluster.is_local:
+            return self._jobs
+        if self._cluster.cluster is not None:
+            return self._cluster.workers
+        return max(1, int(self._opened().scheduler_info(n_workers=0)["n_workers"]))
 
     def __enter__(self) -> DaskEngine:
         return self
@@ -221,7 +230,7 @@ class DaskEngine:
 
         security = Security.temporary()
         cluster = LocalCluster(
-            n_workers=self.workers,
+            n_workers=self._jobs,
             threads_per_worker=1,
             processes=False,
             protocol="tls",

@@ -22,12 +22,14 @@ class Engine(Protocol):
     """Where tasks are done.
 
     Args:
-        workers: the number of tasks that it does at a time.
         clones: whether its workers have files of their own instead of this checkout's.
     """
 
-    workers: int
     clones: bool
+
+    @property
+    def workers(self) -> int:
+        """The number of tasks that are done at a time."""
 
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Do tasks side by side, show their progress, and give the outcomes as they came."""
@@ -58,8 +60,9 @@ def reproduce_runs(children: Children, names: Iterable[str], engine: Engine) -> 
     untied = {s for s in shared if not flow.needs[s]} - needed if not engine.clones else set()
     if stale & (shared - untied):
         children.run(dvc("repro", "--keep-going", *sorted(shared - untied)))
-    groups = _groups(sorted(stale & untied), engine.workers)
-    outcomes = engine.run(groups) if groups else []
+    outcomes = []
+    if stale & untied:
+        outcomes = engine.run(_groups(sorted(stale & untied), engine.workers))
     if stale & shared:
         flow, stale = _state()
     waiting = {name: stages for name, stages in runs.items() if stale & set(stages)}

@@ -46,7 +46,7 @@ def add_repro(commands: Any) -> None:
     parser.add_argument(
         "--cluster",
         metavar="WHERE",
-        help="compute runs on a Dask cluster: the address of its scheduler, or a YAML file",
+        help="compute runs on a Dask cluster instead: the address of its scheduler, or a YAML file",
     )
     parser.set_defaults(run=_run)
 

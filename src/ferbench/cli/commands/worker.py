@@ -58,10 +58,13 @@ async def _serve(address: str, resources: dict[str, float]) -> None:
     Raises:
         InputError: the scheduler does not answer.
     """
+    import dask
     from distributed import Nanny
     from distributed.comm import get_address_host_port
     from distributed.utils import get_ip
 
+    # No pages: they would be readable by whoever reaches the port.
+    dask.config.set({"distributed.worker.http.routes": []})
     # The one interface that leads to the scheduler, instead of all of them.
     host = get_ip(*get_address_host_port(address, strict=True))
     nanny = Nanny(

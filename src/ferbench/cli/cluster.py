@@ -26,7 +26,7 @@ from ferbench.cli.children import Children
 from ferbench.cli.flow import Flow
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.progress import Counts, Progress
-from ferbench.cli.session import FILE, Session
+from ferbench.cli.session import FILE, QUIET, Session
 from ferbench.cli.tasks import LOGS, Outcome, Task
 from ferbench.config.clusters import Cluster
 from ferbench.errors import InputError
@@ -44,12 +44,9 @@ _TLS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 # DVC's own files and the study's, which a clone gets besides what its stages read.
 _SENT = ("params.yaml", "dvc.lock")
 _CONFIG = {
-    # No pages: they would be readable by whoever reaches the port.
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
+    **QUIET,
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.allowed-failures": 3,
-    "distributed.worker.daemon": False,
 }
 
 
@@ -166,6 +163,8 @@ class DaskEngine:
         small = [path for path, cached in read.items() if not cached]
         self._files = {path: Path(path).read_bytes() for path in (*_SENT, *sorted(small))}
         cached = sorted(path for path, cached in read.items() if cached)
+        if not cached:  # without a path, DVC would push everything
+            return
         outcome = self._dvc("push", "--wait-for-lock", "push", "--quiet", *cached)
         if not outcome.ok:
             raise InputError(
@@ -211,7 +210,14 @@ class DaskEngine:
         self._session_of(client).write()
         client.subscribe_topic(self._name, lambda event: self._refusals.append(event[1]))
         self._stack.callback(_without_plugin, client, self._name)
-        client.register_plugin(CheckoutPlugin(self._checkout()), name=self._name)
+        try:
+            client.register_plugin(CheckoutPlugin(self._checkout()), name=self._name)
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                f"a worker cannot load this version of ferbench: {error}",
+                where=where,
+                remedy="start workers by .venv/bin/ferbench worker of the checkout or clone",
+            ) from error
         if not client.scheduler_info(n_workers=0)["n_workers"]:
             print(f"waiting for workers of {where}", flush=True)
         self._client = client

@@ -98,20 +98,36 @@ def _inputs(stage: Any, made: Mapping[str, Any]) -> Iterator[tuple[str, str, boo
             yield relative, out.stage.addressing, bool(out.use_cache)
 
 
-def _restore(stages: list[str]) -> None:
+def _restore(names: list[str]) -> None:
     """Restore stages whose results are in the remote; the others stay as they are.
+
+    Args:
+        names: of the stages, each after those that it needs.
 
     Raises:
         DvcException: there is no default remote, or some stages could not be restored.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
     from dvc.stage import run
 
     def refuse(stage: Any, **_: Any) -> None:
-        raise DvcException(f"the remote has no results of {stage.addressing}")
+        raise DvcException(f"there are no results of {stage.addressing}")
 
-    run.cmd_run = refuse
-    with Repo(_wait_for_lock=True) as repo:
+    run.cmd_run = refuse  # instead of the stage's command
+    missing = []
+    with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
         repo.cloud.get_remote()  # raises if there is none
-        repo.reproduce(stages, single_item=True, pull=True, on_error="keep-going")
+        repo.stage_cache.pull(None)
+        for name in names:
+            (stage,) = repo.stage.collect(name)
+            try:
+                if any(needed in missing for needed in repo.index.graph.successors(stage)):
+                    refuse(stage)
+                if stage.reproduce(pull=True):
+                    stage.dump(update_pipeline=False)
+            except DvcException:
+                missing.append(stage)
+    if missing:
+        names = sorted(stage.addressing for stage in missing)
+        raise DvcException(f"the remote has no results of {', '.join(names)}")

@@ -133,7 +133,7 @@ class Progress:
         line = f"[{self._done}/{self._total}] {outcome.name}: {word} in {outcome.seconds:.0f} s"
         left = counts.left_s()
         if left is not None and self._done < self._total:
-            line += f", about {duration(left)} left"
+            line += f", about {duration(max(left, 1.0))} left"
         self.say(line)
 
     def say(self, line: str) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ferbench.cli.lifeline import GRACE_S
+from ferbench.cli.session import QUIET
 from ferbench.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Nanny
 
 __all__ = ["add_worker"]
 
@@ -63,8 +67,7 @@ async def _serve(address: str, resources: dict[str, float]) -> None:
     from distributed.comm import get_address_host_port
     from distributed.utils import get_ip
 
-    # No pages: they would be readable by whoever reaches the port.
-    dask.config.set({"distributed.worker.http.routes": []})
+    dask.config.set(QUIET)
     # The one interface that leads to the scheduler, instead of all of them.
     host = get_ip(*get_address_host_port(address, strict=True))
     nanny = Nanny(
@@ -76,22 +79,29 @@ async def _serve(address: str, resources: dict[str, float]) -> None:
         dashboard=False,
         death_timeout=60,
     )
+    try:
+        await nanny
+    except (OSError, RuntimeError) as error:  # Dask wraps what has happened
+        raise InputError(
+            f"the scheduler does not answer: {error.__cause__ or error}",
+            where=address,
+            remedy="start it first: `dask scheduler --host HOST`",
+        ) from error
+    try:
+        print(f"worker {nanny.worker_address} of {address} in {Path.cwd()}", flush=True)
+        await _ended_or_asked_to(nanny)
+    finally:
+        await nanny.close(timeout=GRACE_S + 5)
+
+
+async def _ended_or_asked_to(nanny: Nanny) -> None:
+    """Wait for the end of a worker, or for a signal to end it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(word, stop.set)
-    try:
-        async with nanny:
-            print(f"worker {nanny.worker_address} of {address} in {Path.cwd()}", flush=True)
-            ends = [asyncio.ensure_future(nanny.finished()), asyncio.ensure_future(stop.wait())]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
-                end.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*ends)
-    except (OSError, TimeoutError) as error:
-        raise InputError(
-            f"the scheduler does not answer: {error}",
-            where=address,
-            remedy="start it first: `dask scheduler --host ADDRESS`",
-        ) from error
+    waits = [asyncio.ensure_future(nanny.finished()), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)

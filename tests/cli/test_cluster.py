@@ -105,6 +105,7 @@ def test_another_process_reads_the_state_of_tasks(engine: DaskEngine) -> None:
     engine.run([Task(f"{i}", (f"ok@{i}",)) for i in range(1, 6)])
     thread.join()
     assert found[-1] == "-rw-------", "it holds a key"
+    assert counts_elsewhere() is None, "no task is left"
     engine.__exit__(None, None, None)
     assert not FILE.exists()
     assert counts_elsewhere() is None

@@ -118,7 +118,9 @@ class DaskEngine:
             for future in futures:
                 future.add_done_callback(ended.put)
             with Progress(len(tasks)) as progress:
-                return list(self._outcomes(client, group, names, ended, progress))
+                outcomes = list(self._outcomes(client, group, names, ended, progress))
+        self._session_of(client).write()  # Dask forgets tasks that nobody waits for
+        return outcomes
 
     def _outcomes(
         self,

@@ -107,7 +107,7 @@ def _reproduce(params: Params, cluster: Cluster, jobs: int) -> bool:
         variables = stack.enter_context(warm_python())
         children = stack.enter_context(Children(variables))
         if not cluster.is_local or (jobs > 1 and len(runs) > 1):
-            engine = stack.enter_context(DaskEngine(children, cluster, jobs, variables))
-            if not reproduce_runs(children, runs, engine):
-                return False
+            with DaskEngine(children, cluster, jobs, variables) as engine:
+                if not reproduce_runs(children, runs, engine):
+                    return False
         return children.run(dvc("repro", "--keep-going")) == 0

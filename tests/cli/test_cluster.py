@@ -75,6 +75,7 @@ def test_tasks_run_side_by_side_and_a_stage_that_fails_is_an_outcome(
     (bad,) = (outcome for outcome in outcomes if not outcome.ok)
     assert bad.failed == ("bad@1",)
     assert bad.tail == "ERROR: failed to reproduce 'bad@1'"
+    assert bad.log == ".cache/logs/BAD@1.log"
     assert bad.worker == "", "threads of this process have no name of their own"
     assert Path(".cache/logs/OK@3.log").read_text() == "in the process of ferbench repro\n"
     lines = capsys.readouterr().out.splitlines()

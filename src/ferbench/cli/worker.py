@@ -162,11 +162,12 @@ class CheckoutPlugin(WorkerPlugin):
 
     def run(self, task: Task, key: Any) -> Outcome:
         """Do a task; `key` is Dask's name for it."""
-        with Children(self._variables(), self._folder) as children:
+        folder = None if self.checkout.is_here else self._folder  # messages name files here shortly
+        with Children(self._variables(), folder) as children:
             with self._guard:
                 self._running[key] = children
             try:
-                outcome = run_task(children, task, self._folder, clone=not self.checkout.shared)
+                outcome = run_task(children, task, folder, clone=not self.checkout.shared)
             finally:
                 with self._guard:
                     del self._running[key]

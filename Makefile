@@ -8,6 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 STUDY ?=
 JOBS ?= auto
+CLUSTER ?=
 PORT ?= 5000
 
 # Stages call `python`, whether or not the environment is activated.
@@ -65,8 +66,8 @@ test-avx2: setup  ## the tests that run networks, as on a processor with nothing
 test-all: setup  ## also slow tests, GPU tests, and tests on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''
 
-repro: setup  ## run the study: data, training, tests, report  [STUDY=name] [JOBS=n|auto]
-	@$(BIN)/ferbench repro $(if $(STUDY),--study $(STUDY)) $(if $(JOBS),--jobs $(JOBS))
+repro: setup  ## run the study: data, training, tests, report  [STUDY=name] [JOBS=n|auto] [CLUSTER=address|file]
+	@$(BIN)/ferbench repro $(if $(STUDY),--study $(STUDY)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER))
 
 smoke: setup  ## run the whole pipeline on the smallest study
 	@$(BIN)/ferbench repro --study smoke

@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
-from ferbench.cli.fan_out import stale_stages
+from ferbench.cli.flow import read_state
 from ferbench.cli.main import main
 
 pytestmark = pytest.mark.slow
@@ -91,7 +95,7 @@ def test_a_failing_run_is_reported_the_others_finish_and_the_next_call_resumes(
     assert len(list(Path("runs").rglob("answer"))) == 3
     told = capfd.readouterr()
     assert f"no memory left for {two}" in told.out
-    assert "the same command goes on from here" in told.err
+    assert "run the same command again to resume" in told.err
     assert not Path("score").exists()
 
     Path("poison").unlink()
@@ -131,13 +135,13 @@ def test_an_interrupted_run_leaves_no_process_behind(
     run.send_signal(word)
     _, told = run.communicate(timeout=120)
     assert run.returncode == 130
-    assert "the same command goes on where it stopped" in told
+    assert "run the same command again to resume" in told
     pids = [int(pid) for pid in Path("pids").read_text().split()]
     assert len(pids) == int(jobs), "no other cell is started"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert "train" in "".join(stale_stages()), "DVC works on"
+    assert "train" in "".join(read_state().stale), "DVC works on"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -167,3 +171,106 @@ def test_a_broken_pipeline_file_is_told_with_its_place(
     Path("dvc.yaml").write_text("stages: [")
     assert main(["repro", "--study", "first", "--jobs", "2"]) == 2
     assert "DVC cannot read the pipeline" in capfd.readouterr().err
+
+
+@pytest.fixture
+def scheduler() -> Iterator[str]:
+    """The address of a Dask scheduler on the loopback interface."""
+    words = ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    command = [sys.executable, *words, "--no-dashboard"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "Scheduler at:" in line)
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield line.split()[-1]
+        process.terminate()
+
+
+@contextmanager
+def _worker(scheduler: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker in the current folder, ready for tasks, which is asked to end with the block."""
+    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "worker", scheduler],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("worker tcp://127.0.0.1:")
+        yield process
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def _trainings() -> list[int]:
+    """The processes of stages that have started to sleep and still do."""
+    started = Path("pids").read_text().split() if Path("pids").exists() else []
+    return [pid for pid in map(int, started) if psutil.pid_exists(pid)]
+
+
+def test_the_run_of_a_lost_worker_is_done_by_another_one(
+    pipeline: list[str], scheduler: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def lose_one() -> None:
+        while len(_trainings()) < 2:
+            time.sleep(0.1)
+        Path("slow").unlink()
+        first = psutil.Process(_trainings()[0])
+        lost = next(p for p in first.parents() if "multiprocessing" in " ".join(p.cmdline()))
+        lost.kill()
+        while len(_trainings()) > 1:  # ends with its worker
+            time.sleep(0.1)
+        for pid in _trainings():
+            os.kill(pid, signal.SIGKILL)
+
+    Path("slow").touch()
+    thread = threading.Thread(target=lose_one)
+    with _worker(scheduler), _worker(scheduler):
+        thread.start()
+        status = main(["repro", "--study", "first", "--cluster", scheduler])
+        thread.join()
+        told = capfd.readouterr().out
+        assert status == 1, "the training that was killed itself has failed"
+        assert len(list(Path("runs").rglob("answer"))) == 3
+        assert told.count("FAILED") == 1
+        assert "failed on tcp://127.0.0.1:" in told
+        assert main(["repro", "--cluster", scheduler]) == 0
+    assert Path("score").read_text() == "faces\n" * 4
+
+
+def test_workers_stop_a_run_when_its_study_is_killed(pipeline: list[str], scheduler: str) -> None:
+    Path("slow").touch()
+    code = "import sys; from ferbench.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "repro", "--study", "first", "--cluster", scheduler]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with _worker(scheduler) as worker:
+        with subprocess.Popen(command, **quiet) as study:
+            while not _trainings():
+                assert study.poll() is None
+                time.sleep(0.1)
+            study.kill()
+        while _trainings():
+            time.sleep(0.1)
+        assert worker.poll() is None
+        Path("slow").unlink()
+        assert main(["repro", "--cluster", scheduler]) == 0
+    assert Path("score").read_text() == "faces\n" * 4
+
+
+def test_a_worker_elsewhere_is_refused_with_the_reason(
+    pipeline: list[str],
+    scheduler: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    where = Path("cluster.yaml")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    where.write_text(f"{{address: '{scheduler}', checkout: {elsewhere}}}")
+    with _worker(scheduler):
+        assert main(["repro", "--study", "first", "--cluster", str(where)]) == 2
+        told = capfd.readouterr().err
+        assert f"{elsewhere}: worker tcp://127.0.0.1:" in told
+        assert "does not see the files of the checkout that runs the study" in told
+        where.write_text(f"{{address: '{scheduler}'}}")
+        assert main(["repro", "--cluster", str(where)]) == 0, "it is used again"

@@ -9,6 +9,7 @@ import yaml
 
 from ferbench.cli import studies
 from ferbench.cli.main import main
+from ferbench.cli.progress import Counts
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.params import load_params
 
@@ -206,3 +207,14 @@ def test_status_counts_cells_and_names_edits(
     assert "1 of 6 done, 2 trained" in told
     assert "~ datasets.faces.options.persons: 12 -> 99" in told
     assert "report   not yet made" in told
+
+
+def test_status_shows_the_tasks_of_a_study_that_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study", "use", "first"]) == 0
+    counts = Counts(total=6, done=2, running=[10, 20], mean_s=30, workers=2)
+    monkeypatch.setattr("ferbench.cli.commands.study.counts_elsewhere", lambda: counts)
+    assert main(["study", "status"]) == 0
+    line = "tasks    2 running, 2 waiting, 2 done, about 45 s left\n"
+    assert capsys.readouterr().out.endswith(line)

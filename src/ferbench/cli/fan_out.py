@@ -1,208 +1,48 @@
-"""Runs side by side: DVC runs one stage at a time, so several of it train one run each.
+"""What of a study is done side by side: DVC runs one stage at a time, so several run together.
 
 The order is the pipeline's own: what all runs need, then the runs, then (by the caller) the rest.
 DVC stays the only record: a run that is up to date is not started, and one that was interrupted is
-still to be done. Child processes never outlive the command that started them.
+still to be done. An engine (`ferbench.cli.cluster`) places the tasks.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from ferbench.cli.lifeline import GRACE_S, dvc
-from ferbench.errors import InputError
+from ferbench.cli.children import Children
+from ferbench.cli.flow import Flow, read_state
+from ferbench.cli.lifeline import dvc
+from ferbench.cli.tasks import Outcome, Task
 
-__all__ = ["Children", "Flow", "Outcome", "read_flow", "reproduce_runs", "stale_stages"]
-
-LOGS = Path(".cache/logs")
-_NODE = re.compile(r'^"?([^"\s]+?)"?;$')
-_EDGE = re.compile(r'^"?([^"\s]+?)"? -> "?([^"\s]+?)"?;$')
+__all__ = ["Engine", "reproduce_runs"]
 
 
-class Children:
-    """Processes started together; leaving the block stops those that still run.
-
-    Each child leads a session of its own, so a signal reaches all that it has started (DVC runs a
-    stage in a shell), and Ctrl-C reaches it through `stop` only, once.
+class Engine(Protocol):
+    """Where tasks are done.
 
     Args:
-        variables: of their environment, besides our own.
+        clones: whether its workers have files of their own instead of this checkout's.
     """
 
-    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
-        # This Python's folder first: stages say `python`, in an activated shell or not.
-        folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-        self._environment = {**os.environ, "PATH": os.pathsep.join(folders), **(variables or {})}
-        self._guard = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+    clones: bool
 
-    def __enter__(self) -> Children:
-        return self
+    @property
+    def workers(self) -> int:
+        """The number of tasks that are done at a time."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def run(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Do tasks side by side, show their progress, and give the outcomes as they came."""
 
-    def run(self, command: Sequence[str], log: Path | None = None) -> int:
-        """Run a command to its end; its output goes to `log`, or where ours goes.
+    def fetch(self, stages: Sequence[str]) -> Outcome:
+        """Restore what clones have computed of `stages`; it failed unless that was all."""
 
-        Returns:
-            Its exit status; 130 if `stop` was called before it could start.
-        """
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(log.open("ab")) if log else None
-            with self._guard:
-                if self._stopped:
-                    return 130
-                child = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT if output else None,
-                    start_new_session=True,
-                    env=self._environment,
-                )
-                self._running.add(child)
-            status = child.wait()
-            with self._guard:
-                self._running.discard(child)
-            return status
-
-    def stop(self) -> None:
-        """Interrupt every child with all it has started, then kill what does not end."""
-        with self._guard:
-            self._stopped = True
-            running = list(self._running)
-        for child in running:
-            _signal(child, signal.SIGINT)
-            # DVC itself takes a stage's interrupt for a failure, and could go on to the next.
-            child.terminate()
-        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: wait no longer
-            deadline = time.monotonic() + GRACE_S
-            while any(map(_has_members, running)) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        for child in running:
-            _signal(child, signal.SIGKILL)
-            child.wait()
+    def publish(self, flow: Flow, stages: Sequence[str]) -> None:
+        """Make what `stages` read available to clones."""
 
 
-def _has_members(child: subprocess.Popen[bytes]) -> bool:
-    """Whether the child, or anything that it has started, still runs."""
-    child.poll()  # what has ended and is not waited for would count
-    return _signal(child, 0)
-
-
-def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
-    """Send a signal to a child's whole session; whether any process was left to get it."""
-    try:
-        os.killpg(child.pid, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@dataclass(frozen=True)
-class Flow:
-    """The graph of stages.
-
-    Args:
-        needs: of every stage, those it needs directly.
-    """
-
-    needs: dict[str, frozenset[str]]
-
-    def before(self, stages: Iterable[str]) -> set[str]:
-        """All that `stages` need, directly or not, without themselves."""
-        wanted = set(stages)
-        found: set[str] = set()
-        open_ends = list(wanted)
-        while open_ends:
-            new = self.needs[open_ends.pop()] - found
-            found |= new
-            open_ends += new
-        return found - wanted
-
-
-def read_flow() -> Flow:
-    """The pipeline's graph, asked of DVC.
-
-    Raises:
-        InputError: DVC cannot read the pipeline.
-    """
-    needs: dict[str, set[str]] = {}
-    for line in _ask_dvc("dag", "--dot").splitlines():
-        if edge := _EDGE.match(line.strip()):
-            needs.setdefault(edge[2], set()).add(edge[1])
-        elif node := _NODE.match(line.strip()):
-            needs.setdefault(node[1], set())
-    return Flow({stage: frozenset(others) for stage, others in needs.items()})
-
-
-def stale_stages() -> set[str]:
-    """Stages whose inputs, parameters or outputs are not what DVC has recorded.
-
-    What only follows on such a stage is not among them until that stage has run.
-
-    Raises:
-        InputError: DVC cannot read the pipeline.
-    """
-    return set(json.loads(_ask_dvc("status", "--json")))
-
-
-def _ask_dvc(*words: str) -> str:
-    result = subprocess.run(
-        dvc("--wait-for-lock", *words), capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        raise InputError(
-            f"DVC cannot read the pipeline:\n{result.stderr.strip()}",
-            where="dvc.yaml",
-            remedy="mend what it names; `ferbench doctor` checks the rest",
-        )
-    return result.stdout
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run's stages ended.
-
-    Args:
-        stage: the stage that failed; None if all went well.
-        log: their output.
-        seconds: from the start of the first to the end of the last.
-    """
-
-    stage: str | None
-    log: Path
-    seconds: float
-
-    def tail(self, lines: int = 15) -> str:
-        """The end of the output."""
-        with self.log.open(encoding="utf-8", errors="replace") as file:
-            return "".join(deque(file, lines)).rstrip()
-
-
-def reproduce_runs(children: Children, names: Iterable[str], jobs: int) -> bool:
-    """Reproduce every run that is out of date, `jobs` at a time, and before them what they need.
+def reproduce_runs(children: Children, names: Iterable[str], engine: Engine) -> bool:
+    """Reproduce every run that is out of date, side by side, and before them what they need.
 
     A run is trained by stage `train@<name>`, evaluated by `evaluate@<name>`, then read by what
     needs this run and no other, such as a robustness test. What runs need is done in order, but for
@@ -212,27 +52,35 @@ def reproduce_runs(children: Children, names: Iterable[str], jobs: int) -> bool:
     Returns:
         Whether everything went well.
     """
-    flow = read_flow()
+    flow, stale = _state()
     runs = _stages_of(flow, names)
     shared = flow.before(stage for stages in runs.values() for stage in stages)
-    stale = stale_stages()
     needed = set().union(*(flow.needs[stage] for stage in shared))
-    untied = {stage for stage in shared if not flow.needs[stage]} - needed
+    # Descriptions are no results that DVC caches: clones get them from here.
+    untied = {s for s in shared if not flow.needs[s]} - needed if not engine.clones else set()
     if stale & (shared - untied):
         children.run(dvc("repro", "--keep-going", *sorted(shared - untied)))
-    failures = _fan_out(children, {stage: [stage] for stage in sorted(stale & untied)}, jobs)
+    outcomes = []
+    if stale & untied:
+        outcomes = engine.run(_groups(sorted(stale & untied), engine.workers))
     if stale & shared:
-        stale = stale_stages()
+        flow, stale = _state()
     waiting = {name: stages for name, stages in runs.items() if stale & set(stages)}
     ready = {
         name: _from_stale(stages, stale)
         for name, stages in waiting.items()
         if not stale & flow.before(stages)
     }
-    failures += _fan_out(children, ready, jobs)
+    outcomes += _compute(engine, flow, ready)
     broken = [stage for stage in flow.needs if stage in stale & shared]
+    failures = [outcome for outcome in outcomes if not outcome.ok]
     _report_failures(failures, broken, len(waiting) - len(ready))
     return not failures and not broken
+
+
+def _state() -> tuple[Flow, frozenset[str]]:
+    state = read_state()
+    return state.flow, state.stale
 
 
 def _stages_of(flow: Flow, names: Iterable[str]) -> dict[str, list[str]]:
@@ -246,49 +94,51 @@ def _stages_of(flow: Flow, names: Iterable[str]) -> dict[str, list[str]]:
     return runs
 
 
-def _from_stale(stages: list[str], stale: set[str]) -> list[str]:
+def _groups(stages: Sequence[str], number: int) -> list[Task]:
+    """Stages dealt out evenly, as at most `number` tasks.
+
+    >>> [task.stages for task in _groups(["a@1", "a@2", "a@3"], 2)]
+    [('a@1', 'a@3'), ('a@2',)]
+    """
+    dealt = [tuple(stages[first::number]) for first in range(min(number, len(stages)))]
+    return [
+        Task(group[0] if len(group) == 1 else f"{group[0]} and {len(group) - 1} more", group, True)
+        for group in dealt
+    ]
+
+
+def _from_stale(stages: list[str], stale: Iterable[str]) -> list[str]:
     """The stages from the first that is out of date."""
     first = next(i for i, stage in enumerate(stages) if stage in stale)
     return stages[first:]
 
 
-def _fan_out(children: Children, runs: Mapping[str, list[str]], jobs: int) -> list[Outcome]:
-    """Reproduce runs side by side; give the outcomes of those that failed."""
-    failures = []
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(_reproduce, children, *run): run[0] for run in runs.items()}
-        try:
-            for number, future in enumerate(as_completed(futures), start=1):
-                outcome = future.result()
-                word = "FAILED" if outcome.stage else "done"
-                line = f"{futures[future]}: {word} in {outcome.seconds:.0f} s"
-                print(f"[{number}/{len(runs)}] {line}", flush=True)
-                if outcome.stage:
-                    failures.append(outcome)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            children.stop()
-            raise
-    return failures
+def _compute(engine: Engine, flow: Flow, runs: dict[str, list[str]]) -> list[Outcome]:
+    """Do the stages of runs; what clones have computed is here when it returns."""
+    if not runs:
+        return []
+    stages = [stage for own in runs.values() for stage in own]
+    if engine.clones:
+        # What an interrupted command has left in the remote.
+        if engine.fetch(stages).ok:
+            return []
+        _, stale = _state()
+        runs = {n: _from_stale(own, stale) for n, own in runs.items() if stale & set(own)}
+        engine.publish(flow, [stage for own in runs.values() for stage in own])
+    tasks = [
+        Task(name, tuple(own), inputs=_inputs(flow, own) if engine.clones else ())
+        for name, own in runs.items()
+    ]
+    outcomes = engine.run(tasks)
+    if engine.clones:
+        arrived = [s for o in outcomes if o.ok for s in runs[o.name]]
+        outcomes += [engine.fetch(arrived)] if arrived else []
+    return outcomes
 
 
-def _reproduce(children: Children, name: str, stages: list[str]) -> Outcome:
-    """Reproduce a run's stages one after another, until one fails.
-
-    All in one call: in a large study DVC takes longer to read its files than a small run takes.
-    """
-    start = time.monotonic()
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{name}.log"
-    log.unlink(missing_ok=True)
-    # -s: two full targets that share an unchanged stage would block each other.
-    command = dvc("--wait-for-lock", "repro", "--quiet", "--single-item", *stages)
-    failed = None
-    if children.run(command, log) != 0:
-        text = log.read_text(encoding="utf-8", errors="replace")
-        named = (stage for stage in stages if f"failed to reproduce '{stage}'" in text)
-        failed = next(named, stages[0])
-    return Outcome(failed, log, time.monotonic() - start)
+def _inputs(flow: Flow, stages: Sequence[str]) -> tuple[str, ...]:
+    """What stages read of DVC's cache."""
+    return tuple(path for path, cached in flow.inputs_of(stages).items() if cached)
 
 
 def _report_failures(failures: list[Outcome], broken: list[str], blocked: int) -> None:
@@ -297,5 +147,7 @@ def _report_failures(failures: list[Outcome], broken: list[str], blocked: int) -
     if blocked:
         print(f"error: {blocked} runs were not started, because what they need has failed")
     for outcome in failures:
-        print(f"\nerror: stage {outcome.stage} failed; the end of {outcome.log}:")
-        print(f"{outcome.tail()}\n")
+        what = f"stage {', '.join(outcome.failed)}" if outcome.failed else outcome.name
+        place = f" on {outcome.worker}" if outcome.worker else ""
+        print(f"\nerror: {what} failed{place}; the end of {outcome.log}:")
+        print(f"{outcome.tail}\n")

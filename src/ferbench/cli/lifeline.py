@@ -5,7 +5,7 @@ processes that ferbench starts watch ferbench, and stages watch the DVC process 
 
 Run as a module, this is the DVC that ferbench starts; it ends when ferbench is gone, and can be
 killed at any time without leaving half a file.
-Command: python -m ferbench.cli.lifeline <pid of ferbench> <words of dvc>...
+Command: python -m ferbench.cli.lifeline <pid of ferbench> <words of dvc>... [&& <words>...]...
 """
 
 from __future__ import annotations
@@ -22,18 +22,24 @@ from typing import NoReturn
 
 import psutil
 
-__all__ = ["CLIENT", "GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
+__all__ = ["AND", "CLIENT", "GRACE_S", "dvc", "end_stage_with_dvc", "is_dvc", "watch"]
 
 # A stage that is asked to stop finishes its step; what takes longer hangs.
 GRACE_S = 20.0
 _POLL_S = 1.0
 # Environment variable with the process that asked the warm one to run this stage.
 CLIENT = "FERBENCH_CLIENT"
+AND = "&&"  # between two commands of one DVC process
 _DVC_CHILD = "ferbench.cli.lifeline"
 
 
 def dvc(*words: str) -> list[str]:
-    """The command line of this environment's own DVC, which ends when this process does."""
+    """The command line of this environment's own DVC, which ends when this process does.
+
+    Args:
+        words: of a DVC command, or of one of `ferbench.cli.dvc_commands`; after a word `&&` another
+            command follows, which the same process runs if the one before it succeeds.
+    """
     return [sys.executable, "-m", _DVC_CHILD, str(os.getpid()), *words]
 
 
@@ -119,8 +125,7 @@ def _exit(number: int, frame: object) -> NoReturn:
 
 
 def _run_dvc() -> int:
-    from dvc.cli import main
-
+    from ferbench.cli.dvc_commands import release_locks_of_zombies, run_command
     from ferbench.cli.dvc_files import speed_up_dvc, write_whole_files
 
     parent, *words = sys.argv[1:]
@@ -129,7 +134,13 @@ def _run_dvc() -> int:
     watch(int(parent), _end_dvc)
     write_whole_files()
     speed_up_dvc()
-    return int(main(words))
+    release_locks_of_zombies()
+    status = 0
+    while words and status == 0:
+        end = words.index(AND) if AND in words else len(words)
+        status = run_command(words[:end])
+        words = words[end + 1 :]
+    return status
 
 
 if __name__ == "__main__":

@@ -50,10 +50,13 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 @contextmanager
-def warm_python() -> Iterator[dict[str, str]]:
+def warm_python(checkout: Path | None = None) -> Iterator[dict[str, str]]:
     """The environment in which stages run in a warm process, which ends with the block.
 
     Elsewhere than on Linux it is the ordinary environment.
+
+    Args:
+        checkout: whose stages it runs; None for the current folder.
 
     Yields:
         Variables that are added to those of DVC.
@@ -75,6 +78,7 @@ def warm_python() -> Iterator[dict[str, str]]:
             pass_fds=[listening.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            cwd=checkout,
         )
         stack.callback(process.wait)
         stack.callback(process.terminate)

@@ -15,12 +15,15 @@ from typing import Any
 import psutil
 
 from ferbench.cli import lock, studies
+from ferbench.cli.children import Children
+from ferbench.cli.cluster import DaskEngine
 from ferbench.cli.commands.study import show
-from ferbench.cli.fan_out import Children, reproduce_runs
+from ferbench.cli.fan_out import reproduce_runs
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
 from ferbench.cli.stage_times import read_stage_times, shares
 from ferbench.cli.warm import warm_python
+from ferbench.config.clusters import Cluster, load_cluster
 from ferbench.config.params import Params, load_params
 from ferbench.config.runs import all_runs
 
@@ -39,6 +42,11 @@ def add_repro(commands: Any) -> None:
         type=_jobs,
         default=0,
         help="runs trained in parallel; `auto`, the default: one per core, or one with a GPU",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="compute runs on a Dask cluster instead: the address of its scheduler, or a YAML file",
     )
     parser.set_defaults(run=_run)
 
@@ -70,8 +78,9 @@ def _run(args: argparse.Namespace) -> int:
         if args.study:
             show(args.study, studies.use(args.study))
         params = load_params()
+        cluster = load_cluster(args.cluster) if args.cluster else Cluster()
         jobs = args.jobs or _fitting_jobs(params.train.threads)
-        done = _reproduce(params, jobs)
+        done = _reproduce(params, cluster, jobs)
     if not done:
         print("error: not all stages ran; run the same command again to resume", file=sys.stderr)
         return 1
@@ -86,7 +95,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _reproduce(params: Params, jobs: int) -> bool:
+def _reproduce(params: Params, cluster: Cluster, jobs: int) -> bool:
     """Bring every stage up to date; whether that went well."""
     for word in (signal.SIGTERM, signal.SIGHUP):  # end as on Ctrl-C: with the children
         signal.signal(word, signal.default_int_handler)
@@ -95,7 +104,10 @@ def _reproduce(params: Params, jobs: int) -> bool:
     runs = [run.name for run in all_runs(params)]
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
-        children = stack.enter_context(Children(stack.enter_context(warm_python())))
-        if jobs > 1 and len(runs) > 1 and not reproduce_runs(children, runs, jobs):
-            return False
+        variables = stack.enter_context(warm_python())
+        children = stack.enter_context(Children(variables))
+        if not cluster.is_local or (jobs > 1 and len(runs) > 1):
+            with DaskEngine(children, cluster, jobs, variables) as engine:
+                if not reproduce_runs(children, runs, engine):
+                    return False
         return children.run(dvc("repro", "--keep-going")) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferbench.cli import lock, studies
+from ferbench.cli.cluster import counts_elsewhere
 from ferbench.config.params import load_params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
@@ -89,6 +90,9 @@ def _status(_: argparse.Namespace) -> int:
     print(f"file     {_file_state(name)}")
     print(f"runs     {done} of {len(folders)} done, {trained} trained")
     print(f"report   {page if page.is_file() else 'not yet made'}")
+    counts = counts_elsewhere()
+    if counts is not None:
+        print(f"tasks    {counts}")
     return 0
 
 

@@ -52,6 +52,7 @@ PLUMBING = {
     "ferbench.config.runs": "command-line words and folders; a moved folder is a missing output",
     "ferbench.cli.stage": "exit status and messages of a script",
     "ferbench.cli.dvc_files": "how DVC reads and writes its own files",
+    "ferbench.cli.dvc_commands": "what DVC's processes are asked",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.cli.stage_times": "records what a stage took",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "
@@ -79,6 +80,7 @@ RUN_TIME_NAMES = {
         "tests/training/test_run.py shows; an edit of tracking must not retrain"
     ),
     ("src/ferbench/cli/lifeline.py", "ferbench.cli.lifeline"): "the command line of a process",
+    ("src/ferbench/cli/warm.py", "ferbench.config.params"): "imported by a stage, or not used",
     ("src/ferbench/data/images.py", "ferbench.data.decoding"): "the name of a logger or process",
     ("src/ferbench/models/describe.py", "ferbench.models.build"): "code whose digest is taken",
     ("src/ferbench/models/describe.py", "ferbench.models.pretrained"): "the same",

@@ -155,7 +155,8 @@ def _chart(
             draw(figure, *args, **kwargs)
             text = io.StringIO()
             # `savefig` would lay the figure out a first time, without drawing it.
-            FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Title": title})
+            metadata = {"Date": None, "Title": title}
+            FigureCanvasSVG(figure).print_svg(text, metadata=metadata)  # type: ignore[no-untyped-call]
         lines = (line.rstrip() for line in text.getvalue().splitlines())
         return Chart(name, title, "\n".join(lines) + "\n")
 

@@ -24,8 +24,9 @@ __all__ = ["METRICS", "environment_warning", "means", "show"]
 METRICS = ("accuracy", "f1_macro", "map50")
 # Naive baselines, of `reports/data/<dataset>.baselines.json`: accuracies.
 BASELINES = {
-    "nearest_neighbour": "naive baseline: nearest neighbour in pixels",
-    "majority_class": "naive baseline: commonest class",
+    "nearest_neighbour_standardised": "baseline: 1-NN, standardised",
+    "nearest_neighbour": "baseline: 1-NN, raw pixels",
+    "majority_class": "baseline: majority class",
 }
 
 

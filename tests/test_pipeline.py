@@ -23,7 +23,7 @@ from tests.example_study import PROJECT
 
 from ferbench.config.catalogue import expand, read_yaml
 
-VARIANTS = ["vgg_improved", "yolov5s"]
+VARIANTS = ["vgg_improved_quarter", "yolov5s_half"]
 
 
 def tiny_tree() -> dict[str, Any]:

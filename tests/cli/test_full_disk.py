@@ -17,11 +17,11 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="only root mounts a small disk"),
 ]
 
-RUN = ("ivsa", "synthetic_smoke", "0")
+RUN = ("ivsa_quarter", "synthetic_smoke", "0")
 STAGES = {
     "pack": (("synthetic_smoke",), "data/pack/synthetic_smoke"),
-    "train": (RUN, "runs/smoke/ivsa/synthetic_smoke/0/model.pt"),
-    "explain": (("default", *RUN[:2]), "runs/smoke/_explain/default/ivsa/synthetic_smoke"),
+    "train": (RUN, "runs/smoke/ivsa_quarter/synthetic_smoke/0/model.pt"),
+    "explain": (("default", *RUN[:2]), "runs/smoke/_explain/default/ivsa_quarter/synthetic_smoke"),
     "score": ((), "reports/smoke/results.csv"),
 }
 

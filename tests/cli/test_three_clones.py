@@ -40,9 +40,10 @@ FERBENCH = [sys.executable, "-c", REPRO]
 def tiny_study() -> dict[str, object]:
     """The study `smoke` with a classifier, three seeds and enough epochs to be interrupted."""
     path = PROJECT / "studies" / "smoke.yaml"
-    tree = expand(read_yaml(path), path)
-    tree["study"] |= {"name": "tiny", "title": "Three runs"}
-    tree["variants"] = {VARIANT: tree["variants"][VARIANT]}
+    study = dict(read_yaml(path))
+    study["study"] = {**study["study"], "name": "tiny", "title": "Three runs", "control": VARIANT}
+    study["variants"] = [VARIANT]
+    tree = expand(study, path)
     tree["seeds"] = [0, 1, 2]
     (dataset,) = tree["datasets"].values()
     dataset["options"] |= {"persons": 12}

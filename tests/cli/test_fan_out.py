@@ -80,7 +80,7 @@ def stale(monkeypatch: pytest.MonkeyPatch, flow: Flow) -> Callable[..., None]:
 
 def _run() -> bool:
     with Children() as children:
-        return fan_out.reproduce_runs(children, NAMES, Here(children))
+        return fan_out.reproduce_runs(children, NAMES, Here(children), fan_out.read_state())
 
 
 def test_what_a_stage_needs_is_found_through_other_stages(flow: Flow) -> None:
@@ -213,7 +213,7 @@ def test_clones_get_what_their_runs_read_and_no_descriptions_to_make(
         patch.setattr(fan_out, "read_state", lambda: rest.pop(0))
         engine = Here(children, clones=True)
         patch.setattr(engine, "run", lambda tasks: done.extend(tasks) or [Outcome("a-s-0", True)])
-        assert fan_out.reproduce_runs(children, NAMES, engine)
+        assert fan_out.reproduce_runs(children, NAMES, engine, fan_out.read_state())
     assert "describe@a" in started.read_text().split(), "done here"
     assert done == [Task("a-s-0", tuple(run), inputs=("faces",))]
     assert engine.published == {"describe.json": False, "faces": True}
@@ -228,5 +228,5 @@ def test_results_of_clones_that_do_not_arrive_are_a_failure(
         engine = Here(children, clones=True)
         lost = Outcome("fetch", False, log="the log", tail="no such object")
         patch.setattr(engine, "fetch", lambda stages: lost)
-        assert not fan_out.reproduce_runs(children, NAMES, engine)
+        assert not fan_out.reproduce_runs(children, NAMES, engine, fan_out.read_state())
     assert "error: fetch failed; the end of the log:\nno such object" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ferbench.cli.children import Children
-from ferbench.cli.flow import Flow, read_state
+from ferbench.cli.flow import Flow, State, read_state
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.tasks import Outcome, Task
 
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Make what `stages` read available to clones."""
 
 
-def reproduce_runs(children: Children, names: Iterable[str], engine: Engine) -> bool:
+def reproduce_runs(children: Children, names: Iterable[str], engine: Engine, state: State) -> bool:
     """Reproduce every run that is out of date, side by side, and before them what they need.
 
     A run is trained by stage `train@<name>`, evaluated by `evaluate@<name>`, then read by what
@@ -49,10 +49,16 @@ def reproduce_runs(children: Children, names: Iterable[str], engine: Engine) -> 
     stages that nothing ties to another one of them, such as descriptions: they are done side by
     side too. A run that fails does not hold up the others; failures are reported at the end.
 
+    Args:
+        children: run DVC here.
+        names: of the runs.
+        engine: does the tasks.
+        state: of the pipeline now.
+
     Returns:
         Whether everything went well.
     """
-    flow, stale = _state()
+    flow, stale = state.flow, state.stale
     runs = _stages_of(flow, names)
     shared = flow.before(stage for stages in runs.values() for stage in stages)
     needed = set().union(*(flow.needs[stage] for stage in shared))

@@ -19,6 +19,7 @@ from ferbench.cli.children import Children
 from ferbench.cli.cluster import DaskEngine
 from ferbench.cli.commands.study import show
 from ferbench.cli.fan_out import reproduce_runs
+from ferbench.cli.flow import read_state
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
 from ferbench.cli.stage_times import read_stage_times, shares
@@ -104,10 +105,15 @@ def _reproduce(params: Params, cluster: Cluster, jobs: int) -> bool:
     runs = [run.name for run in all_runs(params)]
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
+        parallel = not cluster.is_local or (jobs > 1 and len(runs) > 1)
+        state = read_state() if parallel else None
+        if state is not None and not state.stale:
+            print("all stages are up to date")
+            return True
         variables = stack.enter_context(warm_python())
         children = stack.enter_context(Children(variables))
-        if not cluster.is_local or (jobs > 1 and len(runs) > 1):
+        if state is not None:
             with DaskEngine(children, cluster, jobs, variables) as engine:
-                if not reproduce_runs(children, runs, engine):
+                if not reproduce_runs(children, runs, engine, state):
                     return False
         return children.run(dvc("repro", "--keep-going")) == 0

@@ -123,6 +123,15 @@ def test_a_text_is_parsed_once_and_the_result_is_the_callers_own(parsed: list[st
     assert load_yaml(str(path)) == {"a": {"b": 3}}
 
 
+def test_only_the_last_text_of_a_file_is_kept_in_memory(parsed: list[str]) -> None:
+    """`dvc.lock` has another text after every stage, and megabytes in a large study."""
+    path = Path("params.yaml")
+    for text in ("a: 1\n", "a: 2\n", "a: 1\n"):
+        path.write_text(text)
+        load_yaml(str(path))
+    assert parsed == ["a: 1\n", "a: 2\n", "a: 1\n"]
+
+
 def test_a_lock_file_is_parsed_once_for_all_processes(parsed: list[str]) -> None:
     text = write("one", VALUES)
     speed_up_dvc()  # as another process: nothing is in its memory

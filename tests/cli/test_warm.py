@@ -254,13 +254,25 @@ def test_code_that_is_gone_or_new_is_declined(
 ) -> None:
     monkeypatch.setattr("threading.active_count", lambda: 1)  # tests before may have left some
     server = _Server.__new__(_Server)
-    server._known, server._later = {"pipeline/x.py": True}, {}
+    server._known, server._later, server._tried = {"pipeline/x.py": True}, {}, set()
     server._code = _code()
     assert server._can_fork("pipeline/x.py")
     server._code = {**_code(), tmp_path / "gone.py": 1}
     assert not server._can_fork("pipeline/x.py")
     server._code = dict(list(_code().items())[1:])
     assert not server._can_fork("pipeline/x.py")
+
+
+def test_a_module_that_cannot_be_imported_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[str]] = []
+    monkeypatch.setattr("ferbench.cli.warm._import_modules", tried.append)
+    monkeypatch.setattr("threading.active_count", lambda: 1)
+    server = _Server.__new__(_Server)
+    server._known, server._tried, server._code = {"pipeline/x.py": True}, set(), _code()
+    for _ in range(2):  # each stage reports it, as it has imported it in its own way
+        server._later = {"pipeline/x.py": ["made_here"]}
+        assert server._can_fork("pipeline/x.py")
+    assert tried == [["made_here"]]
 
 
 def test_what_a_script_imports_later_is_imported_once(

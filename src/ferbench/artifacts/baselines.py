@@ -13,7 +13,14 @@ import numpy as np
 
 from ferbench.artifacts.datasets import Baselines
 
-__all__ = ["baselines_of_seeds"]
+__all__ = ["BASELINE_NAMES", "baselines_of_seeds"]
+
+# In the order of tables, by their key in `<key>.baselines.json`.
+BASELINE_NAMES = {
+    "majority_class": "majority class",
+    "nearest_neighbour": "1-NN on raw pixels",
+    "nearest_neighbour_standardised": "1-NN on standardised pixels",
+}
 
 
 def baselines_of_seeds(

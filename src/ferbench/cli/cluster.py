@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import logging
 import queue
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ferbench.cli.children import Children
 from ferbench.cli.flow import Flow
-from ferbench.cli.lifeline import dvc
 from ferbench.cli.progress import Counts, Progress
 from ferbench.cli.session import FILE, QUIET, Session
-from ferbench.cli.tasks import LOGS, Outcome, Task
+from ferbench.cli.tasks import Outcome, Task, run_dvc
 from ferbench.config.clusters import Cluster
 from ferbench.errors import InputError
 from ferbench.files import digest
@@ -85,12 +82,7 @@ class DaskEngine:
     def __enter__(self) -> DaskEngine:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
@@ -153,7 +145,7 @@ class DaskEngine:
 
     def fetch(self, stages: Sequence[str]) -> Outcome:
         """Restore what clones have computed of `stages`; it failed unless that was all."""
-        return self._dvc("fetch", "restore", *stages)
+        return run_dvc(self._children, "fetch", ["restore", *stages])
 
     def publish(self, flow: Flow, stages: Sequence[str]) -> None:
         """Make what `stages` read available to clones.
@@ -167,7 +159,8 @@ class DaskEngine:
         cached = sorted(path for path, cached in read.items() if cached)
         if not cached:  # without a path, DVC would push everything
             return
-        outcome = self._dvc("push", "--wait-for-lock", "push", "--quiet", *cached)
+        words = ["--wait-for-lock", "push", "--quiet", *cached]
+        outcome = run_dvc(self._children, "push", words)
         if not outcome.ok:
             raise InputError(
                 f"what runs read cannot be pushed to DVC's default remote:\n{outcome.tail}",
@@ -175,16 +168,6 @@ class DaskEngine:
                 remedy="`dvc remote add --default NAME URL`, commit .dvc/config, and let the "
                 "clones have it",
             )
-
-    def _dvc(self, name: str, *words: str) -> Outcome:
-        LOGS.mkdir(parents=True, exist_ok=True)
-        log = LOGS / f"{name}.log"
-        log.unlink(missing_ok=True)
-        start = time.monotonic()
-        status = self._children.run(dvc(*words), log)
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        seconds = time.monotonic() - start
-        return Outcome(name, status == 0, log=str(log), tail=tail, seconds=seconds)
 
     def _opened(self) -> Client:
         """The client of the cluster, whose workers are prepared."""

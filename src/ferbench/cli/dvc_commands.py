@@ -10,14 +10,13 @@ DVC takes two CPU seconds to start, so one process reports all that its `dag` an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
 
-from ferbench.files import whole_file
+from ferbench.files import write_json
 
 __all__ = ["release_locks_of_zombies", "run_command"]
 
@@ -81,9 +80,7 @@ def _write_state(words: list[str]) -> None:
         made = {out.fs_path: out for stage in graph for out in stage.outs}
         inputs = {stage.addressing: list(_inputs(stage, made)) for stage in graph}
         stale = sorted(repo.status())
-    with whole_file(Path(path)) as temporary:
-        content = {"needs": needs, "inputs": inputs, "stale": stale}
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+    write_json(Path(path), {"needs": needs, "inputs": inputs, "stale": stale})
 
 
 def _inputs(stage: Any, made: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:

@@ -14,8 +14,6 @@ this, and may work in the same checkout.
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import io
 import json
 import pickle
@@ -28,7 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ferbench.files import whole_file
+from ferbench.files import digest, whole_file
 
 __all__ = ["LOCK_FILE", "speed_up_dvc", "split_lock_file", "write_whole_files"]
 
@@ -61,19 +59,21 @@ def speed_up_dvc() -> None:
     from dvc.utils.serialize import _yaml
 
     parse, modify = _yaml.parse_yaml, dvcfile.modify_yaml
-    parsed: dict[str, bytes] = {}
+    parsed: dict[str, tuple[str, bytes]] = {}  # of every file, the last text and what it says
 
     def parse_once(text: str, path: Any, typ: str = "safe") -> Any:
         if typ != "safe":  # with comments, for a file that will be written
             return parse(text, path, typ=typ)
-        if text not in parsed:
-            data = _kept(text) if _is_lock_file(path) else None
-            if data is None:
-                data = parse(text, path)
+        last, data = parsed.get(str(path), ("", b""))
+        if not data or last != text:
+            found = _kept(text) if _is_lock_file(path) else None
+            if found is None:
+                found = parse(text, path)
                 if _is_lock_file(path):
-                    _keep(text, data)
-            parsed[text] = pickle.dumps(data)
-        return pickle.loads(parsed[text])  # the caller may change it
+                    _keep(text, found)
+            data = pickle.dumps(found)
+            parsed[str(path)] = text, data
+        return pickle.loads(data)  # the caller may change it
 
     @contextmanager
     def modify_lock_file(path: str, fs: Any = None) -> Iterator[Any]:
@@ -83,8 +83,7 @@ def speed_up_dvc() -> None:
             return
         place = Path(path)
         text = place.read_text(encoding="utf-8") if place.is_file() else ""
-        before = (parse_once(text, path) if text else None) or {}
-        data = copy.deepcopy(before)
+        before, data = ((parse_once(text, path) if text else None) or {} for _ in range(2))
         yield data
         new = _formatted(text, before, data)
         _write(place, new)
@@ -147,21 +146,17 @@ def _kept(text: str) -> Any:
     """What a `dvc.lock` with this text says, if a process has kept it; else None."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(_PARSED.read_bytes())
-        if kept["sha256"] == _digest(text):
+        if kept["sha256"] == digest(text):
             return kept["data"]
     return None
 
 
 def _keep(text: str, data: Any) -> None:
     """Keep it for other processes; where that fails, they parse the text."""
-    content = json.dumps({"sha256": _digest(text), "data": data})
+    content = json.dumps({"sha256": digest(text), "data": data})
     if json.loads(content)["data"] == data:  # no keys or values that JSON does not know
         with suppress(OSError):
             _write(_PARSED, content)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -70,7 +70,8 @@ def reproduce_runs(children: Children, names: Iterable[str], engine: Engine, sta
     if stale & untied:
         outcomes = engine.run(_groups(sorted(stale & untied), engine.workers))
     if stale & shared:
-        flow, stale = _state()
+        state = read_state()
+        flow, stale = state.flow, state.stale
     waiting = {name: stages for name, stages in runs.items() if stale & set(stages)}
     ready = {
         name: _from_stale(stages, stale)
@@ -82,11 +83,6 @@ def reproduce_runs(children: Children, names: Iterable[str], engine: Engine, sta
     failures = [outcome for outcome in outcomes if not outcome.ok]
     _report_failures(failures, broken, len(waiting) - len(ready))
     return not failures and not broken
-
-
-def _state() -> tuple[Flow, frozenset[str]]:
-    state = read_state()
-    return state.flow, state.stale
 
 
 def _stages_of(flow: Flow, names: Iterable[str]) -> dict[str, list[str]]:
@@ -128,7 +124,7 @@ def _compute(engine: Engine, flow: Flow, runs: dict[str, list[str]]) -> list[Out
         # What an interrupted command has left in the remote.
         if engine.fetch(stages).ok:
             return []
-        _, stale = _state()
+        stale = read_state().stale
         runs = {n: _from_stale(own, stale) for n, own in runs.items() if stale & set(own)}
         engine.publish(flow, [stage for own in runs.values() for stage in own])
     tasks = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ferbench.cli.lifeline import dvc
 from ferbench.errors import InputError
+from ferbench.files import read_json
 
 __all__ = ["Flow", "State", "read_state"]
 
@@ -80,7 +80,7 @@ def read_state() -> State:
                 where="dvc.yaml",
                 remedy="mend what it names; `ferbench doctor` checks the rest",
             )
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     needs = {stage: frozenset(others) for stage, others in content["needs"].items()}
     inputs = {
         stage: {path: (source, cached) for path, source, cached in read}

@@ -13,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.baselines import BASELINE_NAMES, baselines_of_seeds
 from ferbench.artifacts.datasets import read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.config.params import Params
@@ -22,12 +22,6 @@ from ferbench.files import read_json
 __all__ = ["METRICS", "environment_warning", "means", "show"]
 
 METRICS = ("accuracy", "f1_macro", "map50")
-# Naive baselines, of `reports/data/<dataset>.baselines.json`: accuracies.
-BASELINES = {
-    "nearest_neighbour_standardised": "baseline: 1-NN, standardised",
-    "nearest_neighbour": "baseline: 1-NN, raw pixels",
-    "majority_class": "baseline: majority class",
-}
 
 
 def show(params: Params) -> None:
@@ -80,11 +74,11 @@ def _table(title: str, scores: pd.DataFrame, baselines: Mapping[str, float]) -> 
         words = map(_mean, by_metric["mean"], by_metric["std"])
         table.add_row(str(name), str(rows["count"].max()), *words)
     table.add_section()
-    for name, label in BASELINES.items():
+    for name, label in BASELINE_NAMES.items():
         if name in baselines:
             accuracy = f"{100 * baselines[name]:.1f}"
             columns = (accuracy if metric == "accuracy" else "–" for metric in metrics)
-            table.add_row(label, "", *columns, style="dim")
+            table.add_row(f"baseline: {label}", "", *columns, style="dim")
     return table
 
 

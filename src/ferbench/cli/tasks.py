@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferbench.cli.children import Children
 from ferbench.cli.lifeline import AND, GRACE_S, dvc
 
-__all__ = ["Outcome", "Task", "run_task"]
+__all__ = ["Outcome", "Task", "run_dvc", "run_task"]
 
 LOGS = Path(".cache/logs")
 _TAIL = 15  # lines
@@ -63,6 +64,30 @@ class Outcome:
         return replace(self, worker=worker)
 
 
+def run_dvc(
+    children: Children, name: str, words: Sequence[str], folder: Path | None = None
+) -> Outcome:
+    """Run DVC with a log of its own, which replaces an earlier one.
+
+    Args:
+        children: run the process.
+        name: of the log and of the outcome.
+        words: of DVC's command line.
+        folder: the checkout; None for the current folder.
+    """
+    log = (folder or Path()) / LOGS / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    start = time.monotonic()
+    status = children.run(dvc(*words), log)
+    seconds = time.monotonic() - start
+    if status == 0:
+        return Outcome(name, True, log=str(log), seconds=seconds)
+    with log.open(encoding="utf-8", errors="replace") as file:
+        tail = "".join(deque(file, _TAIL)).rstrip()
+    return Outcome(name, False, log=str(log), tail=tail, seconds=seconds)
+
+
 def run_task(
     children: Children, task: Task, folder: Path | None = None, clone: bool = False
 ) -> Outcome:
@@ -77,22 +102,14 @@ def run_task(
         clone: whether inputs come from DVC's remote, and results go there.
     """
     start = time.monotonic()
-    log = (folder or Path()) / LOGS / f"{task.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    command = dvc(*_words(task, clone))
-    status = children.run(command, log)
+    words = _words(task, clone)
+    outcome = run_dvc(children, task.name, words, folder)
     # What a lost worker has left locked: its own processes are still ending.
-    while status != 0 and _is_busy(log) and time.monotonic() - start < 2 * GRACE_S:
+    while not outcome.ok and _is_busy(outcome) and time.monotonic() - start < 2 * GRACE_S:
         time.sleep(_POLL_S)
-        log.unlink()
-        status = children.run(command, log)
-    seconds = time.monotonic() - start
-    if status == 0:
-        return Outcome(task.name, True, log=str(log), seconds=seconds)
-    with log.open(encoding="utf-8", errors="replace") as file:
-        tail = "".join(deque(file, _TAIL)).rstrip()
-    return Outcome(task.name, False, _failed(task, log), str(log), tail, seconds)
+        outcome = run_dvc(children, task.name, words, folder)
+    failed = () if outcome.ok else _failed(task, outcome)
+    return replace(outcome, failed=failed, seconds=time.monotonic() - start)
 
 
 def _words(task: Task, clone: bool) -> list[str]:
@@ -109,13 +126,13 @@ def _words(task: Task, clone: bool) -> list[str]:
     return [*(pull if task.inputs else []), *words, *push]
 
 
-def _is_busy(log: Path) -> bool:
-    return log.is_file() and _BUSY in log.read_text(encoding="utf-8", errors="replace")
+def _is_busy(outcome: Outcome) -> bool:
+    return _BUSY in Path(outcome.log).read_text(encoding="utf-8", errors="replace")
 
 
-def _failed(task: Task, log: Path) -> tuple[str, ...]:
+def _failed(task: Task, outcome: Outcome) -> tuple[str, ...]:
     """The stages that DVC reports as failed."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = Path(outcome.log).read_text(encoding="utf-8", errors="replace").splitlines()
     named = {
         name
         for line in lines

@@ -125,6 +125,7 @@ class _Server:
         self._jobs: dict[int, _Job] = {}
         self._known: dict[str, bool] = {}  # scripts, and whether they can be forked
         self._later: dict[str, list[str]] = {}  # modules that scripts import in their functions
+        self._tried: set[str] = set()  # of these, as some cannot be imported by their names
         self._code = _code()
         self._selector = selectors.DefaultSelector()
 
@@ -207,14 +208,14 @@ class _Server:
     def _can_fork(self, script: str) -> bool:
         if _code() != self._code:
             return False
-        later = self._later.pop(script, [])
-        if script not in self._known:
-            self._known[script] = _import_what(script)
-        elif not later:
-            return self._known[script] and threading.active_count() == 1
-        _import_modules(later)
-        gc.collect()
-        gc.freeze()  # so that a fork's collections touch, and copy, none of it
+        later = [name for name in self._later.pop(script, []) if name not in self._tried]
+        if script not in self._known or later:
+            if script not in self._known:
+                self._known[script] = _import_what(script)
+            _import_modules(later)
+            self._tried.update(later)
+            gc.collect()
+            gc.freeze()  # so that a fork's collections touch, and copy, none of it
         return self._known[script] and threading.active_count() == 1
 
 

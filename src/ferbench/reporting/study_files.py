@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from ferbench import plugins
-from ferbench.artifacts.baselines import baselines_of_seeds
+from ferbench.artifacts.baselines import BASELINE_NAMES, baselines_of_seeds
 from ferbench.artifacts.claims import ClaimRow, read_claims
 from ferbench.artifacts.datasets import Baselines, read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths, StudyPaths
@@ -48,12 +48,6 @@ __all__ = [
     "summarise",
 ]
 
-# Naive baselines in the order of the tables, by their key in `<key>.baselines.json`.
-_BASELINES = {
-    "majority_class": "majority class",
-    "nearest_neighbour": "1-NN on raw pixels",
-    "nearest_neighbour_standardised": "1-NN on standardised pixels",
-}
 # The one source whose faces are rendered, so that its pictures may be published.
 _SYNTHETIC = "synthetic"
 
@@ -284,7 +278,7 @@ class StudyFiles:
     def naive_baselines(self, key: str) -> dict[str, float]:
         """Test accuracies of the naive baselines, by their names."""
         found = baselines_of_seeds(self.baselines[key], key in self.redrawn, self.params.seeds)
-        return {word: found[name] for name, word in _BASELINES.items() if name in found}
+        return {word: found[name] for name, word in BASELINE_NAMES.items() if name in found}
 
     def here(self, table: pd.DataFrame, key: str) -> pd.DataFrame:
         """The rows of a table that are about one data set row, by its name and protocol."""

@@ -28,6 +28,7 @@ RECIPE = Recipe(
     scale_gain=0.0,
     mosaic=0.0,
     plain_epochs=0,
+    mixup_alpha=0.0,
     crops=1,
     batch_size=4,
     nominal_batch=0,

@@ -168,6 +168,7 @@ _SETTINGS = {
         name="last epochs without mosaic",
         absent="mosaic until the last epoch",
     ),
+    "mixup_alpha": _Setting("mixup with alpha {}", name="mixup", absent="no mixup"),
     "batch_size": _Setting("batch size {}"),
     "nominal_batch": _Setting(
         "gradient accumulation over {} images",

@@ -187,6 +187,7 @@ class Recipe:
             scaled by one factor drawn from 1 - g to 1 + g.
         mosaic: share of a detector's training images that are mosaics of four.
         plain_epochs: number of last epochs without mosaic.
+        mixup_alpha: of the Beta distribution of mixup's factor, for classifiers; 0 for no mixup.
         crops: 10 trains on all ten crops of an image and averages them in prediction; 1 does not.
         batch_size: images a batch.
         nominal_batch: effective batch size; gradients are accumulated over so many images before a
@@ -225,6 +226,7 @@ class Recipe:
     scale_gain: Annotated[float, Field(ge=0, lt=1)]
     mosaic: _Share
     plain_epochs: _CountOrZero
+    mixup_alpha: Annotated[float, Field(ge=0, le=100)]
     crops: Annotated[int, word("value", (1, 10))]
     batch_size: _Count
     nominal_batch: _CountOrZero

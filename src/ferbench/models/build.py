@@ -155,14 +155,15 @@ def _normalize_input(network: nn.Module, channels: int) -> None:
 
     Grey images take the mean of the three colours' values.
     """
-
-    def normalize(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        del module
-        x = inputs[0]
-        mean, deviation = (x.new_tensor(v) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    for name, values in (("input_mean", IMAGENET_MEAN), ("input_deviation", IMAGENET_DEVIATION)):
+        value = torch.tensor(values)[:, None, None]
         if channels == 1:
-            mean, deviation = mean.mean(0, keepdim=True), deviation.mean(0, keepdim=True)
-        return ((x - mean[:, None, None]) / deviation[:, None, None], *inputs[1:])
+            value = value.mean(0, keepdim=True)
+        network.register_buffer(name, value, persistent=False)
+
+    def normalize(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        x = inputs[0]
+        return ((x - module.input_mean) / module.input_deviation, *inputs[1:])
 
     network.register_forward_pre_hook(normalize)
 

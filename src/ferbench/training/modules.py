@@ -7,6 +7,7 @@ batch, then validation each epoch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchvision.transforms import v2
 
 from ferbench.config.params import Recipe, Variant
 from ferbench.errors import InputError
@@ -23,6 +25,7 @@ from ferbench.evaluation.predict import Predicted, Reader, reader_of
 from ferbench.evaluation.scoring import Predictions, higher_is_better, score_predictions
 from ferbench.models.build import as_fractions, build_loss, build_network, logits_of, task_of
 from ferbench.models.pretrained import load_initial
+from ferbench.training.cuda_graphs import GraphedClassifier, graphs_apply
 from ferbench.training.optimizers import (
     build_optimizer,
     build_plateau,
@@ -220,19 +223,43 @@ def _set_momentum(optimizer: Any, momentum: float) -> None:
             group["momentum"] = momentum
 
 
+def _flat(image: Tensor) -> Tensor:
+    """Fractions (N, C, H, W), channels last; the crops (N, T, C, H, W) of an image follow it."""
+    flat = image.flatten(0, 1) if image.ndim == 5 else image
+    return flat.contiguous(memory_format=torch.channels_last)
+
+
 class ClassifierModule(RunModule):
     """Trains on images (N, C, H, W), or ten crops of each (N, 10, C, H, W), and classes (N,).
 
-    Source of the ten crops: P1's reference code makes one batch of all crops of its images.
+    Sources: P1's reference code makes one batch of all ten crops of its images; mixup, if the
+    recipe has it, is that of Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
+    arXiv:1710.09412, with one factor a batch.
     """
+
+    _graphed: GraphedClassifier | None = None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Capture the CUDA graphs before the first batch, then seed dropout and mixup."""
+        if self._graphed is None and graphs_apply(
+            self.recipe, self.device, self.trainer.world_size
+        ):
+            image = self.pixels(batch[0])
+            with self.trainer.precision_plugin.train_step_context():
+                self._graphed = GraphedClassifier(self.network, _flat(image))
+        super().on_train_batch_start(batch, batch_idx)
 
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
         """Loss and number of samples of a training batch; ten crops of an image are ten samples."""
         image, target, _ = batch
         if image.ndim == 5:
             target = target.repeat_interleave(image.shape[1])
-            image = image.flatten(0, 1)
-        return self.loss(logits_of(self.network, self.pixels(image)), target), len(target)
+        size, image = len(target), _flat(self.pixels(image))
+        if self.recipe.mixup_alpha:
+            mixup = v2.MixUp(alpha=self.recipe.mixup_alpha, num_classes=self.classes)
+            image, target = mixup(image, target)
+        network = self._graphed or partial(logits_of, self.network)
+        return self.loss(network(image), target), size
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and predictions."""

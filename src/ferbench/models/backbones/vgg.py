@@ -19,7 +19,7 @@ __all__ = ["vgg_base", "vgg_improved"]
 
 _LOCATIONS = ("none", "stage_end", "before_pool")
 _CHANNELS = (64, 128, 256, 512)
-_WIDTHS = (0.125, 0.25, 0.5, 1.0)
+_WIDTHS = (0.125, 0.25, 0.5, 0.875, 1.0)
 
 
 def vgg_improved(

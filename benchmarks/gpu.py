@@ -1,9 +1,11 @@
 """How fast does a GPU train on small faces, and how long does an image take?
 
 Training: P1's networks by P1's recipe with one crop, on 48 px faces of noise. Batches are made by
-albumentations in the training process, by albumentations in 4 processes, or in the device's memory.
-A step is the recipe's: forward, backward, optimizer. Waiting is the share of the time in which the
-next batch is fetched. Latency: the detectors of P2-T7 and P2-T8 at 640 px, batch 1, as the stage
+albumentations in the training process, by albumentations in 4 processes, or in the device's memory,
+there also with forward and backward pass as CUDA graphs.
+A step is the recipe's: forward, backward, optimizer. Images a second are of an epoch that runs
+freely. Waiting is the share of a second epoch in which the next batch is fetched; it stops after
+every batch to tell. Latency: the detectors of P2-T7 and P2-T8 at 640 px, batch 1, as the stage
 `latency` measures it.
 
     python benchmarks/gpu.py
@@ -16,6 +18,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +27,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from ferbench.artifacts.datasets import BOX
@@ -37,12 +43,14 @@ from ferbench.emotions import EMOTIONS
 from ferbench.evaluation.latency import measure_latency
 from ferbench.files import write_json
 from ferbench.models.build import as_fractions, build_network, logits_of
+from ferbench.training.cuda_graphs import GraphedClassifier
 from ferbench.training.optimizers import build_optimizer
 from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 CLASSIFIERS = ("vgg_improved", "vgg_improved_cbam", "ivsa", "resnet18")
 DETECTORS = ("yolov8n", "yolo12n", "yolo12n_star", "yolo12n_mca", "yolo_fer")
+SOURCES = ("0 processes", "4 processes", "device memory", "device memory, graphs")
 WARM_UP = 10  # batches that are not counted
 
 
@@ -60,7 +68,7 @@ def faces_of_noise(folder: Path, count: int) -> FaceTable:
 def training(
     params: Params, variant: str, data: tuple[Path, FaceTable], source: str, device: torch.device
 ) -> dict[str, Any]:
-    """Images a second of one epoch, and the share of it that waits for batches."""
+    """Images a second of one epoch, and the share of another that waits for batches."""
     pack, faces = data
     row = params.variants[variant]
     recipe = dataclasses.replace(params.recipe_of(variant), crops=1)
@@ -69,8 +77,34 @@ def training(
     network = build_network(row, recipe, 7, seed=0).to(device=device)
     network = network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(network, recipe)
+    shape = (recipe.batch_size, recipe.channels, recipe.input_px, recipe.input_px)
+    like = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
+    graphed = source.endswith("graphs") and device.type == "cuda"
+    logits = GraphedClassifier(network, like) if graphed else partial(logits_of, network)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    images, seconds, _ = epoch(batches, logits, optimizer, device, stop=False)
+    _, stopped, waited = epoch(batches, logits, optimizer, device, stop=True)
+    peak = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
+    return {
+        "variant": variant,
+        "batches": source,
+        "images_per_second": round(images / seconds, 1),
+        "waiting_share": round(waited / stopped, 3),
+        "peak_mib": None if peak is None else round(peak, 1),
+        "images": images,
+    }
+
+
+def epoch(
+    batches: DataLoader[Any] | ResidentLoader,
+    logits: Callable[[Tensor], Tensor],
+    optimizer: Optimizer,
+    device: torch.device,
+    *,
+    stop: bool,
+) -> tuple[int, float, float]:
+    """Images, seconds, and seconds of waiting for batches if the device is waited for."""
     waited, images, start = 0.0, 0, 0.0
     iterator = iter(batches)
     for number in range(len(batches)):
@@ -79,31 +113,25 @@ def training(
             waited, images, start = 0.0, 0, time.perf_counter()
         before = time.perf_counter()
         image, target, _ = next(iterator)
-        _wait(device)
+        if stop:
+            _wait(device)
         waited += time.perf_counter() - before
         target = target.to(device, non_blocking=True)
-        loss = cross_entropy(logits_of(network, as_fractions(image, device)), target)
+        loss = cross_entropy(logits(as_fractions(image, device)), target)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         images += len(image)
-        _wait(device)
-    seconds = time.perf_counter() - start
-    peak = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
-    return {
-        "variant": variant,
-        "batches": source,
-        "images_per_second": round(images / seconds, 1),
-        "waiting_share": round(waited / seconds, 3),
-        "peak_mib": None if peak is None else round(peak, 1),
-        "images": images,
-    }
+        if stop:
+            _wait(device)
+    _wait(device)
+    return images, time.perf_counter() - start, waited
 
 
 def _batches(
     dataset: FaceDataset, order: EpochSampler, source: str, device: torch.device
 ) -> DataLoader[Any] | ResidentLoader:
-    if source == "device memory":
+    if source.startswith("device memory"):
         return ResidentLoader(ResidentFaces(dataset, device), order, dataset.recipe.batch_size)
     return loader(dataset, order, dataset.recipe.batch_size, int(source.split()[0]))
 
@@ -150,7 +178,7 @@ def main() -> None:
         pack = Path(folder, "pack")
         faces = faces_of_noise(pack, args.faces)
         for variant in CLASSIFIERS:
-            for source in ("0 processes", "4 processes", "device memory"):
+            for source in SOURCES:
                 rows.append(training(p1, variant, (pack, faces), source, device))
                 print(*rows[-1].values(), flush=True)
     about = {"hardware": hardware(), "versions": versions(), "commit": commit()}

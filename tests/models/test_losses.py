@@ -361,3 +361,14 @@ def test_detection_loss_refuses_unknown_options_and_missing_counts(
 ) -> None:
     with pytest.raises(InputError):
         YOLOLoss(network, None, **options)
+
+
+def test_label_smoothing_spreads_a_share_of_the_target_evenly() -> None:
+    logits, target = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), torch.tensor([0, 2])
+    shares = 0.9 * F.one_hot(target, 3) + 0.1 / 3
+    expected = -(shares * F.log_softmax(logits, dim=1)).sum(1).mean()
+    smoothed = CrossEntropy(smoothing=0.1)
+    torch.testing.assert_close(smoothed(logits, target), expected)
+    torch.testing.assert_close(smoothed(logits, F.one_hot(target, 3).float()), expected)
+    with pytest.raises(InputError, match="smoothing of 1"):
+        CrossEntropy(smoothing=1.0)

@@ -59,6 +59,9 @@ class GraphedClassifier:
         self._shape = like.shape
         self._logits = _Logits(network)
         self._graphed = _Logits(network)  # capturing replaces its `forward`
+        # Warm-up runs on a stream of its own, replays run on the current one. Nothing captures the
+        # addition of gradients, so PyTorch's warning about that does not apply.
+        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
         with (
             torch.random.fork_rng(devices=[like.device]),

@@ -1,0 +1,67 @@
+"""What a classifier is trained on: mixed images, and which trainings use CUDA graphs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from ferbench.config.params import Params
+from ferbench.training.cuda_graphs import graphs_apply
+from ferbench.training.modules import ClassifierModule, SelectionMetric
+
+METRIC = SelectionMetric("accuracy", 0.5)
+
+
+class Seen:
+    """A loss that keeps what it is given."""
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        self.target = target
+        return logits.mean()
+
+
+def given_to_the_loss(params: Params, alpha: float) -> tuple[Tensor, Tensor]:
+    """Images that reach the network, and the loss's target, of a batch of four."""
+    recipe = dataclasses.replace(params.recipe_of("ivsa"), mixup_alpha=alpha, crops=1)
+    module = ClassifierModule(params.variants["ivsa"], recipe, torch.ones(3), 0, METRIC)
+    module._loss = seen = Seen()
+    images: list[Tensor] = []
+    module.network.register_forward_pre_hook(lambda _, inputs: images.append(inputs[0]))
+    side = recipe.input_px
+    pictures = torch.arange(4, dtype=torch.uint8).mul(60).view(4, 1, 1, 1)
+    pictures = pictures.expand(4, recipe.channels, side, side)
+    torch.manual_seed(3)
+    module.batch_loss((pictures, torch.tensor([0, 1, 2, 0]), torch.arange(4)))
+    return images[0][:, 0, 0, 0] * 255, seen.target
+
+
+def test_mixup_mixes_images_and_classes_by_one_factor(params: Params) -> None:
+    grey, target = given_to_the_loss(params, 1.0)
+    share = target[2, 2]  # of the third image, whose class no other image of the batch has
+    assert 0 < share < 1
+    values, classes = torch.tensor([0.0, 60, 120, 180]), torch.eye(3)[[0, 1, 2, 0]]
+    torch.testing.assert_close(grey, share * values + (1 - share) * values.roll(1))
+    torch.testing.assert_close(target, share * classes + (1 - share) * classes.roll(1, 0))
+
+
+def test_without_mixup_a_batch_stays_as_it_is(params: Params) -> None:
+    grey, target = given_to_the_loss(params, 0.0)
+    torch.testing.assert_close(grey, torch.tensor([0.0, 60, 120, 180]))
+    assert target.tolist() == [0, 1, 2, 0]
+
+
+def test_graphs_need_a_gpu_one_process_and_one_batch_a_step(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(params.recipe_of("ivsa"), nominal_batch=0)
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert graphs_apply(recipe, gpu, 1)
+    assert not graphs_apply(recipe, cpu, 1)
+    assert not graphs_apply(recipe, gpu, 2)
+    accumulated = dataclasses.replace(recipe, nominal_batch=4 * recipe.batch_size)
+    assert not graphs_apply(accumulated, gpu, 1)
+    monkeypatch.setenv("FERBENCH_CUDA_GRAPHS", "0")
+    assert not graphs_apply(recipe, gpu, 1)

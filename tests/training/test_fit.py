@@ -1,4 +1,7 @@
-"""Training learns, is reproducible, and resumes exactly after an interruption."""
+"""Training learns, is reproducible, and resumes exactly after an interruption.
+
+The networks are narrow: what is tested here is the same at any width.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from tests.example_study import PROJECT
+from tests.narrow_networks import narrow_networks
 from tests.tiny_study import make_stored
 
 from ferbench.config.params import Params
@@ -46,7 +50,8 @@ def train(
     recipe = dataclasses.replace(params.recipe_of(variant), **changes)
     data = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
     row = (params.variants[variant], recipe, 5)
-    return fit(row, data, params.train, folder, on_epoch or (lambda row: None))
+    with narrow_networks():
+        return fit(row, data, params.train, folder, on_epoch or (lambda row: None))
 
 
 def assert_same(a: Fitted, b: Fitted) -> None:
@@ -263,7 +268,8 @@ def test_val_score_equals_the_metric_that_evaluation_reports(
 ) -> None:
     fitted = train(params, stored, tmp_path, variant, epochs=4, lr=0.002)
     recipe = dataclasses.replace(params.recipe_of(variant), epochs=4, lr=0.002)
-    network = build_network(params.variants[variant], recipe, len(stored.classes), 0)
+    with narrow_networks():
+        network = build_network(params.variants[variant], recipe, len(stored.classes), 0)
     network.load_state_dict(fitted.state)
     trained = Trained(network.eval(), params.variants[variant], recipe, stored.classes)
     read = predict_split(trained, stored, "val", "cpu")
@@ -386,7 +392,8 @@ def test_initial_weights_are_reported_after_two_stages(
     params: Params, few: PackedDataset, tmp_path: Path
 ) -> None:
     row, recipe = params.variants["ivsa"], params.recipe_of("ivsa")
-    state = build_network(row, recipe, len(few.classes), seed=9).state_dict()
+    with narrow_networks():
+        state = build_network(row, recipe, len(few.classes), seed=9).state_dict()
     named = {k: v for k, v in state.items() if k.startswith("body.")}
     torch.save(named, tmp_path / "start.pt")
     begun = dataclasses.replace(row, weights=str(tmp_path / "start.pt"))

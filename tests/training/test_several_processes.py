@@ -30,6 +30,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
+from tests.narrow_networks import narrow_networks
 from tests.tiny_study import small_params
 from ferbench.data.dataset import open_dataset
 from ferbench.training.fit import TrainingData, fit
@@ -61,7 +62,8 @@ recipe = dataclasses.replace(
 row = (params.variants[variant], recipe, 5)
 data = TrainingData(stored.pack, stored.faces("train"), stored.faces("val"))
 epochs = []
-fitted = fit(row, data, train, out / "checkpoints", epochs.append)
+with narrow_networks():
+    fitted = fit(row, data, train, out / "checkpoints", epochs.append)
 rank = rank_zero_only.rank
 weights = float(sum(v.double().sum() for v in fitted.state.values()))
 torch.save(gradients, out / f"gradients{rank}.pt")

@@ -3,53 +3,70 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ferbench.errors import InputError
-from ferbench.models.build import as_fractions, logits_of
+from ferbench.models.build import as_fractions, logits_of, task_of
 from ferbench.models.deploy import deployed
 from ferbench.models.weights import Trained
 from ferbench.serving.model_folder import INT8, ONNX, ModelRecord, read_network
 
-__all__ = ["Engine", "OnnxEngine", "TorchEngine", "engine_of"]
+__all__ = ["Engine", "EngineName", "OnnxEngine", "TorchEngine", "engine_of"]
+
+EngineName = Literal["auto", "torch", "onnx", "int8"]
 
 
 class Engine(Protocol):
     """Runs a network on prepared inputs; safe to call in threads."""
 
-    def probabilities(self, inputs: Tensor) -> NDArray[np.float64]:
-        """A classifier's probabilities (N, K) of bytes (N, C, S, S) or ten crops of each."""
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """What a network gives, float32 on the CPU, as evaluation reads it.
 
-    def decoded(self, inputs: Tensor) -> Tensor:
-        """A detector's decoded boxes (N, 4 + K, A) on the CPU, of bytes (N, C, S, S)."""
+        Args:
+            inputs: bytes (N, C, S, S), or ten crops of each, (N, 10, C, S, S).
+
+        Returns:
+            A classifier's logits (N, K), averaged over crops; a detector's decoded boxes
+            (N, 4 + K, A).
+        """
 
 
-def engine_of(name: str, folder: Path, record: ModelRecord, device: str) -> Engine:
+def engine_of(name: EngineName, folder: Path, record: ModelRecord, device: str) -> Engine:
     """The engine of an opened model folder.
 
     Args:
-        name: `torch`, `onnx` or `int8`.
+        name: `torch`; `onnx` or `int8` for ONNX Runtime with the file in float32 or 8 bits; or
+            `auto`, which is `onnx` on a CPU if the folder has the file, and else `torch`.
         folder: of the model.
         record: its description.
         device: where PyTorch computes.
 
     Raises:
-        InputError: the name is unknown, or the folder has no file for it.
+        InputError: the folder has no file for it, or the device is unknown.
     """
-    if name == "torch":
-        return TorchEngine(read_network(folder, record), device)
     files = {"onnx": ONNX, "int8": INT8}
-    if name not in files or files[name] not in record.files:
+    if name == "auto":
+        name = "onnx" if device == "cpu" and ONNX in record.files else "torch"
+    if name == "torch":
+        return TorchEngine(read_network(folder, record), _device(device))
+    if files[name] not in record.files:
         known = ["torch", *(word for word, file in files.items() if file in record.files)]
         raise InputError(
-            f"no engine {name!r} for this model", where=folder, remedy=f"use {' or '.join(known)}"
+            f"has no file for engine {name}", where=folder, remedy=f"use {' or '.join(known)}"
         )
     return OnnxEngine(folder / files[name])
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"no device {name!r} here", remedy="use cpu") from error
+    return device
 
 
 class TorchEngine:
@@ -60,29 +77,24 @@ class TorchEngine:
         device: where to compute.
     """
 
-    def __init__(self, trained: Trained, device: str) -> None:
+    def __init__(self, trained: Trained, device: torch.device) -> None:
         self._network = deployed(trained.network).to(device)
         self._place = next(self._network.parameters()).device
+        self._detects = task_of(trained.variant) == "detect"
 
-    def probabilities(self, inputs: Tensor) -> NDArray[np.float64]:
-        """A classifier's probabilities."""
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Logits or decoded boxes."""
         with torch.inference_mode():
-            logits = logits_of(self._network, as_fractions(inputs, self._place))
-            return torch.softmax(logits.double(), dim=1).cpu().numpy()
-
-    def decoded(self, inputs: Tensor) -> Tensor:
-        """A detector's decoded boxes."""
-        with torch.inference_mode():
-            boxes: Tensor = self._network(as_fractions(inputs, self._place))[0]
-            return boxes.float().cpu()
+            images = as_fractions(inputs, self._place)
+            out = self._network(images)[0] if self._detects else logits_of(self._network, images)
+            return out.float().cpu()
 
 
 class OnnxEngine:
     """ONNX Runtime on one thread of the CPU.
 
     Args:
-        path: of a file that `ferbench.serving.export` wrote: bytes (N, C, S, S) in; logits, or
-            decoded boxes, out.
+        path: of a file that `ferbench.serving.onnx_export` wrote.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,18 +115,9 @@ class OnnxEngine:
             ) from error
         (self._input,) = (given.name for given in self._session.get_inputs())
 
-    def probabilities(self, inputs: Tensor) -> NDArray[np.float64]:
-        """A classifier's probabilities."""
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Logits or decoded boxes."""
         flat = inputs if inputs.ndim == 4 else inputs.flatten(0, 1)
-        logits = torch.from_numpy(self._run(flat))
-        if inputs.ndim == 5:
-            logits = logits.view(*inputs.shape[:2], -1).mean(dim=1)
-        return torch.softmax(logits.double(), dim=1).numpy()
-
-    def decoded(self, inputs: Tensor) -> Tensor:
-        """A detector's decoded boxes."""
-        return torch.from_numpy(self._run(inputs))
-
-    def _run(self, inputs: Tensor) -> NDArray[np.float32]:
-        (out,) = self._session.run(None, {self._input: inputs.numpy()})
-        return np.asarray(out, np.float32)
+        (out,) = self._session.run(None, {self._input: flat.numpy()})
+        outputs = torch.from_numpy(out)
+        return outputs if inputs.ndim == 4 else outputs.view(*inputs.shape[:2], -1).mean(dim=1)

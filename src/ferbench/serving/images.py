@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ferbench.data.decoding import FORMATS, MAX_PIXELS, ORIENTATION
 from ferbench.data.images import decode
-from ferbench.errors import InputError
+from ferbench.errors import InputError, causes
 
 __all__ = ["ImageLimits", "read_image"]
 
@@ -101,12 +101,14 @@ def _checked_header(content: bytes, limits: ImageLimits, name: str) -> int:
     """EXIF orientation of a picture whose header is in order and within the limits."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            (width, height), orientation = image.size, image.getexif().get(ORIENTATION, 1)
-    except UnidentifiedImageError as error:
-        raise InputError("not an image of a known format", where=name, remedy=_REMEDY) from error
+            (width, height), orientation = image.size, _orientation(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, "far more", limits) from error
     except Exception as error:  # a hostile or broken file makes parsers raise almost anything
+        # ultralytics lets `Image.open` try another library, whose absence is the error then.
+        if any(isinstance(link, UnidentifiedImageError) for link in causes(error)):
+            what = "not an image of a known format"
+            raise InputError(what, where=name, remedy=_REMEDY) from error
         raise InputError(f"cannot be decoded: {error}", where=name, remedy=_REMEDY) from error
     if width * height > limits.max_pixels:
         raise _too_large(name, f"{width}x{height}", limits)
@@ -116,7 +118,21 @@ def _checked_header(content: bytes, limits: ImageLimits, name: str) -> int:
             where=name,
             remedy="give a larger picture",
         )
-    return int(orientation) if isinstance(orientation, int) else 1
+    return orientation
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation of an opened file, 1 to 8; 1 if there is none or the decoder applies it.
+
+    `Image.getexif` would decode the pixels of some formats.
+    """
+    content = image.info.get("exif")
+    if content is None or image.format == "TIFF":
+        return 1
+    exif = Image.Exif()
+    exif.load(content)
+    orientation = exif.get(ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _too_large(name: str, size: str, limits: ImageLimits) -> InputError:

@@ -13,7 +13,9 @@ nothing is unpickled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -36,10 +38,9 @@ __all__ = [
     "INT8",
     "ONNX",
     "ModelRecord",
+    "describe_model",
     "open_folder",
     "read_network",
-    "row_of",
-    "source_of",
     "write_folder",
 ]
 
@@ -48,6 +49,10 @@ ONNX, INT8 = "model.onnx", "model.int8.onnx"
 _FILES = (WEIGHTS, CARD, ONNX, INT8)
 _MAX_DESCRIPTION = 2**20  # bytes
 _REMEDY = "get the folder again from where it comes from; do not use this one"
+_SOURCE = {
+    *("study", "dataset", "name", "protocol", "seed", "best_epoch", "epochs", "run_key"),
+    *("data_digest", "commit", "precision"),
+}
 _PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".bin")
 
 
@@ -60,7 +65,7 @@ class ModelRecord(Record):
 
     format: Literal[1] = 1
     name: str  # of the variant's row
-    task: Literal["classify", "detect"]
+    task: str  # `classify` or `detect`
     variant: dict[str, Any]  # the row of the variants table
     recipe: dict[str, Any]  # gives size, channels, crops and normalisation of the input
     classes: list[str]  # in the order of the network's outputs
@@ -118,6 +123,7 @@ def write_folder(
     with fresh_folder(folder) as place:
         # Cloned: tensors that share memory are refused.
         save_file({name: value.clone() for name, value in state.items()}, place / WEIGHTS)
+        (place / WEIGHTS).chmod(0o644)
         (place / CARD).write_text(card, encoding="utf-8")
         for name, path in more.items():
             path.replace(place / name)
@@ -202,18 +208,24 @@ def read_network(folder: Path, record: ModelRecord) -> Trained:
     return Trained(network.eval(), row, recipe, tuple(record.classes))
 
 
-def source_of(record: RunRecord) -> dict[str, Any]:
-    """The origin of a model, from its run's `run.json`."""
-    names = ("study", "variant", "dataset", "name", "protocol", "seed", "best_epoch", "epochs")
-    more = ("run_key", "data_digest", "commit", "precision")
-    return {name: getattr(record, name) for name in (*names, *more)}
+def describe_model(
+    record: RunRecord, trained: Trained, score_threshold: float, val: Mapping[str, float]
+) -> ModelRecord:
+    """The description of a run's model, without digests.
 
-
-def row_of(trained: Trained) -> dict[str, Any]:
-    """The fields of a record that a network itself gives."""
-    return {
-        "task": task_of(trained.variant),
-        "variant": asdict(trained.variant),
-        "recipe": trained.recipe.settings(),
-        "classes": list(trained.classes),
-    }
+    Args:
+        record: the run's `run.json`.
+        trained: its network.
+        score_threshold: least score of a detector's box that is shown as a face.
+        val: metrics on val.
+    """
+    return ModelRecord(
+        name=record.variant,
+        task=task_of(trained.variant),
+        variant=asdict(trained.variant),
+        recipe=trained.recipe.settings(),
+        classes=list(trained.classes),
+        score_threshold=score_threshold,
+        source=record.model_dump(include=_SOURCE),
+        metrics={name: value if isfinite(value) else None for name, value in val.items()},
+    )

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ferbench.artifacts.pack import Pixels
 from ferbench.detection.boxes import MAX_BOXES, kept_boxes
 from ferbench.detection.matching import MIN_IOU, overlaps
-from ferbench.serving.engines import Engine, engine_of
+from ferbench.serving.engines import Engine, EngineName, engine_of
 from ferbench.serving.face_detectors import FaceDetector, face_detector
 from ferbench.serving.model_folder import CARD, ModelRecord, open_folder
 from ferbench.serving.preprocessing import FaceInputs, SceneInputs, checked_pixels
@@ -29,10 +30,9 @@ __all__ = ["Face", "Predictor", "distinct_faces", "square_crops"]
 _BATCH = 64
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
 # Side of the square that a classifier is shown, as a multiple of the longer side of the box that a
-# face detector finds. FER2013's faces were cut out so.
-_MARGIN = 1.2
-
-EngineName = Literal["torch", "onnx", "int8"]
+# face detector finds: the median of what MTCNN finds in pictures of FER2013 (0.949, 138 faces) and
+# CK+48 (0.954, 150 faces) against their whole side.
+_MARGIN = 0.95
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Predictor:
         path: str | Path,
         device: str = "cpu",
         *,
-        engine: EngineName = "torch",
+        engine: EngineName = "auto",
         detector: FaceDetector | None = None,
     ) -> Predictor:
         """The predictor of a model folder.
@@ -98,7 +98,8 @@ class Predictor:
         Args:
             path: the folder, or its `model.json`.
             device: where `torch` computes, such as `cpu` or `cuda`.
-            engine: `torch`, `onnx` (ONNX Runtime, float32) or `int8` (ONNX Runtime, 8 bits).
+            engine: `torch`; `onnx` or `int8`, ONNX Runtime in float32 or 8 bits; or `auto`, which
+                is `onnx` on a CPU if the folder has the file, and else `torch`.
             detector: finds faces for a classifier; None takes `face_detector()`.
 
         Raises:
@@ -187,7 +188,8 @@ class Predictor:
         for numbers in _batches([len(own) for own in boxes]):
             inputs = self._faces([images[n] for n in numbers], [boxes[n] for n in numbers])
             for start in range(0, len(inputs), _BATCH):
-                out = self._engine.probabilities(inputs[start : start + _BATCH])
+                logits = self._engine(inputs[start : start + _BATCH])
+                out = torch.softmax(logits.double(), dim=1).numpy()
                 prob[place : place + len(out)] = out
                 place += len(out)
         return np.split(prob, counts[:-1]) if len(counts) else []
@@ -197,7 +199,7 @@ class Predictor:
         faces = []
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH]
-            decoded = self._engine.decoded(self._scenes(batch))
+            decoded = self._engine(self._scenes(batch))
             for picture, boxes in zip(
                 batch, kept_boxes(decoded, len(self.classes), MAX_BOXES), strict=True
             ):

@@ -19,7 +19,6 @@ from ferbench.artifacts.datasets import read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, predicted, read_boxes, read_predictions
 from ferbench.artifacts.results import exact_share, exceeds
-from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params, Promote
 from ferbench.config.runs import Run
 from ferbench.errors import InputError
@@ -27,17 +26,17 @@ from ferbench.evaluation.scoring import Predictions, class_recall, higher_is_bet
 from ferbench.evaluation.selection import improvement
 from ferbench.files import read_json
 from ferbench.models.build import task_of
-from ferbench.models.weights import load_trained
 from ferbench.stats.evidence import EvidencePart
 from ferbench.stats.primary import primary_score
 from ferbench.tracking.registry import (
     champion,
     crown,
-    logged_model,
-    model_card,
+    log_selected,
     model_name,
+    record_decision,
     register_version,
 )
+from ferbench.tracking.reproduction import Reproduction, reproduce
 from ferbench.tracking.selection import SelectedRun, best_run, study_results
 from ferbench.tracking.store import store_faults
 
@@ -59,6 +58,7 @@ class PromotionCandidate:
     baseline_accuracy: float  # its accuracy
     person_disjoint: bool  # whether no known person is in two splits
     data_passed: bool  # whether its data set met every expectation
+    reproduction: Reproduction  # of its run's predictions on val by the registered model
     # The current champion's metric on val; None if there is no other champion
     champion: float | None
     comparable: bool  # whether the champion was measured on the same images and split
@@ -82,6 +82,7 @@ def check_gates(candidate: PromotionCandidate, limits: Promote) -> list[Gate]:
     return [
         Gate("data", candidate.data_passed, f"the data set {verb} its expectations"),
         Gate("leaks", candidate.person_disjoint, f"{persons} in two splits"),
+        _reproduces(candidate.reproduction),
         _over_baseline(candidate),
         Gate(
             "recall",
@@ -90,6 +91,16 @@ def check_gates(candidate: PromotionCandidate, limits: Promote) -> list[Gate]:
         ),
         _gain(candidate, limits),
     ]
+
+
+def _reproduces(found: Reproduction) -> Gate:
+    """Whether the registered model is the one that was evaluated."""
+    return Gate(
+        "reproduction",
+        found.passed,
+        f"the registered model differs from the evaluation by at most {found.difference:.2g} in "
+        f"probability, on {found.faces} faces of val; {found.tolerance:g} is allowed",
+    )
 
 
 def _over_baseline(candidate: PromotionCandidate) -> Gate:
@@ -135,16 +146,14 @@ def register_best(params: Params) -> dict[str, Any]:
 
 def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Any]:
     selected = best_run(params, results, dataset)
-    record = RunRecord.read(selected.run.folder / "run.json")
-    data = read_json(Path("reports", "data", f"{dataset}.json"))
-    uri = logged_model(record, load_trained(selected.run.folder / "model.pt"))
+    logged = log_selected(selected, params.score.score_threshold)
+    record = logged.record
     value = selected.val[params.promote.metric]
     names = ("study", "variant", "protocol", "seed", "data_digest", "commit")
     tags = {name: getattr(record, name) for name in names}
     tags[f"val_{params.promote.metric}"] = value
-    card = model_card(selected, record, data)
     name = model_name(dataset)
-    version = register_version(name, uri, record.run_key, card, tags)
+    version = register_version(name, logged.uri, record.run_key, logged.card, tags)
     return {
         "model": name,
         "version": version,
@@ -154,7 +163,7 @@ def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, 
         "data_digest": record.data_digest,
         "selected_by": f"val {params.promote.metric}",
         "value": value,
-        "card": card,
+        "card": logged.card,
     }
 
 
@@ -187,7 +196,7 @@ def _promote(
     if passed:
         crown(registered["model"], registered["version"])
     now = champion(registered["model"])
-    return {
+    outcome = {
         "model": registered["model"],
         "version": registered["version"],
         "variant": registered["variant"],
@@ -195,6 +204,8 @@ def _promote(
         "champion": None if now is None else str(now.version),
         "gates": as_rows(gates),
     }
+    record_decision(registered["model"], registered["version"], outcome)
+    return outcome
 
 
 def _candidate(
@@ -216,6 +227,11 @@ def _candidate(
         baseline_accuracy=accuracy,
         person_disjoint=_person_disjoint(paths.split),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
+        reproduction=reproduce(
+            f"models:/{registered['model']}/{registered['version']}",
+            selected.run,
+            params.score.score_threshold,
+        ),
         champion=champion_value,
         comparable=comparable,
     )

@@ -42,11 +42,12 @@ def model_card(
         lines.append(f"| {metric} | {' | '.join(f'{number:.4f}' for number in values)} |")
     numbers = "\n".join(lines)
     text = {key: html.escape(str(data[key]), quote=False) for key in ("title", "licence", "faults")}
+    machine = ", ".join(record.hardware.get("gpus") or [record.hardware["cpu"]])
     colour = "grey" if record.channels == 1 else "RGB"
     return f"""# {record.variant} on {record.name}
 
 One run: study `{record.study}`, protocol `{record.protocol}`, seed {record.seed}, epoch
-{record.best_epoch + 1} of {record.epochs}, commit `{record.commit}`, {record.hardware["cpu"]},
+{record.best_epoch + 1} of {record.epochs} that were trained, commit `{record.commit}`, {machine},
 {record.precision}. Selected on val; metrics on test were not used for selection.
 
 {numbers}

@@ -38,6 +38,7 @@ from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.files import write_json
 from ferbench.models.build import task_of
+from ferbench.training.arithmetic import FORMATS, arithmetic_of
 from ferbench.training.fit import TrainingData, fit
 from ferbench.training.modules import ClassifierModule, DetectorModule, SelectionMetric
 from ferbench.training.optimizers import build_optimizer, build_schedule
@@ -71,6 +72,8 @@ def bare(row: Row, data: PackedDataset) -> None:
     train, val = (dataset(data.pack, data.faces(side), recipe, seed) for side in ("train", "val"))
     counts = torch.ones(len(data.classes))
     module = kind(variant, recipe, counts, seed, METRIC)
+    layout = arithmetic_of(recipe.precision, "cpu", 1).memory_format
+    module.network.to(memory_format=FORMATS[layout])
     batches = loader(train, EpochSampler(len(train), seed), recipe.batch_size)
     every = loader(val, EpochSampler(len(val), None), recipe.batch_size)
     optimizer = build_optimizer(module.network, recipe)

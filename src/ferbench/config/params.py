@@ -42,6 +42,7 @@ __all__ = [
     "Explain",
     "Latency",
     "Params",
+    "Precision",
     "Promote",
     "Recipe",
     "RobustnessTest",
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 # Types that several fields share; others are written at the field.
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "auto"]
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]  # 0 switches something off
 _Pixels = Annotated[int, Field(ge=8, le=4096)]
@@ -249,7 +251,7 @@ class Recipe:
     ema_steps: _Count
     clip_norm: Annotated[float, Field(ge=0)]
     bn_momentum: Annotated[float, Field(gt=0, le=1)]
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"]
+    precision: Precision
     paper: Options
 
     def settings(self) -> dict[str, Any]:

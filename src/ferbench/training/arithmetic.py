@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.artifacts.runs import Record
+from ferbench.config.params import Precision
 from ferbench.environment import CACHE
 from ferbench.errors import InputError
 from ferbench.files import digest
@@ -54,7 +55,7 @@ class Arithmetic:
         memory_format: of images and convolutions' weights, a key of `FORMATS`.
     """
 
-    precision: str
+    precision: Precision
     memory_format: str
 
 
@@ -70,13 +71,13 @@ class ProcessorTimes(Record):
         contiguous = times["contiguous"] < _BETTER * times["channels_last"]
         return "contiguous" if contiguous else "channels_last"
 
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """The fastest precision: `bf16-mixed` if it is clearly faster than `32-true`."""
         single, half = (min(self.step_ms[name].values()) for name in _PRECISIONS)
         return "bf16-mixed" if half < _BETTER * single else "32-true"
 
 
-def arithmetic_of(precision: str, accelerator: str, threads: int) -> Arithmetic:
+def arithmetic_of(precision: Precision, accelerator: str, threads: int) -> Arithmetic:
     """Precision and memory format of a training.
 
     Args:

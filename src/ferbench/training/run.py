@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ferbench.artifacts.runs import RunRecord, RunSetup, write_history
-from ferbench.config.params import Params
+from ferbench.config.params import Params, Precision
 from ferbench.config.runs import Run
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.environment import CACHE
@@ -154,7 +154,7 @@ def train_run(
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _precision(run: Run, params: Params) -> str:
+def _precision(run: Run, params: Params) -> Precision:
     """The recipe's precision; what `auto` means on this machine."""
     recipe, (accelerator, _) = params.recipe_of(run.variant), placement(params.train)
     return arithmetic_of(recipe.precision, accelerator, params.train.threads).precision

@@ -8,10 +8,10 @@ decoded must be found before training. CPU seconds, in turns, over the same file
 - `decode`: Pillow decoding every file in one process, and nothing else, which is the part of
   `dedup` that `md5sum` lacks.
 
-    python benchmarks/dedup.py --folder some/images
+    python benchmarks/dedup_speed.py --folder some/images
 
 Without a folder, pictures are drawn: noise of 48 px and of 640 px, as the small crops and the large
-photographs of the data sets. Writes benchmarks/results/dedup.json: two minutes.
+photographs of the data sets. Writes benchmarks/results/dedup_speed.json: two minutes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ferbench.data.ingest.source import Reading, Record
 from ferbench.files import write_json
 from ferbench.training.provenance import commit, hardware, versions
 
-RESULT = Path(__file__).parent / "results" / "dedup.json"
+RESULT = Path(__file__).parent / "results" / "dedup_speed.json"
 Act = Callable[[list[Path]], None]
 # Name of a form: side in pixels, suffix and number of files.
 FORMS = {"48 px, PNG": (48, "png", 6000), "640 px, JPEG": (640, "jpg", 600)}

@@ -45,7 +45,8 @@ FORMS = {"48 px, PNG": (48, "png", 6000), "640 px, JPEG": (640, "jpg", 600)}
 def draw(folder: Path, side: int, suffix: str, number: int) -> list[Path]:
     """Grey pictures of smooth noise; every tenth is a copy of the one before."""
     folder.mkdir()
-    rng, paths = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    paths: list[Path] = []
     for index in range(number):
         path = folder / f"{index:05d}.{suffix}"
         if index % 10 == 9:

@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
     start, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
     with lock.exclusive():
         lock.refuse_other_dvc()
-        # A large file takes seconds; one that DVC has read whole, and is the same, needs no mending.
+        # Reading a large file takes seconds; one that DVC has found whole needs no mending.
         left = None if nothing_has_changed() else mend_lock_file()
         if left is not None:
             print(f"dvc.lock was damaged and is kept as dvc.lock.damaged; {left} stages are left")

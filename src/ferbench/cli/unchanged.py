@@ -1,6 +1,6 @@
 """Whether nothing has changed since DVC last found all stages up to date.
 
-Building its graph and looking at every file takes DVC some 15 ms a stage. When it has found nothing
+Building its graph and looking at every file takes DVC some 25 ms a stage. When it has found nothing
 to do, a fingerprint of all that it looked at is kept; while that stays the same, so does the
 answer. As for DVC itself, a file is unchanged if its size, time of modification and inode are. Any
 difference, in whatever direction, means that DVC is asked again.

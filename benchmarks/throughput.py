@@ -8,9 +8,11 @@
 - `pair`: two runs of ours at once, a core each, against one alone.
 
     python benchmarks/throughput.py --repeats 3
+    python benchmarks/throughput.py --parts pair
 
 Both sides of a comparison take turns. Times are CPU seconds of the process, but those of `pair`,
-which are wall-clock seconds. Writes benchmarks/results/throughput.json: some ten minutes.
+which are wall-clock seconds and need a quiet machine; the load before each part is recorded. Writes
+benchmarks/results/throughput.json, in which parts that do not run stay: some ten minutes.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ from ferbench.config.params import Params, Recipe, Variant, load_params
 from ferbench.data.dataset import PackedDataset
 from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
-from ferbench.files import write_json
+from ferbench.files import read_json, write_json
 from ferbench.models.build import task_of
+from ferbench.training.arithmetic import FORMATS, arithmetic_of
 from ferbench.training.fit import TrainingData, fit
 from ferbench.training.modules import ClassifierModule, DetectorModule, SelectionMetric
 from ferbench.training.optimizers import build_optimizer, build_schedule
@@ -49,6 +52,7 @@ OPTIONS = {"form": "crops", "persons": 40, "images_per_person": 12, "min_intensi
 STUDY = PROJECT / "studies" / "ckplus_claims_small.yaml"
 ROWS = ("vgg_improved", "yolov5s")
 LIBRARY = "yolov8n"
+PARTS = ("bare", "library", "pair")
 METRIC = SelectionMetric("accuracy", 0.5)
 
 Row = tuple[Variant, Recipe, int]
@@ -71,6 +75,8 @@ def bare(row: Row, data: PackedDataset) -> None:
     train, val = (dataset(data.pack, data.faces(side), recipe, seed) for side in ("train", "val"))
     counts = torch.ones(len(data.classes))
     module = kind(variant, recipe, counts, seed, METRIC)
+    layout = arithmetic_of(recipe.precision, "cpu", 1).memory_format
+    module.network.to(memory_format=FORMATS[layout])
     batches = loader(train, EpochSampler(len(train), seed), recipe.batch_size)
     every = loader(val, EpochSampler(len(val), None), recipe.batch_size)
     optimizer = build_optimizer(module.network, recipe)
@@ -173,6 +179,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=PROJECT / ".cache" / "throughput")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--one", action="store_true", help="train one run, for `pair`")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -182,17 +189,23 @@ def main() -> None:
         recipe = dataclasses.replace(params.recipe_of(ROWS[0]), epochs=args.epochs)
         through_lightning(params, (params.variants[ROWS[0]], recipe, 0), data)
         return
-    record = {
-        "bare": against_bare(params, data, args),
-        "library": against_library(root, data, args),
-        "pair": of_pairs(args),
-        "epochs": args.epochs,
-        "images": {side: len(data.faces(side).frame) for side in ("train", "val")},
-        "commit": commit(),
-        "hardware": hardware(),
-        "versions": versions(),
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "bare": lambda: against_bare(params, data, args),
+        "library": lambda: against_library(root, data, args),
+        "pair": lambda: of_pairs(args),
     }
-    write_json(RESULT, record)
+    record = read_json(RESULT) if RESULT.is_file() else {}
+    for name in args.parts:
+        load = round(os.getloadavg()[0], 1)
+        record[name] = parts[name]() | {
+            "load_before": load,
+            "epochs": args.epochs,
+            "images": {side: len(data.faces(side).frame) for side in ("train", "val")},
+            "commit": commit(),
+            "hardware": hardware(),
+            "versions": versions(),
+        }
+        write_json(RESULT, record)
     print(f"-> {RESULT}")
 
 

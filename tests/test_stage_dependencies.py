@@ -53,6 +53,8 @@ PLUMBING = {
     "ferbench.cli.stage": "exit status and messages of a script",
     "ferbench.cli.dvc_files": "how DVC reads and writes its own files",
     "ferbench.cli.dvc_commands": "what DVC's processes are asked",
+    "ferbench.cli.dvc_checks": "which stages DVC finds out of date",
+    "ferbench.cli.unchanged": "whether DVC need be asked",
     "ferbench.cli.lifeline": "ends a stage whose DVC process is gone",
     "ferbench.cli.stage_times": "records what a stage took",
     "ferbench.environment": "cache folder and switches of other packages; the number of threads "

@@ -140,7 +140,7 @@ WORDS: list[tuple[str, Values, str]] = [
     (f"{R}.normalize", ["imagenett", "yes"], "unknown value"),
     (f"{R}.optimizer", ["sdg", "rmsprop"], "known: adam, adamw, sgd"),
     (f"{R}.schedule", ["cosin", "step"], "known: constant, cosine, linear, plateau"),
-    (f"{R}.precision", ["32", "fp16", "bf16"], "known: 16-mixed, 32-true, bf16-mixed"),
+    (f"{R}.precision", ["32", "fp16", "bf16"], "known: 16-mixed, 32-true, auto, bf16-mixed"),
     (f"{R}.paper.assumed", [["input_pxx"]], "unknown setting 'input_pxx'"),
     (f"{R}.paper.assumed", ["input_px", [3]], "must be"),
     ("train.accelerator", ["gpuu", "tesla"], "known: auto, cpu, gpu"),

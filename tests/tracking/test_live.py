@@ -47,7 +47,8 @@ def test_curves_appear_while_training_runs(recorder: Recorder) -> None:
     run = find_run(client, experiment_id(client, "demo"), SETUP.run_key)
     assert run is not None
     assert run.info.status == "FINISHED"
-    assert run.data.params.keys() == {"recipe.lr", "row.head", "deviations"}
+    arithmetic = {"precision", "memory_format"}
+    assert run.data.params.keys() == {"recipe.lr", "row.head", "deviations"} | arithmetic
     assert (run.data.metrics["best_val_score"], run.data.tags["best_epoch"]) == (0.8, "7")
 
 

@@ -117,7 +117,10 @@ def test_restored_study_is_recorded_completely_and_a_second_time_adds_nothing(
     assert {key: run.info.run_id for key, run in found.items()} == first
     run = found["ivsa-synthetic-0"]
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"row.head": "pooled", "recipe.lr": "0.1", "deviations": "none"}
+    assert run.data.params == {
+        **{"row.head": "pooled", "recipe.lr": "0.1", "deviations": "none"},
+        **{"precision": "32-true", "memory_format": "channels_last"},
+    }
     assert {"test/accuracy", "val/f1_macro", "train_loss"} <= run.data.metrics.keys()
     client = connect()
     curve = client.get_metric_history(run.info.run_id, "val_score")

@@ -91,6 +91,7 @@ class RunRecord(RunSetup):
     initial_weights: dict[str, Any]
     # Where faces are augmented: `sample by sample` by the loader, `in batches` on the device
     augmented: str = "sample by sample"
+    memory_format: str = "channels_last"  # of images and weights; `contiguous` is the other one
 
 
 class EvaluationRecord(Record):

@@ -10,12 +10,15 @@ DVC takes two CPU seconds to start, so one process reports all that its `dag` an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
 
+from ferbench.cli.dvc_checks import stale_stages
+from ferbench.cli.unchanged import fingerprint, keep_fingerprint
 from ferbench.files import write_json
 
 __all__ = ["release_locks_of_zombies", "run_command"]
@@ -68,10 +71,10 @@ def release_locks_of_zombies() -> None:
 
 def _write_state(words: list[str]) -> None:
     """Write what `ferbench.cli.flow.read_state` reads to the file that is named."""
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     (path,) = words
-    with Repo(_wait_for_lock=True) as repo:
+    with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
         graph = repo.index.graph  # from a stage to those that it needs
         needs = {
             stage.addressing: sorted(other.addressing for other in graph.successors(stage))
@@ -79,7 +82,13 @@ def _write_state(words: list[str]) -> None:
         }
         made = {out.fs_path: out for stage in graph for out in stage.outs}
         inputs = {stage.addressing: list(_inputs(stage, made)) for stage in graph}
-        stale = sorted(repo.status())
+        paths = {
+            os.path.relpath(item.fs_path) for stage in graph for item in (*stage.deps, *stage.outs)
+        }
+        before = fingerprint(paths)
+        stale = stale_stages(repo, graph)
+        if not stale:
+            keep_fingerprint(paths, before)
     write_json(Path(path), {"needs": needs, "inputs": inputs, "stale": stale})
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "Explain",
     "Latency",
     "Params",
+    "Precision",
     "Promote",
     "Recipe",
     "RobustnessTest",
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 # Types that several fields share; others are written at the field.
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "auto"]
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]  # 0 switches something off
 _Pixels = Annotated[int, Field(ge=8, le=4096)]
@@ -213,7 +215,8 @@ class Recipe:
         clip_norm: bound of the gradient's norm; 0 for none.
         bn_momentum: of every BatchNorm.
         precision: Lightning's word for the precision that is trained in; a hyper-parameter like any
-            other, since rounding changes what a run learns.
+            other, since rounding changes what a run learns. `auto` is the fastest of `32-true` and
+            `bf16-mixed` on the machine that trains: results then depend on the machine.
         paper: the paper's own settings, with which `ferbench.config.deviations` compares those
             above; empty for a recipe of no paper.
     """
@@ -250,7 +253,7 @@ class Recipe:
     ema_steps: _Count
     clip_norm: Annotated[float, Field(ge=0)]
     bn_momentum: Annotated[float, Field(gt=0, le=1)]
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Precision
     paper: Options
 
     def settings(self) -> dict[str, Any]:

@@ -229,7 +229,8 @@ class MlflowRun:
         final = {"best_val_score": record.val_score, "train_seconds": record.train_seconds}
         self.log_points((name, 0, value) for name, value in final.items())
         self.set_tags({"best_epoch": record.best_epoch, "resumed": record.resumed})
-        self.log_params({"initial_weights": record.initial_weights})
+        known = ("initial_weights", "precision", "memory_format")
+        self.log_params({name: getattr(record, name) for name in known})
 
     def log_points(self, points: Iterable[tuple[str, int, float]]) -> None:
         """Add numbers by name and step that are not recorded yet.

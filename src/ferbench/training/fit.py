@@ -28,6 +28,7 @@ from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.errors import InputError
 from ferbench.evaluation.selection import Candidate, best_index
 from ferbench.models.build import task_of
+from ferbench.training.arithmetic import FORMATS, arithmetic_of
 from ferbench.training.callbacks import (
     BEST,
     History,
@@ -94,6 +95,7 @@ class Fitted:
     initial: dict[str, Any]
     # Where faces are augmented: `sample by sample` by the loader, `in batches` on the device
     augmented: str = "sample by sample"
+    memory_format: str = "channels_last"  # of images and weights; `contiguous` is the other one
 
 
 def placement(train: Train) -> tuple[str, int]:
@@ -214,19 +216,26 @@ def _one_stage(
 ) -> Fitted:
     """Train from `start` or the variant's own initial weights; all or the classifier alone."""
     variant, recipe, seed = row
+    arithmetic = arithmetic_of(recipe.precision, placement(train)[0], train.threads)
+    recipe = replace(recipe, precision=arithmetic.precision)
     history = History(on_epoch)
     module = _MODULES[task_of(variant)](variant, recipe, _counts(data.train), seed, data.metric)
+    module.network.to(memory_format=FORMATS[arithmetic.memory_format])
     if start is not None:
         module.network.load_state_dict(start)
     if head_only:
         train_classifier_alone(module.network)
     resume, finished = resume_point(checkpoints)
     trainer = _trainer(train, recipe, checkpoints, history, data.metric)
-    loaders = _loaders(row, data, trainer)
+    loaders = _loaders((variant, recipe, seed), data, trainer)
     if not finished:
         _run(trainer, module, loaders, resume)
     fitted = _fitted(module, trainer, checkpoints, history, resume)
-    fitted = replace(fitted, augmented=_augmented(loaders[0]))
+    fitted = replace(
+        fitted,
+        augmented=_augmented(loaders[0]),
+        memory_format=arithmetic.memory_format,
+    )
     trainer.strategy.barrier()  # the caller may delete the checkpoints now
     return fitted
 

@@ -95,7 +95,7 @@ class RunModule(LightningModule):
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
         self.initial = load_initial(network, variant)
-        self.network: nn.Module = network.to(memory_format=torch.channels_last)
+        self.network: nn.Module = network
         self._loss: Any = None
         self._loss_state: dict[str, Any] | None = None
         self._plateau: ReduceLROnPlateau | None = None

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ferbench.artifacts.runs import RunRecord, RunSetup, write_history
-from ferbench.config.params import Params
+from ferbench.config.params import Params, Precision
 from ferbench.config.runs import Run
 from ferbench.data.dataset import PackedDataset, open_dataset
 from ferbench.environment import CACHE
@@ -28,6 +28,7 @@ from ferbench.errors import InputError
 from ferbench.files import digest, read_json
 from ferbench.locks import held
 from ferbench.models.weights import save_trained
+from ferbench.training.arithmetic import arithmetic_of
 from ferbench.training.fit import Fitted, TrainingData, devices_of, fit, placement
 from ferbench.training.modules import SelectionMetric
 from ferbench.training.provenance import code_digest, commit, hardware, stage_code, versions
@@ -109,6 +110,7 @@ def run_key(run: Run, description: dict[str, Any], data: PackedDataset, params: 
             "description": description,
             "data": data.digest,
             "devices": devices_of(*placement(params.train)),
+            "precision": _precision(run, params),
             "select": [params.train.select[description["task"]], params.score.score_threshold],
             "code": code_digest(stage_code("train")),
         }
@@ -130,7 +132,8 @@ def train_run(
     """
     description = read_json(Path("reports", run.study, "variants", f"{run.variant}.json"))
     dataset = open_dataset(run.dataset, run.seed)
-    variant, recipe = params.variants[run.variant], params.recipe_of(run.variant)
+    variant = params.variants[run.variant]
+    recipe = replace(params.recipe_of(run.variant), precision=_precision(run, params))
     setup = _setup(run, params, dataset, description)
     key = setup.run_key[:32]
     checkpoints, lock = CACHE / "checkpoints" / key, CACHE / "locks" / f"train-{key}"
@@ -149,6 +152,12 @@ def train_run(
         record.write(run.folder / "run.json")
         observed.end(record, fitted.history)
         shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _precision(run: Run, params: Params) -> Precision:
+    """The recipe's precision; what `auto` means on this machine."""
+    recipe, (accelerator, _) = params.recipe_of(run.variant), placement(params.train)
+    return arithmetic_of(recipe.precision, accelerator, params.train.threads).precision
 
 
 def _setup(run: Run, params: Params, data: PackedDataset, description: dict[str, Any]) -> RunSetup:
@@ -187,6 +196,7 @@ def _record(setup: RunSetup, fitted: Fitted, data: TrainingData) -> RunRecord:
         parameters=fitted.parameters,
         precision=fitted.precision,
         augmented=fitted.augmented,
+        memory_format=fitted.memory_format,
         devices=fitted.devices,
         resumed=fitted.resumed,
         initial_weights=fitted.initial,

@@ -101,6 +101,7 @@ def _checks() -> Iterator[Check]:
     yield _memory()
     yield _disk()
     yield _packages()
+    yield _processor()
     yield from _params()
     yield _dvc()
     yield from _archives()
@@ -190,6 +191,24 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _processor() -> Check:
+    """The precision and the memory format that suit the processor, as training chooses them."""
+    try:
+        from ferbench.training.arithmetic import processor_times
+
+        threads = load_params().train.threads
+    except ImportError as error:
+        return Check("fail", "processor", f"PyTorch cannot be imported: {error}", SETUP)
+    except InputError:  # reported as a fault of params.yaml
+        threads = 1
+    times = processor_times(threads)
+    best = times.precision()
+    layout = times.memory_format(best).replace("_", " ")
+    steps = (f"{min(times.step_ms[name].values()):.0f} ms in {name}" for name in times.step_ms)
+    found = f"{times.processor['name']}, {threads} thread{'s' * (threads > 1)}: a step takes "
+    return Check("ok", "processor", f"{found}{', '.join(steps)}; {best}, {layout} suits it")
 
 
 def _params() -> Iterator[Check]:

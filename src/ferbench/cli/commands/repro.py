@@ -23,6 +23,7 @@ from ferbench.cli.flow import read_state
 from ferbench.cli.lifeline import dvc
 from ferbench.cli.lock import mend_lock_file
 from ferbench.cli.stage_times import read_stage_times, shares
+from ferbench.cli.unchanged import nothing_has_changed
 from ferbench.cli.warm import warm_python
 from ferbench.config.clusters import Cluster, load_cluster
 from ferbench.config.params import Params, load_params
@@ -73,7 +74,8 @@ def _run(args: argparse.Namespace) -> int:
     start, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
     with lock.exclusive():
         lock.refuse_other_dvc()
-        left = mend_lock_file()
+        # Reading a large file takes seconds; one that DVC has found whole needs no mending.
+        left = None if nothing_has_changed() else mend_lock_file()
         if left is not None:
             print(f"dvc.lock was damaged and is kept as dvc.lock.damaged; {left} stages are left")
         if args.study:
@@ -103,6 +105,9 @@ def _reproduce(params: Params, cluster: Cluster, jobs: int) -> bool:
     # DVC would make this folder, and its parents, writable for everybody.
     Path(".cache/dvc/repo").mkdir(parents=True, exist_ok=True)
     runs = [run.name for run in all_runs(params)]
+    if nothing_has_changed():
+        print("all stages are up to date")
+        return True
     with ExitStack() as stack:
         stack.callback(lock.forget_dead_dvc)  # after an interrupt, for DVC called by hand
         parallel = not cluster.is_local or (jobs > 1 and len(runs) > 1)

@@ -34,10 +34,14 @@ def build(study: StudyFiles) -> Block:
 
 def environment_table(study: StudyFiles) -> Table:
     """How, where and by which code runs were trained, with the number of runs of each kind."""
-    columns = ("precision", "devices", "augmented", "hardware", "versions", "commit")
+    columns = (
+        *("precision", "memory_format", "devices", "augmented"),
+        *("hardware", "versions", "commit"),
+    )
     kinds = Counter(
         (
             run.precision,
+            run.memory_format.replace("_", " "),
             run.devices,
             run.augmented,
             in_one_line(run.hardware),

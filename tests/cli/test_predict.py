@@ -104,24 +104,21 @@ def test_without_a_model_the_message_says_where_to_get_one(
     monkeypatch.setattr(box, "files", lambda package: tmp_path / "none")
     assert main(["predict", "a.png"]) == 2
     err = capsys.readouterr().err
-    assert "no model is installed" in err
+    assert "no model fer2013 is installed" in err
     assert "ferbench export" in err
 
 
-def test_installed_model_is_the_default(
-    models: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+@pytest.mark.parametrize("named", [[], ["--model", "fer2013_fast"]])
+def test_installed_models_are_used_by_default_and_by_name(
+    pictures: Path, named: list[str], capsys: Any
 ) -> None:
-    installed = models.parent / "installed"
-    installed.mkdir(exist_ok=True)
-    (installed / "models").symlink_to(models)
-    (models / "yolov5s").rename(models / "z_later")
-    monkeypatch.setattr(box, "files", lambda package: installed)
-    try:
-        assert main(["predict", "a.png", "--crop", "--json"]) == 0
-    finally:
-        (models / "z_later").rename(models / "yolov5s")
+    """They are files of the package, and together no larger than 16 MB."""
+    files = [path for folder in box.boxed_models().values() for path in folder.iterdir()]
+    assert sum(path.stat().st_size for path in files) < 16_000_000
+    assert main(["predict", "a.png", "--crop", "--json", *named]) == 0
     (row,) = lines(capsys)
-    assert len(row["faces"]) == 1
+    (face,) = row["faces"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -121,10 +121,12 @@ def _run(args: argparse.Namespace) -> int:
 
 def _model_folder(model: str | None) -> Path:
     """The folder of the model that `--model` names."""
-    if model is None:
-        from ferbench.serving.box import boxed_model
+    from ferbench.serving.box import boxed_model, boxed_models
 
+    if model is None:
         return boxed_model()
+    if model in boxed_models():
+        return boxed_model(model)
     if model.startswith(_REGISTERED):
         from ferbench.tracking.registry import fetch_model
 

@@ -22,13 +22,13 @@ import ferbench
 from ferbench.artifacts.datasets import SPLITS, boxes_of
 from ferbench.artifacts.index import image_label, read_index, write_index
 from ferbench.config.params import Audit
-from ferbench.data.baselines import NEIGHBOURS, FacePixels, nearest_is_right
 from ferbench.data.dedup import Cleaned, deduplicate
 from ferbench.data.leakage.leaks import find_leaks
 from ferbench.data.leakage.released import across_splits, readable
 from ferbench.data.split import draw_split
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
+from ferbench.external.naive import NamedSplit, naive_baselines, sample_faces
 from ferbench.external.near_copies import NearCopies, find_near_copies
 from ferbench.external.opening import Opened
 from ferbench.external.pixels import read_pixels
@@ -49,8 +49,6 @@ CHECKS = {
 }
 _DRAWN = {"stratified_70_10_20": "drawn by image", "person_70_10_20": "drawn by person"}
 _SEED = 0
-# A nearest neighbour costs faces times faces.
-_MOST_TRAIN, _MOST_TESTED = 30_000, 3_000
 _LISTED = 10_000  # entries of a list in the report
 
 
@@ -120,7 +118,8 @@ def audit_data(opened: Opened, rules: Rules) -> dict[str, Any]:
         released = readable(index).assign(split=lambda frame: frame["source_split"])
         released["label"] = ["+".join(image_label(faces)) for faces in released["faces"]]
         plans = _plans(released, index) if rules.baselines else {}
-        boxes = _sampled(boxes_of(released, in_order(cleaned.counts["emotions"])), plans)
+        every = boxes_of(released, in_order(cleaned.counts["emotions"]))
+        boxes = sample_faces(every, plans.values())
         hashes, faces = read_pixels(released, opened.root, boxes, scratch)
     images = released.merge(hashes, on="image_id", validate="one_to_one")
     near = find_near_copies(images, rules.audit.near_bits, rules.audit.flat_deviation)
@@ -146,7 +145,7 @@ def audit_data(opened: Opened, rules: Rules) -> dict[str, Any]:
             for plan in plans.values()
             if plan.protocol
         ],
-        "baselines": [{**_named(plan), **_baselines(faces, plan)} for plan in plans.values()],
+        "baselines": [{**_named(plan), **naive_baselines(faces, plan)} for plan in plans.values()],
         **{what: entries[:_LISTED] for what, entries in lists.items()},
         "lists": {what: len(entries) for what, entries in lists.items()},
     }
@@ -165,68 +164,23 @@ def _clean(opened: Opened, min_side_px: int) -> Cleaned:
         ) from error
 
 
-class _Plan(NamedTuple):
-    """A split that baselines are measured on.
-
-    Args:
-        name: for people.
-        protocol: that drew it; empty for the data's own.
-        split: of each image of the release, by its id; no entry for those in none.
-    """
-
-    name: str
-    protocol: str
-    split: pd.Series
-
-
-def _named(plan: _Plan) -> dict[str, str]:
+def _named(plan: NamedSplit) -> dict[str, str]:
     return {"split": plan.name, "protocol": plan.protocol}
 
 
-def _plans(released: pd.DataFrame, index: pd.DataFrame) -> dict[str, _Plan]:
+def _plans(released: pd.DataFrame, index: pd.DataFrame) -> dict[str, NamedSplit]:
     """The data's own split; if it has none, those that are drawn of the images without copies."""
     own = released.dropna(subset="split").set_index("image_id")["split"]
     if len(own):
-        return {"own": _Plan("the data's own", "", own)}
+        return {"own": NamedSplit("the data's own", "", own)}
     kept, plans = index[index["dropped_reason"].isna()], {}
     for protocol, name in _DRAWN.items():
         try:
             drawn, _ = draw_split(kept, protocol, _SEED)
         except InputError:  # a class has too few images, or a person is unknown
             continue
-        plans[protocol] = _Plan(name, protocol, drawn.set_index("image_id")["split"])
+        plans[protocol] = NamedSplit(name, protocol, drawn.set_index("image_id")["split"])
     return plans
-
-
-def _sampled(boxes: pd.DataFrame, plans: Mapping[str, _Plan]) -> pd.DataFrame:
-    """Faces that baselines need: all of a small data set, else some of every split."""
-    chosen = pd.Series(False, boxes.index)
-    for plan in plans.values():
-        split = boxes["image_id"].map(plan.split)
-        for name in SPLITS:
-            most = _MOST_TRAIN if name == "train" else _MOST_TESTED
-            own = boxes.index[split == name].to_numpy(copy=True)
-            chosen[np.random.default_rng(_SEED).permutation(own)[:most]] = True
-    return boxes[chosen]
-
-
-def _baselines(faces: FacePixels, plan: _Plan) -> dict[str, Any]:
-    """Accuracies of the naive baselines on test and val; None where there is nothing to compare."""
-    split = faces.split_by(plan.split)
-    train = split == "train"
-    found: dict[str, Any] = {"train_faces": int(train.sum())}
-    for name in ("test", "val"):
-        tested = split == name
-        if not train.any() or not tested.any():
-            found[name] = None
-            continue
-        commonest = np.bincount(faces.cls[train]).argmax()
-        found[name] = {
-            "faces": int(tested.sum()),
-            **{k: float(nearest_is_right(faces, k, train, tested).mean()) for k in NEIGHBOURS},
-            "majority_class": float((faces.cls[tested] == commonest).mean()),
-        }
-    return found
 
 
 def _splits(images: pd.DataFrame) -> list[dict[str, Any]]:

@@ -29,10 +29,18 @@ class Outputs:
         if folder.exists() and not folder.is_dir():
             raise InputError("is no folder", where=folder, remedy="name another one by --out")
         for path in (self.page, self.numbers):
-            if path.exists() and not force:
-                raise InputError(
-                    "exists already", where=path, remedy="--out FOLDER, or --force to replace it"
-                )
+            self.refuse(path, force=force)
+
+    @staticmethod
+    def refuse(path: Path, *, force: bool) -> None:
+        """Refuse to write over a file.
+
+        Raises:
+            InputError: it exists, and is not to be replaced by force.
+        """
+        if path.exists() and not force:
+            remedy = "name another place, or give --force to replace it"
+            raise InputError("exists already", where=path, remedy=remedy)
 
     def write(self, page: str, numbers: Mapping[str, Any]) -> None:
         """Write both, each whole or not at all."""

@@ -22,7 +22,7 @@ BASELINES = {
 }
 
 
-def image_row(number: int, persons: int | None) -> dict[str, object]:
+def image_row(number: int, persons: int | None, dataset: str) -> dict[str, object]:
     """An index row; image `i007` of class 7 % 3, in the folder of its class."""
     emotion = CLASSES[number % 3]
     face = {"left": 0.0, "top": 0.0, "right": 48.0, "bottom": 48.0, "emotion": emotion}
@@ -30,7 +30,7 @@ def image_row(number: int, persons: int | None) -> dict[str, object]:
         "image_id": f"i{number:03d}",
         "path": f"faces/{emotion}/{number:03d}.png",
         "md5": f"{number:032x}",
-        "dataset": "ckplus",
+        "dataset": dataset,
         "emotion": emotion,
         "person": f"p{number % persons}" if persons else None,
         "width": 48,
@@ -40,9 +40,9 @@ def image_row(number: int, persons: int | None) -> dict[str, object]:
     }
 
 
-def make_truth(folder: Path, persons: int | None = None) -> Truth:
+def make_truth(folder: Path, persons: int | None = None, dataset: str = "mine") -> Truth:
     """120 images of train and 60 of test, every fifth of which is leaked; one copy was dropped."""
-    rows = [image_row(number, persons) for number in range(TRAIN + TEST)]
+    rows = [image_row(number, persons, dataset) for number in range(TRAIN + TEST)]
     copy = rows[TRAIN] | {"image_id": "copy", "path": "faces/copy.png"}
     rows.append(copy | {"dropped_reason": "duplicate", "duplicate_of": f"i{TRAIN}"})
     write_index(folder / "index.parquet", rows)
@@ -52,7 +52,7 @@ def make_truth(folder: Path, persons: int | None = None) -> Truth:
     images = {"train": TRAIN, "val": 0, "test": TEST}
     summary = SplitSummary(PROTOCOL, 0, None, CLASSES, images, {}, {}, {}, {}, [])
     leaked = pd.Series(np.arange(TEST) % 5 == 0, ids[TRAIN:])
-    return Truth("ckplus", PROTOCOL, summary, index, split, leaked, BASELINES, "a test")
+    return Truth(dataset, PROTOCOL, summary, index, split, leaked, BASELINES, "a test")
 
 
 def predictions(truth: Truth, errors: int, seed: int = 0, sure: float = 0.8) -> pd.DataFrame:

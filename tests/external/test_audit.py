@@ -118,11 +118,13 @@ def test_clean_data_passes(clean):
 
 def test_allowed_numbers_and_shares_decide_what_passes(faulty, report):
     assert not report["passed"]
-    every = {name: Allowance(1, True) for name in found(report)}
-    assert audit(faulty, allowed=every, baselines=False)["passed"]
-    one_less = Allowance(found(report)["duplicates"] - 1)
-    again = audit(faulty, allowed=every | {"duplicates": one_less}, baselines=False)
+    allowed = {name: Allowance(1, True) for name in found(report)}
+    allowed["duplicates"] = Allowance(found(report)["duplicates"] - 1)
+    again = audit(faulty, allowed=allowed, baselines=False)
     assert [c["check"] for c in again["checks"] if not c["passed"]] == ["duplicates"]
+    assert Allowance(10).covers(10, 0)
+    assert Allowance(0.1, True).covers(10, 100)
+    assert not Allowance(0.1, True).covers(11, 100)
 
 
 def test_unknown_check_is_refused_with_the_known_ones():

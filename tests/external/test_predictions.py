@@ -99,7 +99,7 @@ def change(table: pd.DataFrame, row: int, **cells: object) -> pd.DataFrame:
         (4, {"anger": ""}, r"row 6: anger is '', not a number"),
         (4, {"anger": "inf"}, r"row 6: anger is 'inf', not a number"),
         (0, {"anger": 0.9, "neutral": 0.9}, r"row 2: probabilities sum to 1.9"),
-        (9, {"image_id": "i999"}, r"row 11: image_id 'i999' is no image of ckplus"),
+        (9, {"image_id": "i999"}, r"row 11: image_id 'i999' is no image of mine"),
         (9, {"image_id": image(7)}, rf"row 11: another prediction for image {image(7)}"),
         (9, {"target": "fear"}, r"row 11: target 'fear' is none of neutral, happiness, anger"),
         (0, {"target": "anger"}, r"row 2: the label is anger, the data set's is neutral"),

@@ -348,6 +348,8 @@ def _papers(part: EvidencePart, truth: Truth, model: str) -> Iterator[dict[str, 
     comparable = [value for value in printed_values() if _is_comparable(value, truth)]
     metrics = dict.fromkeys(value.metric for value in comparable)
     estimates = {metric: _estimate(part, metric, model) for metric in metrics}
+    own = part.results[(part.results["variant"] == model) & part.results["value"].notna()]
+    by_metric = {str(metric): rows["value"].tolist() for metric, rows in own.groupby("metric")}
     for value in comparable:
         found = estimates[value.metric]
         if found is None:
@@ -357,11 +359,9 @@ def _papers(part: EvidencePart, truth: Truth, model: str) -> Iterator[dict[str, 
         theirs = printed_test_variance(
             min(max(printed, 0.0), 1.0), images, ours.estimate, ours.v_test, ours.faces
         )
-        values = part.results
-        own = values[(values["variant"] == model) & (values["metric"] == value.metric)]
         verdict = single_value_verdict(
             printed,
-            own["value"].dropna().tolist(),
+            by_metric[value.metric],
             ours.v_test,
             theirs,
             value.half_unit,

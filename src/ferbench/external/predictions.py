@@ -264,9 +264,13 @@ class _File:
         )
         kept = truth.index["dropped_reason"].isna() & truth.index["image_id"].notna()
         reasons = truth.index.loc[~kept].set_index("image_id")["dropped_reason"]
-        why = found.map(reasons.groupby(level=0).first())
+        why = found.map(reasons.groupby(level=0).first()).astype(object)
         return pd.DataFrame(
-            {"image_id": found, "face": self.numbers(_FACE, 0), "why": why.fillna("not in test")}
+            {
+                "image_id": found,
+                "face": self.numbers(_FACE, 0),
+                "why": why.where(why.notna(), "not in test"),
+            }
         )
 
     def text(self, names: Iterable[str], otherwise: str) -> pd.Series:

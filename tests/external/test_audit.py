@@ -189,6 +189,17 @@ def test_flat_images_and_missing_classes_are_found(tmp_path):
     assert [one["path"] for one in report["flat_images"]] == ["test/happy/flat.png"]
 
 
+def test_file_that_a_list_names_twice_with_two_labels_is_a_conflict(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 256, (32, 32), np.uint8))
+    rows = [("a.png", "sad"), ("b.png", "sad"), ("a.png", "fear"), ("b.png", "sad")]
+    write(tmp_path / "labels.csv", [{"path": path, "label": label} for path, label in rows])
+    report = audit(tmp_path, baselines=False)
+    assert found(report)["conflicts"] == found(report)["duplicates"] == 2
+    assert [entry["path"] for entry in report["conflicts"][0]] == ["a.png", "a.png"]
+
+
 def write(path: Path, rows: list[dict[str, str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])

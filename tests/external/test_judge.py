@@ -189,6 +189,13 @@ def test_report_is_json_and_its_page_stands_alone(two_models):
     assert "tables/" not in page
 
 
+def test_names_of_models_are_text_and_neither_markup_nor_formulas(truth):
+    name = r"<script>alert(1)</script> $\frac{$ & co"
+    page = judged_page(judged(truth, make_run(truth, name, 5)))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $" in page
+
+
 def write_study(root: Path, study: str, truth: Truth, errors: int, *, faces: bool = True) -> None:
     """A scored study of one classifier, as stage `score` leaves it."""
     folder = root / "reports" / study

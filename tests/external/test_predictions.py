@@ -181,6 +181,12 @@ def test_columns_model_and_seed_tell_runs_apart(table, truth, tmp_path):
     assert file.runs == [("a", 1), ("a", 2), ("b", 1)] == [(r.model, r.seed) for r in runs]
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 101])
+def test_model_whose_name_cannot_be_shown_is_refused(table, truth, name, tmp_path):
+    with pytest.raises(InputError, match=r"row 2: (no model|the model's name)"):
+        read(table.assign(model=name), truth, tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("pattern", ["(", "(?P<model>.+)", "(?P<model>.)(?P<seed>.)"])
 def test_pattern_without_the_two_groups_is_refused(table, truth, pattern, tmp_path):
     with pytest.raises(InputError, match="no regular expression with groups"):

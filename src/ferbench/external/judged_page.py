@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ferbench.artifacts.baselines import BASELINE_NAMES
+from ferbench.files import digest
 from ferbench.reporting.blocks import (
     Block,
     Table,
@@ -135,7 +136,8 @@ def _verdict(report: Mapping[str, Any]) -> Block:
     for name, of in report["models"].items():
         score = _accuracy(of)
         low, high = _nan(score["low"]), _nan(score["high"])
-        rows.append(Estimate(name, score["value"], low, high))
+        # A dollar sign would begin a formula of matplotlib.
+        rows.append(Estimate(name.replace("$", r"\$"), score["value"], low, high))
     baselines = {BASELINE_NAMES[key]: value for key, value in report["baselines"].items()}
     title = f"accuracy of every model on {report['dataset']}"
     return Block(
@@ -191,7 +193,8 @@ def _confusions(name: str, of: Mapping[str, Any]) -> Chart:
     table = counts.div(total.where(total > 0, np.nan), axis=0)
     if not counts.iloc[:, -1].any():
         table = table.iloc[:, :-1]
-    identity = "".join(letter if letter.isalnum() else "_" for letter in name)
+    # Ids of a page's charts begin with their names.
+    identity = digest(name)[:12]
     return confusion_chart(f"confusion_{identity}", "confusions, per cent of each class", table)
 
 

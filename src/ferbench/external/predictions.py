@@ -41,6 +41,7 @@ _MODEL, _SEED, _FACE = ("model", "variant"), ("seed",), ("face",)
 _MOST_BYTES, _MOST_ROWS = 2 << 30, 10_000_000
 _TOLERANCE = 1e-2  # of a sum: half precision rounds by as much
 _NAMED = 5  # rows that a message lists
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,11 @@ def read_predictions_of(
     model, seed = _named(path, pattern)
     table["model"] = file.text(_MODEL, model)
     table["seed"] = file.numbers(_SEED, seed)
+    file.refuse(
+        ~table["model"].map(_is_name).to_numpy(bool),
+        lambda row: f"the model's name {table.at[row, 'model']!s:.200} cannot be shown",
+        "give it one of at most 100 printable characters",
+    )
     found, missed, unused = [], 0, Counter[str]()
     for key, rows in table.groupby(["model", "seed"], sort=True):
         name, number = (str(word) for word in key)
@@ -133,6 +139,10 @@ def _read(path: Path) -> pd.DataFrame:
         what = "no row" if table.empty else f"more than {_MOST_ROWS} rows"
         raise InputError(what, where=path, remedy=remedy)
     return table.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and 0 < len(text) <= _LONGEST_NAME
 
 
 def _named(path: Path, pattern: str) -> tuple[str, int]:

@@ -28,6 +28,7 @@ from ferbench.reporting.rendering import render
 __all__ = ["judged_page", "summary_words"]
 
 _NAN = float("nan")
+_MOST_ROWS = 12  # of the printed values that are shown unasked
 _NOT_SHARES = ("kappa", "brier", "nll")
 
 
@@ -125,10 +126,15 @@ def _differences(report: Mapping[str, Any]) -> Iterator[str]:
         text = (
             f"{row['b']} − {row['a']}: {points(row['estimate'])} points ({bounds}; {row['basis']})"
         )
-        names = {"b is higher": f"{row['b']} is higher", "a is higher": f"{row['a']} is higher"}
-        yield f"{text}: {names.get(row['verdict'], row['verdict'])}."
+        yield f"{text}: {_decision(row)}."
     if not decided:
         yield "None could be tested."
+
+
+def _decision(row: Mapping[str, Any]) -> str:
+    """A verdict by the names of the models."""
+    names = {f"{side} is higher": f"{row[side]} is higher" for side in ("a", "b")}
+    return names.get(row["verdict"], str(row["verdict"]))
 
 
 def _verdict(report: Mapping[str, Any]) -> Block:
@@ -226,7 +232,7 @@ def _comparisons(report: Mapping[str, Any]) -> Block | None:
             "p": probability(_nan(row["p_value"])),
             "p corrected": probability(_nan(row["p_corrected"])),
             "samples": word(row["basis"]),
-            "decides": word(row["verdict"]),
+            "decides": word(_decision(row)),
         }
         for row in report["comparisons"]
     ]
@@ -292,7 +298,7 @@ def _papers(report: Mapping[str, Any]) -> Block | None:
             "a difference is no proof that a model is better. The interval is of one new run of "
             "this model minus the printed one.",
         ),
-        tables=(Table("", rows, title="printed values"),),
+        tables=(Table("", rows, folded=len(rows) > _MOST_ROWS, title="printed values"),),
     )
 
 

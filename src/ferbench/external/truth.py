@@ -182,7 +182,7 @@ def truth_of_data(
         raise unknown("data set", dataset, plugins.names(SOURCES))
     form = Form(None if dataset == _ANY_FORM else dataset)
     with open_data(path, form) as opened, tempfile.TemporaryDirectory(prefix="ferbench-") as folder:
-        return _made(opened, Path(folder), name or dataset, (protocol, seed), str(path))
+        return _made(opened, Path(folder), name or dataset, (protocol, seed), path.resolve().name)
 
 
 def _made(

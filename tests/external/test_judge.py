@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.external.judged_data import (
 
 from ferbench.artifacts.results import COLUMNS
 from ferbench.errors import InputError
-from ferbench.external.judge import judge
+from ferbench.external.judge import METRICS, judge
 from ferbench.external.judged_page import judged_page, summary_words
 from ferbench.external.predictions import JudgedRun
 from ferbench.external.rivals import Rivals, face_rows, find_rivals
@@ -35,6 +36,14 @@ from ferbench.reporting.printed import SOURCES, printed_values
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
     return make_truth(tmp_path_factory.mktemp("truth"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_metrics() -> Iterator[None]:
+    """Resampling all metrics takes most of the time; one test is about them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ferbench.external.judge.METRICS", ("accuracy", "f1_macro"))
+        yield
 
 
 def judged(truth: Truth, *runs: JudgedRun, rivals: Rivals | None = None) -> dict[str, Any]:
@@ -54,7 +63,8 @@ def decided(report: dict[str, Any], metric: str = "accuracy") -> list[dict[str, 
     return [row for row in rows if row["verdict"] and row["metric"] == metric]
 
 
-def test_scores_of_one_run_are_those_of_scikit_learn(truth):
+def test_scores_of_one_run_are_those_of_scikit_learn(truth, monkeypatch):
+    monkeypatch.setattr("ferbench.external.judge.METRICS", METRICS)
     table = predictions(truth, 13)
     metrics = judged(truth, JudgedRun("m", 0, table))["models"]["m"]["metrics"]
     label = [CLASSES[n] for n in table[CLASSES].to_numpy().argmax(axis=1)]

@@ -322,7 +322,8 @@ def _comparisons(part: EvidencePart, pairs: Sequence[tuple[str, str]]) -> list[d
             corrected = correct([result.p_value for result in results])
             basis = basis_of(part, metric, test.kind)
             for (a, b), result, p in zip(here, results, corrected, strict=True):
-                numbers = {key: _number(value) for key, value in result._asdict().items()}
+                numbers: dict[str, Any] = {k: _number(v) for k, v in result._asdict().items()}
+                numbers["n"] = result.n
                 what = {"a": a, "b": b, "metric": metric, "test": name}
                 rows.append({**what, **numbers, "p_corrected": _number(float(p)), "basis": basis})
     return [row | {"verdict": verdict} for row, verdict in zip(rows, _verdicts(rows), strict=True)]

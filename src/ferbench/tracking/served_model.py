@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ import pandas as pd
 
 _SERVER = "mlflow.pyfunc.scoring_server.app"
 _LONGEST_PATH = 4096
+
+
+# MLflow warns of a class whose `predict` has no type hint `list[...]`, which would refuse a single
+# picture.
+warnings.filterwarnings("ignore", "(?s).*type hints? ", UserWarning, "mlflow.pyfunc")
 
 
 class FacesModel(mlflow.pyfunc.PythonModel):
@@ -40,7 +46,6 @@ class FacesModel(mlflow.pyfunc.PythonModel):
         # A server's clients must not make it read its own files.
         self._reads_files = _SERVER not in sys.modules
 
-    # MLflow warns of a type hint that is not `list[...]`, which would refuse a single picture.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """The faces of each picture."""
         del context

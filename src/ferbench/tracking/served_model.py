@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import binascii
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,12 @@ _SERVER = "mlflow.pyfunc.scoring_server.app"
 _LONGEST_PATH = 4096
 
 
-# MLflow warns of a class whose `predict` has no type hint `list[...]`, which would refuse a single
-# picture.
-warnings.filterwarnings("ignore", "(?s).*type hints? ", UserWarning, "mlflow.pyfunc")
-
-
 class FacesModel(mlflow.pyfunc.PythonModel):
     """Pictures in, faces out."""
+
+    # Otherwise MLflow asks for a type hint `list[...]` of `predict`, which would refuse a single
+    # picture, and warns in every process that loads the model.
+    _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
         """Read the model folder that travels with this file."""

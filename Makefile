@@ -88,7 +88,7 @@ report: setup  ## rebuild tables and report from existing predictions
 
 docs: setup  ## build the documentation's site: .cache/docs/index.html
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml  # --quiet would hide what is strict
 	@echo "docs: .cache/docs/index.html"
 
 hooks: setup  ## install the git hook that runs the checks (pre-commit)

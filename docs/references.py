@@ -32,7 +32,7 @@ from ferbench.config.params import Params
 __all__ = ["REFERENCES", "in_place", "on_page_markdown"]
 
 _ROOT = Path(__file__).resolve().parents[1]
-_MARKER = re.compile(r"<!-- reference: (\w+) -->")
+_MARKER = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
 # A link to a file of the repository that is no page; pages are one folder deep.
 _OUTSIDE = re.compile(r"\[([^\]]*)\]\(\.\./\.\./([^)\s]+)\)")
 _WIDTH = 88  # of usage lines
@@ -52,7 +52,7 @@ _RULES = {
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """What mkdocs calls for every page before it is rendered."""
     del page, files
-    return _linked(in_place(markdown), config.repo_url)
+    return _linked(in_place(markdown), config.extra["repository"])
 
 
 def in_place(markdown: str) -> str:
@@ -60,7 +60,7 @@ def in_place(markdown: str) -> str:
     return _MARKER.sub(lambda match: REFERENCES[match[1]](), markdown)
 
 
-def _linked(markdown: str, repository: str | None) -> str:
+def _linked(markdown: str, repository: str) -> str:
     """Links to files outside the pages lead to the repository, or are plain text without one."""
     target = rf"[\1]({repository.rstrip('/')}/blob/main/\2)" if repository else r"\1"
     return _OUTSIDE.sub(target, markdown)
@@ -257,6 +257,8 @@ def _argument_row(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else f" {metavar}"
     names = [f"{name}{value}" for name in action.option_strings] or [str(metavar)]
     text = (action.help or "").replace("%%", "%")
+    if "default" not in text and action.option_strings and action.default not in (None, False, []):
+        text = f"{text} (default: {action.default})".strip()
     shown = ", ".join(f"`{name}`" for name in names)
     return f"| {_cell(shown)} | {_cell(text)} |"
 

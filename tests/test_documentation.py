@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -172,16 +173,13 @@ def test_make_targets_of_documents_exist() -> None:
 
 
 def test_links_out_of_the_pages_lead_to_the_repository() -> None:
-    class Config:
-        repo_url: str | None = "https://example.org/x/y/"
-
-    config = Config()
+    config = SimpleNamespace(extra={"repository": "https://example.org/x/y/"})
     text = "see [the rules](../../CONTRIBUTING.md#names) and [more](studies.md)"
     assert on_page_markdown(text, page=None, config=config, files=None) == (
         "see [the rules](https://example.org/x/y/blob/main/CONTRIBUTING.md#names) and "
         "[more](studies.md)"
     )
-    config.repo_url = None
+    config.extra["repository"] = ""
     assert on_page_markdown(text, page=None, config=config, files=None) == (
         "see the rules and [more](studies.md)"
     )

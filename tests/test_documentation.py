@@ -28,7 +28,7 @@ LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Commands with a page that are not merged yet; a word is to be deleted when its command is.
-AHEAD = {"audit", "judge", "serve"}
+AHEAD = {"serve"}
 
 
 def _text(document: Path) -> str:

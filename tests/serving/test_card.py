@@ -34,7 +34,8 @@ def test_card_states_origin_input_and_restrictions() -> None:
     text = " ".join(model_card(RECORD, {"accuracy": 0.5}, {"accuracy": 0.5}, DATA).split())
     for words in (
         "# ivsa on tiny",
-        "study `demo`, protocol `person_70_10_20`, seed 7, epoch 5 of 9 that were trained, commit `abc123`",
+        "study `demo`, protocol `person_70_10_20`, seed 7, epoch 5 of 9 that were trained",
+        "commit `abc123`",
         "Selected on val",
         "1 x 40 x 40, grey",
         "Classes: neutral, happiness, anger.",

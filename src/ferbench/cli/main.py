@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ferbench",
         description="Train, evaluate and compare facial-expression-recognition models.",
-        epilog="Run it in the project's folder.",
+        epilog="Run it in the project's folder; `audit` and `judge` work in any.",
     )
     parser.add_argument("--version", action="version", version=f"ferbench {ferbench.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

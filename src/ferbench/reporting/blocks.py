@@ -88,7 +88,7 @@ class Table:
     """A table of the report.
 
     Args:
-        name: of its file in `tables/`, without `.csv`.
+        name: of its file in `tables/`, without `.csv`; empty on pages that stand alone.
         rows: entries by column heading, the same headings in every row.
         notes: number of reference rows at the end, which are not sorted with the others.
         folded: shown on demand only.

@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup check test test-avx2 test-all repro smoke publish status ui report hooks lock clean
+.PHONY: help setup check test test-avx2 test-all repro smoke publish status ui report docs hooks lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,11 @@ ui: setup  ## MLflow at 127.0.0.1  [PORT=5000]
 
 report: setup  ## rebuild tables and report from existing predictions
 	@$(BIN)/dvc repro --single-item score compare report
+
+docs: setup  ## build the documentation's site: .cache/docs/index.html
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml  # --quiet would hide what is strict
+	@echo "docs: .cache/docs/index.html"
 
 hooks: setup  ## install the git hook that runs the checks (pre-commit)
 	@$(BIN)/pre-commit install

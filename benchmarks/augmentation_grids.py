@@ -6,7 +6,7 @@ with the same settings.
 
     python benchmarks/augmentation_grids.py --folder /tmp/grids
 
-Writes docs/augmentation.jpg.
+Writes docs/pages/pictures/augmentation.jpg.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def main() -> None:
     blank = np.full_like(panels[0], 255)
     rows = [panels[i : i + 3] for i in range(0, len(panels), 3)]
     picture = np.vstack([np.hstack(row + [blank] * (3 - len(row))) for row in rows])
-    cv2.imwrite(str(PROJECT / "docs" / "augmentation.jpg"), picture[:, :, ::-1])
+    cv2.imwrite(
+        str(PROJECT / "docs" / "pages" / "pictures" / "augmentation.jpg"), picture[:, :, ::-1]
+    )
 
 
 if __name__ == "__main__":

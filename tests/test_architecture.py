@@ -78,7 +78,7 @@ def test_the_command_line_does_not_import_heavy_libraries_at_start() -> None:
     import sys
 
     code = (
-        "import sys; from ferbench.cli.main import _parser; _parser(); "
+        "import sys; from ferbench.cli.main import build_parser; build_parser(); "
         "heavy = {'torch', 'mlflow', 'ultralytics', 'pandas', 'cv2', 'dvc', 'distributed'}; "
         "print(*heavy & set(sys.modules))"
     )

@@ -206,7 +206,7 @@ def test_a_task_whose_workers_are_lost_again_and_again_is_a_failure() -> None:
 
 def test_dask_is_not_imported_before_there_is_a_task() -> None:
     code = (
-        "import sys; from ferbench.cli.main import _parser; _parser(); "
+        "import sys; from ferbench.cli.main import build_parser; build_parser(); "
         "import ferbench.cli.commands.repro; print('distributed' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,10 +16,11 @@ import ferbench
 from ferbench import plugins
 from ferbench.cli.stage import status_of
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line, with every command."""
     parser = argparse.ArgumentParser(
         prog="ferbench",
         description="Train, evaluate and compare facial-expression-recognition models.",
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     141 is what shells report if whoever reads the output has stopped.
     """
-    args = _parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     try:
         status = status_of(lambda: args.run(args))
         sys.stdout.flush()

@@ -11,9 +11,9 @@ transformer, is refused.
 
 from __future__ import annotations
 
-import copy
 import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ __all__ = ["timm", "torchvision"]
 _WHERE = "params.yaml: variants: options: backbone: model"
 _SIDES = (32, 48, 64, 96)  # of images that are tried, in pixels
 _PX = _SIDES[-1]  # of the image whose map is looked at
-_REFUSED = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
+_REFUSED = (AssertionError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def timm(
@@ -52,18 +52,13 @@ def timm(
     Raises:
         InputError: the location or the model is unknown, or it gives no map.
     """
-    from timm import create_model, list_models
+    from timm import list_models
 
     check_location(location, ("none", "last"), "timm")
     _check_model("timm", model.split(".")[0], list_models())
 
-    def make() -> nn.Module:
-        return create_model(model, num_classes=0, global_pool="", in_chans=channels)
-
     # The whole network is one layer: its norms hold activations.
-    return _body(
-        "timm", model, lambda: nn.Sequential(make()), (attention, location, conv, channels)
-    )
+    return _body("timm", model, (attention, location, conv, channels))
 
 
 def timm_weights(
@@ -134,10 +129,7 @@ def torchvision(
     check_location(location, ("none", "last"), "torchvision")
     _check_model("torchvision", model, models.list_models(models))
 
-    def make() -> nn.Sequential:
-        return nn.Sequential(_LastMap(models.get_model(model, weights=None), channels))
-
-    return _body("torchvision", model, make, (attention, location, conv, channels))
+    return _body("torchvision", model, (attention, location, conv, channels))
 
 
 class _LastMap(nn.Module):
@@ -147,22 +139,37 @@ class _LastMap(nn.Module):
         (N, channels, H, W) -> (N, C, h, w)
     """
 
-    def __init__(self, network: nn.Module, channels: int) -> None:
+    def __init__(self, model: str, channels: int) -> None:
         super().__init__()
-        if channels != 3:
-            _replace_stem(network, channels)
-        _, nodes = get_graph_node_names(network)
-        every = create_feature_extractor(copy.deepcopy(network).to("meta"), nodes).eval()
-        with torch.device("meta"):
-            found = every(torch.zeros(1, channels, _PX, _PX))
-        # SqueezeNet's classifier is a convolution before the pooling.
-        features = [name for name in nodes if not name.startswith("classifier")]
-        maps = [name for name in features if _is_map(found.get(name))]
-        self.network = create_feature_extractor(network, {maps[-1]: "map"} if maps else [])
+        nodes = {_last_map(model, channels): "map"}
+        self.network = create_feature_extractor(_of_torchvision(model, channels), nodes)
 
     def forward(self, x: Tensor) -> Tensor:
         last: Tensor = self.network(x)["map"]
         return last
+
+
+def _of_torchvision(model: str, channels: int) -> nn.Module:
+    from torchvision import models
+
+    network: nn.Module = models.get_model(model, weights=None)
+    if channels != 3:
+        _replace_stem(network, channels)
+    return network
+
+
+@cache
+def _last_map(model: str, channels: int) -> str:
+    """The node of a network's graph that gives its last map of more than one position."""
+    with torch.device("meta"):
+        network = _of_torchvision(model, channels)
+        _, nodes = get_graph_node_names(network)
+        # SqueezeNet's classifier is a convolution before the pooling.
+        features = [name for name in nodes if not name.startswith("classifier")]
+        found = create_feature_extractor(network, features).eval()(
+            torch.zeros(1, channels, _PX, _PX)
+        )
+    return [name for name in features if _is_map(found.get(name))][-1]
 
 
 def _check_model(backbone: str, model: str, known: Collection[str]) -> None:
@@ -192,29 +199,42 @@ def _replace_stem(network: nn.Module, channels: int) -> None:
                 return
 
 
-def _body(
-    backbone: str,
-    model: str,
-    make: Callable[[], nn.Sequential],
-    given: tuple[Attention, str, ConvUnit, int],
-) -> LibraryBody:
-    """The network with an attention behind its last map, whose size is found without values."""
+def _body(backbone: str, model: str, given: tuple[Attention, str, ConvUnit, int]) -> LibraryBody:
+    """The network with an attention behind its last map."""
     attention, location, conv, channels = given
+    width, smallest = _shape(backbone, model, channels)
+    features = _features(backbone, model, channels)
+    with_activation(features, conv)
+    gates = {0: attend(attention, width, features)} if location == "last" else {}
+    return LibraryBody(features, gates, min_px=smallest)
+
+
+def _features(backbone: str, model: str, channels: int) -> nn.Sequential:
+    if backbone == "torchvision":
+        return nn.Sequential(_LastMap(model, channels))
+    from timm import create_model
+
+    return nn.Sequential(create_model(model, num_classes=0, global_pool="", in_chans=channels))
+
+
+@cache
+def _shape(backbone: str, model: str, channels: int) -> tuple[int, int]:
+    """Channels of the last map, and the smallest image that leaves one, found without values.
+
+    Raises:
+        InputError: the network gives no map.
+    """
     with torch.device("meta"):
         try:
-            network = make().eval()
+            network = _features(backbone, model, channels).eval()
         except _REFUSED as error:
             raise _no_map(backbone, model) from error
         found = {px: _output(network, channels, px) for px in _SIDES}
-    last = found[_SIDES[-1]]
+    last = found[_PX]
     # A transformer of windows has its channels last.
     if last is None or not (_is_map(last) and last.shape[1] > last.shape[3]):
         raise _no_map(backbone, model)
-    features = make()
-    with_activation(features, conv)
-    gates = {0: attend(attention, last.shape[1], features)} if location == "last" else {}
-    smallest = min(px for px, output in found.items() if output is not None)
-    return LibraryBody(features, gates, min_px=smallest)
+    return last.shape[1], min(px for px, output in found.items() if output is not None)
 
 
 def _output(network: nn.Module, channels: int, px: int) -> Tensor | None:

@@ -19,7 +19,6 @@ from ferbench.artifacts.datasets import read_baselines, read_split_summary
 from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.predictions import FACE_KEY, predicted, read_boxes, read_predictions
 from ferbench.artifacts.results import exact_share, exceeds
-from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params, Promote
 from ferbench.config.runs import Run
 from ferbench.errors import InputError
@@ -27,14 +26,12 @@ from ferbench.evaluation.scoring import Predictions, class_recall, higher_is_bet
 from ferbench.evaluation.selection import improvement
 from ferbench.files import read_json
 from ferbench.models.build import task_of
-from ferbench.models.weights import load_trained
 from ferbench.stats.evidence import EvidencePart
 from ferbench.stats.primary import primary_score
 from ferbench.tracking.registry import (
     champion,
     crown,
-    logged_model,
-    model_card,
+    log_selected,
     model_name,
     register_version,
 )
@@ -135,16 +132,14 @@ def register_best(params: Params) -> dict[str, Any]:
 
 def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, Any]:
     selected = best_run(params, results, dataset)
-    record = RunRecord.read(selected.run.folder / "run.json")
-    data = read_json(Path("reports", "data", f"{dataset}.json"))
-    uri = logged_model(record, load_trained(selected.run.folder / "model.pt"))
+    logged = log_selected(selected, params.score.score_threshold)
+    record = logged.record
     value = selected.val[params.promote.metric]
     names = ("study", "variant", "protocol", "seed", "data_digest", "commit")
     tags = {name: getattr(record, name) for name in names}
     tags[f"val_{params.promote.metric}"] = value
-    card = model_card(selected, record, data)
     name = model_name(dataset)
-    version = register_version(name, uri, record.run_key, card, tags)
+    version = register_version(name, logged.uri, record.run_key, logged.card, tags)
     return {
         "model": name,
         "version": version,
@@ -154,7 +149,7 @@ def _register(params: Params, results: pd.DataFrame, dataset: str) -> dict[str, 
         "data_digest": record.data_digest,
         "selected_by": f"val {params.promote.metric}",
         "value": value,
-        "card": card,
+        "card": logged.card,
     }
 
 

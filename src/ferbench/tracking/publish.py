@@ -35,8 +35,7 @@ from ferbench.artifacts.runs import RunRecord, read_history
 from ferbench.config.params import Params
 from ferbench.config.runs import Run, all_runs
 from ferbench.files import read_json
-from ferbench.models.weights import load_trained
-from ferbench.tracking.registry import logged_model
+from ferbench.tracking.registry import log_selected
 from ferbench.tracking.runs import (
     MlflowRun,
     describe_study,
@@ -106,7 +105,7 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
     """
     results = study_results(params)
     best = {
-        selected.run
+        selected.run: selected
         for dataset in params.datasets
         for selected in best_runs(params, results, dataset).values()
     }
@@ -127,7 +126,7 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
                 mlflow_run.log_file(reports / "claims.csv")
             mlflow_run.set_tags(run_tags(record) | {"best_seed": run in best})
             if run in best:
-                logged_model(record, load_trained(run.folder / "model.pt"))
+                log_selected(best[run], params.score.score_threshold)
             mlflow_run.finish()
             ids[run.name] = mlflow_run.run_id
         text = f"{_summary(params, results)}\n\n{_claims_note(claims)}"

@@ -1,35 +1,36 @@
-"""The MLflow model registry: exported networks, model cards, and the alias `champion`.
+"""The MLflow model registry: logged models, and the alias `champion`.
 
-A run's best network is logged as a program that needs none of our code (`servable`,
-`log_model`), registered with a card (`register_version`), and becomes champion of its data set
-(`crown`) until it is replaced or rolled back (`roll_back`).
+A run's best network is logged as a model that takes pictures (`log_model`), registered with a card
+(`register_version`), and becomes champion of its data set (`crown`) until it is replaced or rolled
+back (`roll_back`).
 """
 
 from __future__ import annotations
 
-import copy
-import html
+import shutil
 import tempfile
 import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
+import ferbench
+from ferbench.artifacts.paths import DatasetPaths
 from ferbench.artifacts.runs import RunRecord
 from ferbench.errors import InputError
-from ferbench.files import need_room
-from ferbench.models.build import task_of
-from ferbench.models.deploy import deployed
-from ferbench.models.weights import Trained
+from ferbench.files import need_room, read_json
+from ferbench.models.weights import Trained, load_trained
+from ferbench.serving.card import model_card
+from ferbench.serving.model_folder import ModelRecord, describe_model, write_folder
 from ferbench.tracking.runs import experiment_id, find_run
 from ferbench.tracking.selection import SelectedRun
 from ferbench.tracking.store import (
     connect,
     patient_uploads,
     shown,
+    sqlite_file,
     store_faults,
     store_lock,
     store_uri,
@@ -37,16 +38,16 @@ from ferbench.tracking.store import (
 
 __all__ = [
     "CHAMPION",
-    "Servable",
+    "LoggedModel",
     "champion",
     "crown",
+    "fetch_model",
     "log_model",
+    "log_selected",
     "logged_model",
-    "model_card",
     "model_name",
     "register_version",
     "roll_back",
-    "servable",
 ]
 
 if TYPE_CHECKING:
@@ -55,115 +56,142 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _PREVIOUS = "previous_champion"
 _MOVE = "champion_move"
-# Size of an exported network besides its weights: graph and example.
+# Size of a logged model besides its weights.
 _ARCHIVE_BYTES = 64 * 2**20
-_USE = (
-    "An expression is not an inner state: the model predicts the label that raters would give a "
-    "face, not what a person feels. In the European Union the AI Act (Regulation 2024/1689, "
-    "article 5) prohibits inferring emotions at work and in education. Use of the model is subject "
-    "to the data set's licence."
+# Packages and modules that the predictor is made of; they travel with a registered model.
+_CARRIED = ("artifacts", "config", "data", "detection", "models", "serving", "tracking/__init__.py")
+_NOT_CARRIED = shutil.ignore_patterns("__pycache__", "export.py", "onnx_export.py")
+# What they import, in the installed versions.
+_REQUIREMENTS = (
+    *("albumentations", "facenet-pytorch", "mlflow", "numpy", "onnxruntime"),
+    *("opencv-python-headless", "pandas", "pillow", "psutil", "pyarrow", "pydantic", "pyyaml"),
+    *("safetensors", "scipy", "timm", "torch", "torchvision", "tqdm", "ultralytics"),
 )
+# Name of a logged model; `model` was the bare network of earlier versions.
+_LOGGED = "faces"
 
 
-def model_card(selected: SelectedRun, record: RunRecord, data: dict[str, Any]) -> str:
-    """The card of a registered model, in Markdown.
+def log_model(trained: Trained, description: ModelRecord, card: str, run_id: str) -> Any:
+    """Log a network as a model of a run in the active MLflow store.
 
-    Args:
-        selected: the run and its metrics.
-        record: its `run.json`.
-        data: its data set's report.
-    """
-    numbers = "\n".join(
-        f"| {metric} | {value:.4f} | {selected.test.get(metric, float('nan')):.4f} |"
-        for metric, value in sorted(selected.val.items())
-    )
-    text = {key: html.escape(str(data[key]), quote=False) for key in ("title", "licence", "faults")}
-    return f"""# {record.variant} on {record.name}
-
-One run: study `{record.study}`, protocol `{record.protocol}`, seed {record.seed}, epoch
-{record.best_epoch + 1} of {record.epochs}, commit `{record.commit}`, {record.hardware["cpu"]},
-{record.precision}. Selected on val; metrics on test were not used for selection.
-
-| metric | val ({record.val_images} images) | test |
-|---|---:|---:|
-{numbers}
-
-Input: {record.channels} x {record.input_px} x {record.input_px}, fractions in [0, 1].
-Classes: {", ".join(record.classes)}.
-
-Data: {text["title"]}. Licence: {text["licence"]} Known faults: {text["faults"]}
-
-{_USE}
-"""
-
-
-class Servable(nn.Module):
-    """A network as it is served: images in, probabilities or decoded boxes out.
-
-    Shape:
-        (N, C, S, S) float32 in [0, 1] -> classifiers (N, K) probabilities; detectors (N, 4 + K, A)
-        with cx cy w h in pixels and a score a class
-    """
-
-    def __init__(self, trained: Trained) -> None:
-        super().__init__()
-        self.classifies = task_of(trained.variant) == "classify"
-        network: Any = deployed(trained.network)
-        if not self.classifies:
-            # Return decoded boxes only, with anchors computed for every batch size.
-            head = network.model[-1]
-            head.export, head.format, head.dynamic = True, "torchscript", True
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Probabilities, or decoded boxes."""
-        out = self.network(image)
-        if self.classifies:
-            return torch.softmax(out, dim=1)
-        return out[0] if isinstance(out, tuple) else out
-
-
-def servable(trained: Trained) -> nn.Module:
-    """The served form of a copy of `trained`."""
-    return Servable(copy.deepcopy(trained)).eval()
-
-
-def log_model(trained: Trained, run_id: str) -> Any:
-    """Log a network with its signature as a model of a run in the active MLflow store.
+    The model is a `pyfunc` that takes pictures (see `ferbench.tracking.served_model`). It carries
+    the model folder and our code, and loads where ferbench is not installed.
 
     Args:
         trained: the network.
+        description: of the model, without digests.
+        card: Markdown.
         run_id: of the run that trained it.
 
     Returns:
         MLflow's `ModelInfo`.
     """
     import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
 
-    module = servable(trained)
-    # On a full disk PyTorch's exporter aborts the process instead of raising an exception.
-    size = sum(value.nbytes for value in module.state_dict().values())
-    need_room(Path(tempfile.gettempdir()), 2 * size + _ARCHIVE_BYTES)
-    side, channels = trained.recipe.input_px, trained.recipe.channels
-    example = np.zeros((2, channels, side, side), np.float32)
-    with torch.no_grad():
-        out = tuple(module(torch.from_numpy(example)).shape)
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, channels, side, side))]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *out[1:]))]),
-    )
-    with warnings.catch_warnings(), patient_uploads(), mlflow.start_run(run_id=run_id):
-        warnings.simplefilter("ignore")  # the exporter's notes on names and copies
-        return mlflow.pytorch.log_model(
-            module,
-            name="model",
-            signature=signature,
-            input_example=example,
-            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-            metadata={"classes": list(trained.classes)},
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        size = sum(value.nbytes for value in trained.network.state_dict().values())
+        need_room(place, 2 * size + _ARCHIVE_BYTES)
+        write_folder(place / "model", trained, description, card, {})
+        stack.enter_context(patient_uploads())
+        stack.enter_context(mlflow.start_run(run_id=run_id))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # MLflow's notes on type hints
+        return mlflow.pyfunc.log_model(
+            name=_LOGGED,
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"model": str(place / "model")},
+            code_paths=[str(_carried_code(place / "code"))],
+            signature=_signature(),
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+            metadata={"classes": list(trained.classes), "digest": description.own_digest()},
         )
+
+
+def _carried_code(place: Path) -> Path:
+    """A copy of the part of this package that a predictor needs."""
+    package = Path(ferbench.__file__).parent
+    target = place / package.name
+    target.mkdir(parents=True)
+    for path in package.glob("*.py"):
+        shutil.copy(path, target)
+    for name in _CARRIED:
+        source = package / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=_NOT_CARRIED)
+        else:
+            (target / name).parent.mkdir(exist_ok=True)
+            shutil.copy(source, target / name)
+    # The installed model is another one.
+    shutil.rmtree(target / "serving" / "models", ignore_errors=True)
+    return target
+
+
+def _signature() -> Any:
+    """Any picture in, faces out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType, Array, Map, Object, Property
+
+    face = Object(
+        [
+            Property("box", Array("double")),
+            Property("emotion", "string"),
+            Property("probabilities", Map("double")),
+            Property("face_score", "double"),
+        ]
+    )
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(AnyType())]),
+        outputs=Schema([ColSpec(Array(face))]),
+        params=ParamSchema(
+            [ParamSpec("crop", "boolean", False), ParamSpec("score_threshold", "double", -1.0)]
+        ),
+    )
+    # MLflow checks inputs as a data frame, which arrays of different sizes are not, unless the
+    # model's own code is responsible for them.
+    signature._is_signature_from_type_hint = True
+    return signature
+
+
+def fetch_model(uri: str) -> Path:
+    """The model folder of a registered model, which is downloaded if the store is remote.
+
+    Args:
+        uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        InputError: there is no such model, or it is not one of ours.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    file = sqlite_file(store_uri())
+    if file is not None and not file.is_file():
+        raise InputError(
+            "no MLflow store, so no registered model",
+            where=shown(store_uri()),
+            remedy="run it in the project's folder, or set MLFLOW_TRACKING_URI",
+        )
+    connect()
+    mlflow.set_tracking_uri(store_uri())
+    with store_faults():
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+        except MlflowException as error:
+            raise InputError(
+                f"no such model ({error.message})",
+                where=uri,
+                remedy="`make ui` lists the registered models; `ferbench promote` makes a champion",
+            ) from error
+    found = sorted(folder.rglob("model.json"))
+    if len(found) != 1:
+        raise InputError(
+            "is not a model that this version of ferbench registered",
+            where=uri,
+            remedy="register it again: `dvc repro --force --single-item register`",
+        )
+    return found[0].parent
 
 
 def model_name(dataset: str) -> str:
@@ -171,12 +199,49 @@ def model_name(dataset: str) -> str:
     return f"ferbench_{dataset}"
 
 
-def logged_model(record: RunRecord, trained: Trained) -> str:
+@dataclass(frozen=True)
+class LoggedModel:
+    """The model of a selected run in the store.
+
+    Args:
+        uri: of the model.
+        record: the run's `run.json`.
+        card: Markdown.
+    """
+
+    uri: str
+    record: RunRecord
+    card: str
+
+
+def log_selected(selected: SelectedRun, score_threshold: float) -> LoggedModel:
+    """Log the model of a selected run, unless it is logged already.
+
+    Args:
+        selected: the run and its metrics.
+        score_threshold: least score of a detector's box that is shown as a face.
+
+    Raises:
+        InputError: the store has no such run.
+    """
+    run = selected.run
+    record = RunRecord.read(run.folder / "run.json")
+    trained = load_trained(run.folder / "model.pt")
+    card = model_card(
+        record, selected.val, selected.test, read_json(DatasetPaths(run.dataset).report)
+    )
+    description = describe_model(record, trained, score_threshold, selected.val)
+    return LoggedModel(logged_model(record, trained, description, card), record, card)
+
+
+def logged_model(record: RunRecord, trained: Trained, description: ModelRecord, card: str) -> str:
     """URI of a run's model, which is logged unless it already is.
 
     Args:
         record: the run's `run.json`.
         trained: its network.
+        description: of the model, without digests.
+        card: Markdown.
 
     Raises:
         InputError: the store has no such run.
@@ -197,7 +262,7 @@ def logged_model(record: RunRecord, trained: Trained) -> str:
     uri = _complete_model(client, experiment, run_id)
     if uri is None:
         with store_faults():
-            uri = str(log_model(trained, run_id).model_uri)
+            uri = str(log_model(trained, description, card, run_id).model_uri)
     if found.data.tags.get("model_uri") != uri:
         client.set_tag(run_id, "model_uri", uri)
     return uri
@@ -209,9 +274,10 @@ def _complete_model(client: MlflowClient, experiment: str, run_id: str) -> str |
     whole = None
     for model in models:  # the newest first
         files = client.list_logged_model_artifacts(model.model_id)
-        if whole is None and str(model.status) == "READY" and files:
+        is_ready = str(model.status) == "READY"
+        if whole is None and is_ready and model.name == _LOGGED and files:
             whole = str(model.model_uri)
-        elif str(model.status) != "READY":
+        elif not is_ready:
             client.delete_logged_model(model.model_id)
     return whole
 

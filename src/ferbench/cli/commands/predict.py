@@ -1,0 +1,300 @@
+"""`ferbench predict`: the expressions in pictures, videos and the picture of a camera."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ferbench.errors import InputError
+
+if TYPE_CHECKING:
+    from ferbench.serving.drawing import VideoFile
+    from ferbench.serving.persons import SeenFace
+    from ferbench.serving.pictures import PredictedPicture
+    from ferbench.serving.predictor import Face, Predictor
+    from ferbench.serving.sources import Frame, Video
+
+__all__ = ["add_predict"]
+
+_DECIMALS = 6  # of numbers in JSON
+_REGISTERED = "models:/"
+
+
+def add_predict(commands: Any) -> None:
+    """Add `predict` to the commands."""
+    parser = commands.add_parser(
+        "predict",
+        help="predict the expressions in pictures, videos or a camera's picture",
+        description="Predict the expression of every face. Works in any folder, offline.",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a picture, a video, a folder, a quoted pattern, or webcam[:NUMBER]",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a folder that `ferbench export` wrote, or models:/NAME@ALIAS or models:/NAME/VERSION "
+        "of the MLflow registry (default: the installed model)",
+    )
+    parser.add_argument("--crop", action="store_true", help="each picture is one aligned face")
+    parser.add_argument("--json", action="store_true", help="a line of JSON per picture")
+    parser.add_argument(
+        "--save", metavar="FOLDER", type=Path, help="save annotated pictures; overwrites none"
+    )
+    _add_network_options(parser)
+    video = parser.add_argument_group("videos and cameras")
+    video.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="only every Nth picture"
+    )
+    video.add_argument("--seconds", type=float, metavar="S", help="stop after so long")
+    video.add_argument(
+        "--smoothing",
+        type=_seconds,
+        default=0.5,
+        metavar="S",
+        help="time constant of the mean over a person's pictures; 0 for none (default: 0.5)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("computation")
+    group.add_argument(
+        "--engine",
+        choices=("auto", "torch", "onnx", "int8"),
+        default="auto",
+        help="PyTorch, or ONNX Runtime in float32 or 8 bits (default: onnx on a CPU if the model "
+        "has it, else torch)",
+    )
+    group.add_argument("--device", default="cpu", help="of PyTorch, such as cuda (default: cpu)")
+    group.add_argument("--batch", type=_count, default=16, metavar="N", help="pictures a call")
+    group.add_argument(
+        "--face-detector",
+        metavar="NAME",
+        help="mtcnn, or the path of YuNet's ONNX file (default: FERBENCH_YUNET, or mtcnn)",
+    )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return number
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ferbench.serving.face_detectors import face_detector
+    from ferbench.serving.predictor import Predictor
+    from ferbench.serving.sources import find_sources, is_video
+
+    sources = find_sources(args.paths)
+    detector = face_detector(args.face_detector) if args.face_detector else None
+    predictor = Predictor.load(
+        _model_folder(args.model), args.device, engine=args.engine, detector=detector
+    )
+    output = _JsonLines() if args.json else _Table()
+    pictures = [source for source in sources if not is_video(source)]
+    faults = _predict_pictures(predictor, pictures, args, output)
+    for source in sources:
+        if is_video(source):
+            _predict_video(predictor, source, args, output)
+    output.close()
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return 2 if faults else 0
+
+
+def _model_folder(model: str | None) -> Path:
+    """The folder of the model that `--model` names."""
+    if model is None:
+        from ferbench.serving.box import boxed_model
+
+        return boxed_model()
+    if model.startswith(_REGISTERED):
+        from ferbench.tracking.registry import fetch_model
+
+        return fetch_model(model)
+    return Path(model)
+
+
+def _predict_pictures(
+    predictor: Predictor, paths: Sequence[str], args: argparse.Namespace, output: _Output
+) -> list[InputError]:
+    """Predict picture files; those that could not be read."""
+    from tqdm import tqdm
+
+    from ferbench.serving.drawing import annotated, save_picture
+    from ferbench.serving.pictures import predict_pictures
+
+    faults = []
+    results = predict_pictures(predictor, paths, crop=args.crop, batch=args.batch)
+    # On the standard error, and only on a terminal.
+    for result in tqdm(results, "predict", len(paths), unit=" pictures", leave=False, disable=None):
+        output.picture(result)
+        if result.error is not None:
+            faults.append(result.error)
+        elif args.save is not None and result.image is not None:
+            drawn = annotated(result.image, result.faces)
+            output.saved(save_picture(drawn, args.save, result.path))
+    return faults
+
+
+def _predict_video(
+    predictor: Predictor, source: str, args: argparse.Namespace, output: _Output
+) -> None:
+    """Predict a video or a camera's pictures; Ctrl-C ends a camera's."""
+    from contextlib import nullcontext
+
+    from ferbench.serving.drawing import VideoFile
+    from ferbench.serving.sources import open_video
+
+    with open_video(source, args.every, args.seconds) as video:
+        save = args.save is not None
+        opened = VideoFile(args.save, source, video.rate / args.every) if save else nullcontext()
+        with opened as file:
+            try:
+                _predict_frames(predictor, video, file, args, output)
+            except KeyboardInterrupt:
+                if not video.live:
+                    raise
+    output.end_of_video(source)
+    if file is not None:
+        output.saved(file.path)
+
+
+def _predict_frames(
+    predictor: Predictor,
+    video: Video,
+    file: VideoFile | None,
+    args: argparse.Namespace,
+    output: _Output,
+) -> None:
+    """Print, and save to a file, the pictures of a video."""
+    from tqdm import tqdm
+
+    from ferbench.serving.drawing import annotated
+    from ferbench.serving.persons import PersonTracker
+    from ferbench.serving.pictures import predict_video
+
+    tracker = PersonTracker(args.smoothing)
+    results = predict_video(predictor, video, tracker, crop=args.crop, batch=args.batch)
+    bar = tqdm(results, video.source, video.frames, unit=" pictures", leave=False, disable=None)
+    for frame, faces in bar:
+        output.frame(video.source, frame, faces)
+        if file is not None:
+            names = [str(face.person) for face in faces]
+            file.add(annotated(frame.image, [seen.face for seen in faces], names))
+
+
+class _JsonLines:
+    """A line of JSON per picture."""
+
+    def picture(self, result: PredictedPicture) -> None:
+        row: dict[str, Any] = {"path": result.path, "faces": list(map(_plain, result.faces))}
+        if result.error is not None:
+            row["error"] = str(result.error)
+        self._print(row)
+
+    def frame(self, source: str, frame: Frame, faces: Sequence[SeenFace]) -> None:
+        rows = [{**_plain(seen.face), "person": seen.person} for seen in faces]
+        place = {"path": source, "frame": frame.number, "time_s": round(frame.time_s, 3)}
+        self._print({**place, "faces": rows})
+
+    def end_of_video(self, source: str) -> None:
+        """Nothing: every picture has its line."""
+
+    def saved(self, path: Path) -> None:
+        print(f"saved {path}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Nothing is left to print."""
+
+    @staticmethod
+    def _print(row: dict[str, Any]) -> None:
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+
+
+class _Table:
+    """A table of pictures and their faces, and of videos and their persons."""
+
+    def __init__(self) -> None:
+        from rich import box
+        from rich.table import Table
+
+        self._table = Table("path", "face", "emotion", "probability", "next", box=box.SIMPLE)
+        self._saved: list[Path] = []
+        # Number of pictures by person and emotion.
+        self._seen: dict[int, Counter[str]] = {}
+
+    def picture(self, result: PredictedPicture) -> None:
+        if result.error is not None:
+            self._table.add_row(result.path, "", "error", "", result.error.what)
+        elif not result.faces:
+            self._table.add_row(result.path, "", "no face", "", "")
+        for number, face in enumerate(result.faces):
+            first, second, *_ = [*_ranked(face.probabilities), ("", 0.0)]
+            following = f"{second[0]} {100 * second[1]:.0f} %" if second[0] else ""
+            place = result.path if number == 0 else ""
+            share = f"{100 * first[1]:.0f} %"
+            self._table.add_row(place, str(number), first[0], share, following)
+
+    def frame(self, source: str, frame: Frame, faces: Sequence[SeenFace]) -> None:
+        del source, frame
+        for seen in faces:
+            self._seen.setdefault(seen.person, Counter())[seen.face.emotion] += 1
+
+    def end_of_video(self, source: str) -> None:
+        if not self._seen:
+            self._table.add_row(source, "", "no face", "", "")
+        for number, (person, counts) in enumerate(sorted(self._seen.items())):
+            total = counts.total()
+            (emotion, count), *others = counts.most_common(2)
+            share = f"{100 * count / total:.0f} % of {total} pictures"
+            following = f"{others[0][0]} {100 * others[0][1] / total:.0f} %" if others else ""
+            self._table.add_row(
+                source if number == 0 else "", str(person), emotion, share, following
+            )
+        self._seen = {}
+
+    def saved(self, path: Path) -> None:
+        self._saved.append(path)
+
+    def close(self) -> None:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        console.print(self._table)
+        for path in self._saved:
+            console.print(f"saved {path}")
+
+
+_Output = _JsonLines | _Table
+
+
+def _ranked(probabilities: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(probabilities.items(), key=lambda item: -item[1])
+
+
+def _plain(face: Face) -> dict[str, Any]:
+    """A face as JSON, numbers rounded."""
+    return {
+        "box": [round(value, _DECIMALS) for value in face.box],
+        "emotion": face.emotion,
+        "probabilities": {k: round(v, _DECIMALS) for k, v in face.probabilities.items()},
+        "face_score": round(face.face_score, _DECIMALS),
+    }

@@ -19,14 +19,11 @@ THRESHOLD = 0.05
 
 
 def lively(params: Params, variant: str) -> Trained:
-    """An untrained network whose norms matter and whose boxes have scores worth keeping."""
+    """An untrained network whose outputs depend on its input, with boxes that score enough."""
     row, recipe = params.variants[variant], params.recipe_of(variant)
     network = build_network(row, recipe, len(CLASSES), seed=0)
     generator = torch.Generator().manual_seed(1)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    _normalize(network, (8, recipe.channels, recipe.input_px, recipe.input_px), generator)
     if task_of(row) == "detect":
         head = network.model[-1]  # type: ignore[index]
         with torch.no_grad():
@@ -34,6 +31,18 @@ def lively(params: Params, variant: str) -> Trained:
                 branch[-1].weight.normal_(0, 0.3, generator=generator)
                 branch[-1].bias.fill_(-2.0)
     return Trained(network.eval(), row, recipe, CLASSES)
+
+
+def _normalize(network: torch.nn.Module, shape: tuple[int, ...], rng: torch.Generator) -> None:
+    """Let every norm have the statistics of random pictures."""
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.rand(shape, generator=rng))
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 def model_folder(folder: Path, params: Params, variant: str) -> tuple[Trained, ModelRecord]:

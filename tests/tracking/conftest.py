@@ -12,7 +12,7 @@ from tests.example_study import PROJECT
 from tests.fabricated_study import fabricate, fabricate_reports
 
 from ferbench.artifacts.claims import write_claims
-from ferbench.artifacts.runs import EvaluationRecord
+from ferbench.artifacts.runs import EvaluationRecord, RunRecord
 from ferbench.config.claims import load_claims
 from ferbench.config.params import Params
 from ferbench.config.runs import all_runs
@@ -21,14 +21,19 @@ from ferbench.files import read_json, write_json
 from ferbench.stats.claim_rows import judge_claims
 from ferbench.stats.evidence import read_evidence
 from ferbench.tracking import publish
+from ferbench.tracking.selection import SelectedRun
 
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keys of the runs whose model was logged; nothing is logged or drawn."""
     keys: list[str] = []
-    monkeypatch.setattr(publish, "load_trained", lambda path: path)
-    monkeypatch.setattr(publish, "logged_model", lambda record, model: keys.append(record.run_key))
+
+    def log(selected: SelectedRun, score_threshold: float) -> None:
+        assert score_threshold == 0.5
+        keys.append(RunRecord.read(selected.run.folder / "run.json").run_key)
+
+    monkeypatch.setattr(publish, "log_selected", log)
     for name in ("precision_recall_figure", "class_figure"):
         monkeypatch.setattr(publish, name, lambda table: plt.figure(figsize=(0.1, 0.1)))
     return keys

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from tests.fabricated_study import fabricate, fabricate_reports
 
+from ferbench.artifacts.runs import RunRecord
 from ferbench.config.params import Params, Promote
 from ferbench.errors import InputError
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
@@ -27,11 +28,14 @@ from ferbench.tracking.promotion import (
     promote_study,
     register_best,
 )
-from ferbench.tracking.registry import champion
-from ferbench.tracking.selection import best_run, study_results
+from ferbench.tracking.registry import LoggedModel, champion
+from ferbench.tracking.reproduction import Reproduction
+from ferbench.tracking.selection import SelectedRun, best_run, study_results
+from ferbench.tracking.store import connect
 
 DATASET = "synthetic"
 RUN = Path("runs", "demo", "ivsa", DATASET)
+REPRODUCED = Reproduction(faces=20, difference=1e-6, tolerance=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +59,14 @@ def study(
         more = {"run_key": f"key {path.parent.name}", "data_digest": "d"}
         write_json(path, read_json(path) | more)
     write_split({"a": "train", "b": "val", "c": "test"})
-    monkeypatch.setattr(promotion, "load_trained", lambda path: path)
     uri = Path().absolute().as_uri()
-    monkeypatch.setattr(promotion, "logged_model", lambda record, model: uri)
+
+    def log(selected: SelectedRun, score_threshold: float) -> LoggedModel:
+        record = RunRecord.read(selected.run.folder / "run.json")
+        return LoggedModel(uri, record, f"# {record.variant} on {record.name}")
+
+    monkeypatch.setattr(promotion, "log_selected", log)
+    monkeypatch.setattr(promotion, "reproduce", lambda model, run, threshold: REPRODUCED)
     return dataclasses.replace(
         params, promote=dataclasses.replace(params.promote, min_class_recall=0.0)
     )
@@ -104,6 +113,15 @@ def test_registered_model_becomes_and_stays_champion(study: Params) -> None:
         assert failed(study) == []
         assert promote_study(study)[DATASET]["champion"] == "1"
     assert champion(f"ferbench_{DATASET}").tags["run_key"].startswith("key")  # type: ignore[union-attr]
+
+
+def test_decision_and_its_reasons_are_tags_of_the_version(study: Params) -> None:
+    register(study)
+    change(".json", lambda tree: tree.update(passed=False))
+    promote_study(study)
+    version = connect().get_model_version(f"ferbench_{DATASET}", "1")
+    assert version.tags["promotion"] == "refused"
+    assert version.tags["promotion_reason"] == "data: the data set does not meet its expectations"
 
 
 def test_unregistered_model_is_not_promoted(study: Params) -> None:
@@ -255,6 +273,7 @@ GOOD = PromotionCandidate(
     baseline_accuracy=0.4,
     person_disjoint=True,
     data_passed=True,
+    reproduction=REPRODUCED,
     champion=0.5,
     comparable=True,
 )
@@ -268,7 +287,7 @@ def failed_gates(**changes: Any) -> list[str]:
 def test_good_candidate_passes_every_gate() -> None:
     assert failed_gates() == []
     names = [gate.name for gate in check_gates(GOOD, LIMITS)]
-    assert names == ["data", "leaks", "baseline", "recall", "gain"]
+    assert names == ["data", "leaks", "reproduction", "baseline", "recall", "gain"]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +295,8 @@ def test_good_candidate_passes_every_gate() -> None:
     [
         ({"data_passed": False}, "data"),
         ({"person_disjoint": False}, "leaks"),
+        ({"reproduction": Reproduction(20, 1e-3, 1e-4)}, "reproduction"),
+        ({"reproduction": Reproduction(0, 0.0, 1e-4)}, "reproduction"),  # nothing was compared
         ({"baseline_accuracy": 0.6}, "baseline"),  # as good as the baseline is not enough
         ({"baseline_accuracy": 0.7}, "baseline"),
         ({"interval": (0.39, 0.8)}, "baseline"),  # the other seeds leave it in doubt

@@ -10,20 +10,17 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from tests.run_records import run_record
 
-from ferbench.config.runs import Run
 from ferbench.errors import InputError
 from ferbench.tracking.registry import (
     _complete_model,
     champion,
     crown,
-    model_card,
     model_name,
+    record_decision,
     register_version,
     roll_back,
 )
-from ferbench.tracking.selection import SelectedRun
 from ferbench.tracking.store import StoreError, connect
 
 NAME = model_name("tiny")
@@ -174,6 +171,7 @@ class Model:
 
     model_id: str
     status: str
+    name: str = "faces"
 
     @property
     def model_uri(self) -> str:
@@ -203,44 +201,26 @@ def test_incomplete_model_is_deleted_and_a_complete_one_used() -> None:
     assert [model.model_id for model in client.models] == ["m-whole", "m-old"]
 
 
+def test_bare_network_of_an_earlier_version_is_logged_again() -> None:
+    client = Models(Model("m-old", "READY", name="model"))
+    assert _complete_model(client, "1", "r") is None  # type: ignore[arg-type]
+    assert len(client.models) == 1
+
+
 def test_model_without_files_is_logged_again() -> None:
     client = Models(Model("m-1", "READY"), files=())
     assert _complete_model(client, "1", "r") is None  # type: ignore[arg-type]
 
 
-DATA = {"title": "Tiny faces", "licence": "For research alone.", "faults": "Few persons."}
-
-
-def card(**metrics: dict[str, float]) -> str:
-    selected = SelectedRun(Run("demo", "ivsa", "tiny", 7), **metrics)
-    record = run_record(seed=7, best_epoch=4, epochs=9, commit="abc123", val_images=12)
-    return model_card(selected, record, DATA)
-
-
-def test_card_lists_every_metric_on_val_and_test() -> None:
-    text = card(val={"f1_macro": 0.5, "accuracy": 0.625}, test={"accuracy": 0.5, "f1_macro": 0.25})
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert rows == [
-        "| metric | val (12 images) | test |",
-        "| accuracy | 0.6250 | 0.5000 |",
-        "| f1_macro | 0.5000 | 0.2500 |",
+def test_decision_is_written_into_the_registry(tmp_path: Path) -> None:
+    version = register(tmp_path, "one")
+    gates = [
+        {"gate": "data", "passed": True, "reason": "fine"},
+        {"gate": "gain", "passed": False, "reason": "too small"},
     ]
-
-
-def test_card_states_origin_input_and_restrictions() -> None:
-    text = " ".join(card(val={"accuracy": 0.5}, test={"accuracy": 0.5}).split())
-    for words in (
-        "# ivsa on tiny",
-        "study `demo`, protocol `person_70_10_20`, seed 7, epoch 5 of 9, commit `abc123`",
-        "Selected on val",
-        "1 x 40 x 40, fractions in [0, 1]",
-        "Classes: neutral, happiness, anger.",
-        "Licence: For research alone. Known faults: Few persons.",
-        "An expression is not an inner state",
-        "Regulation 2024/1689",
-    ):
-        assert words in text
-
-
-def test_card_has_nan_for_a_metric_that_test_lacks() -> None:
-    assert "| accuracy | 0.5000 | nan |" in card(val={"accuracy": 0.5}, test={})
+    record_decision(NAME, version, {"promoted": False, "gates": gates})
+    tags = connect().get_model_version(NAME, version).tags
+    assert (tags["promotion"], tags["promotion_reason"]) == ("refused", "gain: too small")
+    record_decision(NAME, version, {"promoted": True, "gates": gates[:1]})
+    tags = connect().get_model_version(NAME, version).tags
+    assert (tags["promotion"], tags["promotion_reason"]) == ("promoted", "all gates passed")

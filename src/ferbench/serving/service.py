@@ -53,6 +53,7 @@ _DECODERS = 2
 _KEY_HEADER = "X-API-Key"
 _PAGE = {
     "/": ("index.html", "text/html"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }

@@ -33,8 +33,10 @@ from ferbench.tracking.registry import (
     crown,
     log_selected,
     model_name,
+    record_decision,
     register_version,
 )
+from ferbench.tracking.reproduction import Reproduction, reproduce
 from ferbench.tracking.selection import SelectedRun, best_run, study_results
 from ferbench.tracking.store import store_faults
 
@@ -56,6 +58,7 @@ class PromotionCandidate:
     baseline_accuracy: float  # its accuracy
     person_disjoint: bool  # whether no known person is in two splits
     data_passed: bool  # whether its data set met every expectation
+    reproduction: Reproduction  # of its run's predictions on val by the registered model
     # The current champion's metric on val; None if there is no other champion
     champion: float | None
     comparable: bool  # whether the champion was measured on the same images and split
@@ -79,6 +82,7 @@ def check_gates(candidate: PromotionCandidate, limits: Promote) -> list[Gate]:
     return [
         Gate("data", candidate.data_passed, f"the data set {verb} its expectations"),
         Gate("leaks", candidate.person_disjoint, f"{persons} in two splits"),
+        _reproduces(candidate.reproduction),
         _over_baseline(candidate),
         Gate(
             "recall",
@@ -87,6 +91,16 @@ def check_gates(candidate: PromotionCandidate, limits: Promote) -> list[Gate]:
         ),
         _gain(candidate, limits),
     ]
+
+
+def _reproduces(found: Reproduction) -> Gate:
+    """Whether the registered model is the one that was evaluated."""
+    return Gate(
+        "reproduction",
+        found.passed,
+        f"the registered model differs from the evaluation by at most {found.difference:.2g} in "
+        f"probability, on {found.faces} faces of val; {found.tolerance:g} is allowed",
+    )
 
 
 def _over_baseline(candidate: PromotionCandidate) -> Gate:
@@ -182,7 +196,7 @@ def _promote(
     if passed:
         crown(registered["model"], registered["version"])
     now = champion(registered["model"])
-    return {
+    outcome = {
         "model": registered["model"],
         "version": registered["version"],
         "variant": registered["variant"],
@@ -190,6 +204,8 @@ def _promote(
         "champion": None if now is None else str(now.version),
         "gates": as_rows(gates),
     }
+    record_decision(registered["model"], registered["version"], outcome)
+    return outcome
 
 
 def _candidate(
@@ -211,6 +227,11 @@ def _candidate(
         baseline_accuracy=accuracy,
         person_disjoint=_person_disjoint(paths.split),
         data_passed=bool(read_json(reports / f"{dataset}.json")["passed"]),
+        reproduction=reproduce(
+            f"models:/{registered['model']}/{registered['version']}",
+            selected.run,
+            params.score.score_threshold,
+        ),
         champion=champion_value,
         comparable=comparable,
     )

@@ -46,6 +46,7 @@ __all__ = [
     "log_selected",
     "logged_model",
     "model_name",
+    "record_decision",
     "register_version",
     "roll_back",
 ]
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _PREVIOUS = "previous_champion"
 _MOVE = "champion_move"
+_LONGEST_TAG = 5000  # characters
 # Size of a logged model besides its weights.
 _ARCHIVE_BYTES = 64 * 2**20
 # Packages and modules that the predictor is made of; they travel with a registered model.
@@ -340,6 +342,31 @@ def crown(name: str, version: str) -> None:
             client.set_registered_model_alias(name, CHAMPION, version)
         elif str(before.version) != version:  # an int or a str, depending on the store
             _move(client, name, ("crown", str(before.version), version))
+
+
+def record_decision(name: str, version: str, outcome: dict[str, Any]) -> None:
+    """Write what the promotion gates decided into the registry, for who sees the store alone.
+
+    The version has the tags `promotion` (`promoted` or `refused`) and `promotion_reason` (of the
+    gates that failed); the run that trained it has all gates as the file `promotion.json`.
+
+    Args:
+        name: of the registered model.
+        version: of it.
+        outcome: `promoted`, and `gates` with their names, outcomes and reasons.
+    """
+    client = connect()
+    failed = [f"{row['gate']}: {row['reason']}" for row in outcome["gates"] if not row["passed"]]
+    tags = {
+        "promotion": "promoted" if outcome["promoted"] else "refused",
+        "promotion_reason": "; ".join(failed) or "all gates passed",
+    }
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value[:_LONGEST_TAG])
+    run_id = client.get_model_version(name, version).run_id
+    if run_id:
+        with patient_uploads():
+            client.log_dict(run_id, outcome, "promotion.json")
 
 
 def roll_back(name: str) -> tuple[str, str]:

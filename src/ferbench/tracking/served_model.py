@@ -40,9 +40,8 @@ class FacesModel(mlflow.pyfunc.PythonModel):
         # A server's clients must not make it read its own files.
         self._reads_files = _SERVER not in sys.modules
 
-    def predict(
-        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
-    ) -> list[list[dict[str, Any]]]:
+    # MLflow warns of a type hint that is not `list[...]`, which would refuse a single picture.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """The faces of each picture."""
         del context
         given = params or {}

@@ -151,6 +151,7 @@ function draw() {
   if (!width) return;
   canvas.width = width;
   canvas.height = height;
+  $("stage").style.setProperty("--aspect", width / height);
   const context = canvas.getContext("2d");
   if (image) context.drawImage(image, 0, 0);
   maps.forEach((map, number) => {

@@ -166,7 +166,7 @@ class Service:
         try:
             black = np.zeros((64, 64, 3), np.uint8)
             for crop in (False, True):
-                await asyncio.wrap_future(self._network.submit(_Job(black, crop, saliency=False)))
+                await asyncio.wrap_future(self._network.submit(_Job(black, crop, saliency=crop)))
             yield
         finally:
             await asyncio.to_thread(self._network.close)
@@ -260,7 +260,8 @@ class Service:
     def _maps(self, job: _Job, faces: Sequence[Face]) -> list[SaliencyMap | None]:
         if self._saliency is None or not job.saliency:
             return []
-        return self._saliency(job.image, faces[: self.limits.max_saliency_faces], crop=job.crop)
+        most = min(self.limits.max_faces, self.limits.max_saliency_faces)
+        return self._saliency(job.image, faces[:most], crop=job.crop)
 
     def _model_answer(self) -> ModelAnswer:
         from markdown_it import MarkdownIt
@@ -346,9 +347,7 @@ def _check_key(
     given: Annotated[str | None, Security(APIKeyHeader(name=_KEY_HEADER, auto_error=False))],
 ) -> None:
     expected: str | None = request.app.state.api_key
-    if expected is not None and not hmac.compare_digest(
-        (given or "").encode(), expected.encode()
-    ):
+    if expected is not None and not hmac.compare_digest((given or "").encode(), expected.encode()):
         what = "the API key is missing" if given is None else "the API key is wrong"
         raise RefusedError(401, what, f"send it in the header {_KEY_HEADER}")
 

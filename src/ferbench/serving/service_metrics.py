@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -37,7 +38,7 @@ class ServiceMetrics:
 
     def __init__(self, record: ModelRecord) -> None:
         self._registry = CollectorRegistry()
-        own = {"namespace": "ferbench", "registry": self._registry}
+        own: Any = {"namespace": "ferbench", "registry": self._registry}
         self.requests = Counter("requests", "Answered requests.", ["route", "status"], **own)
         self.seconds = Histogram(
             "request_seconds", "Time of a request.", ["route"], buckets=_SECONDS, **own

@@ -44,7 +44,9 @@ def add_predict(commands: Any) -> None:
         "--save", metavar="FOLDER", type=Path, help="save annotated pictures; overwrites none"
     )
     computation = add_model_options(parser)
-    computation.add_argument("--batch", type=_count, default=16, metavar="N", help="pictures a call")
+    computation.add_argument(
+        "--batch", type=_count, default=16, metavar="N", help="pictures a call"
+    )
     video = parser.add_argument_group("videos and cameras")
     video.add_argument(
         "--every", type=_count, default=1, metavar="N", help="only every Nth picture"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ferbench.cli.models import REGISTERED, add_model_options, model_folder
@@ -79,10 +80,8 @@ def _run(args: argparse.Namespace) -> int:
                 f"warning: other machines can reach it without a key; {_KEY_VARIABLE} sets one",
                 file=sys.stderr,
             )
-        try:
+        with suppress(KeyboardInterrupt):  # raised after requests that had begun were answered
             server.run([sock])
-        except KeyboardInterrupt:  # after requests that had begun were answered
-            pass
     return 0 if server.started else 1
 
 

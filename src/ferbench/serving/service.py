@@ -264,20 +264,30 @@ class Service:
         return self._saliency(job.image, faces[:most], crop=job.crop)
 
     def _model_answer(self) -> ModelAnswer:
-        from markdown_it import MarkdownIt
-
         record, detector = self._predictor.record, self._predictor.detector
-        # A card may come from anywhere: HTML in it is shown as text.
-        render = MarkdownIt("commonmark", {"html": False}).enable("table").render
         names = ("name", "task", "classes", "source", "metrics", "digest", "version")
         return ModelAnswer(
             **record.model_dump(include=set(names)),
             face_detector=None if detector is None else detector.name,
             has_saliency=self._saliency is not None,
             card=self._predictor.card,
-            card_html=render(self._predictor.card),
+            card_html=_as_html(self._predictor.card),
             promotion=self._promotion,
         )
+
+
+def _as_html(card: str) -> str:
+    """A card's Markdown as HTML; a card may come from anywhere, so HTML in it is shown as text."""
+    from markdown_it import MarkdownIt
+
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(card)
+    for token in tokens:
+        # Cells are aligned by a style, which the page's security policy forbids.
+        style = str(token.attrs.pop("style", ""))
+        if style:
+            token.attrs["class"] = style.removeprefix("text-align:")
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
 def create_app(

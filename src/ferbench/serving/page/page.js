@@ -5,6 +5,7 @@
 const $ = (id) => document.getElementById(id);
 const percent = (value) => `${(100 * value).toFixed(0)} %`;
 const MOST_TRIES = 4;
+const LEAST_PX = 960; // longer side of what is drawn
 const CAMERA_PX = 640; // longer side of what is sent of the camera
 
 // What is shown now: the picture, the answer about it, the faces' saliency, and the chosen face.
@@ -134,9 +135,10 @@ async function show(answer) {
   say(describe(answer.faces) + more, stream ? `camera ${emotions}` : `picture ${state.ticket} ${Date.now()}`);
   const asked = $("saliency").checked && answer.faces.length > 0;
   $("caption").hidden = !asked;
-  $("caption").textContent = maps.some(Boolean)
+  const caption = maps.some(Boolean)
     ? "Bright regions support the predicted emotion of the face (Grad-CAM)."
     : "This model has no saliency map.";
+  $("caption").textContent = asked ? caption : "";
   list();
   draw();
 }
@@ -146,14 +148,15 @@ async function show(answer) {
 function draw() {
   const { image, faces, maps, chosen } = state;
   const canvas = $("view");
-  const width = image ? image.width : $("video").videoWidth;
-  const height = image ? image.height : $("video").videoHeight;
-  if (!width) return;
+  const [w, h] = image ? [image.width, image.height] : [$("video").videoWidth, $("video").videoHeight];
+  if (!w) return;
+  const scale = Math.max(1, LEAST_PX / Math.max(w, h)); // text on a small picture stays legible
+  const [width, height] = [Math.round(scale * w), Math.round(scale * h)];
   canvas.width = width;
   canvas.height = height;
   $("stage").style.setProperty("--aspect", width / height);
   const context = canvas.getContext("2d");
-  if (image) context.drawImage(image, 0, 0);
+  if (image) context.drawImage(image, 0, 0, width, height);
   maps.forEach((map, number) => {
     // A detector's maps cover the whole picture: one at a time.
     if (!map || (chosen >= 0 ? chosen !== number : number > 0 && map.box.join() === "0,0,1,1")) return;

@@ -262,7 +262,7 @@ def main() -> None:
     finally:
         served.process.terminate()
         served.process.wait(60)
-    found |= {"commit": commit(), "hardware": hardware("cpu"), "versions": versions()}
+    found |= {"commit": commit(), "hardware": hardware(), "versions": versions()}
     found["load_of_the_machine"] = [round(value, 1) for value in os.getloadavg()]
     write_json(args.out, found)
     for part in ("load", "malformed", "killed"):

@@ -21,9 +21,14 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """Chromium without a screen."""
+def open_chromium(*options: str) -> Iterator[Browser]:
+    """Chromium without a screen.
+
+    Args:
+        options: of its command line.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_PATH, args=["--no-sandbox"])
+        args = ["--no-sandbox", *options]
+        browser = playwright.chromium.launch(executable_path=_PATH, args=args)
         yield browser
         browser.close()

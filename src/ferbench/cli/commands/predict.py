@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferbench.cli.models import add_model_options, model_folder
 from ferbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["add_predict"]
 
 _DECIMALS = 6  # of numbers in JSON
-_REGISTERED = "models:/"
 
 
 def add_predict(commands: Any) -> None:
@@ -38,18 +38,15 @@ def add_predict(commands: Any) -> None:
         metavar="PATH",
         help="a picture, a video, a folder, a quoted pattern, or webcam[:NUMBER]",
     )
-    parser.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="a folder that `ferbench export` wrote, or models:/NAME@ALIAS or models:/NAME/VERSION "
-        "of the MLflow registry (default: the installed model)",
-    )
     parser.add_argument("--crop", action="store_true", help="each picture is one aligned face")
     parser.add_argument("--json", action="store_true", help="a line of JSON per picture")
     parser.add_argument(
         "--save", metavar="FOLDER", type=Path, help="save annotated pictures; overwrites none"
     )
-    _add_network_options(parser)
+    computation = add_model_options(parser)
+    computation.add_argument(
+        "--batch", type=_count, default=16, metavar="N", help="pictures a call"
+    )
     video = parser.add_argument_group("videos and cameras")
     video.add_argument(
         "--every", type=_count, default=1, metavar="N", help="only every Nth picture"
@@ -63,24 +60,6 @@ def add_predict(commands: Any) -> None:
         help="time constant of the mean over a person's pictures; 0 for none (default: 0.5)",
     )
     parser.set_defaults(run=_run)
-
-
-def _add_network_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("computation")
-    group.add_argument(
-        "--engine",
-        choices=("auto", "torch", "onnx", "int8"),
-        default="auto",
-        help="PyTorch, or ONNX Runtime in float32 or 8 bits (default: onnx on a CPU if the model "
-        "has it, else torch)",
-    )
-    group.add_argument("--device", default="cpu", help="of PyTorch, such as cuda (default: cpu)")
-    group.add_argument("--batch", type=_count, default=16, metavar="N", help="pictures a call")
-    group.add_argument(
-        "--face-detector",
-        metavar="NAME",
-        help="mtcnn, or the path of YuNet's ONNX file (default: FERBENCH_YUNET, or mtcnn)",
-    )
 
 
 def _count(text: str) -> int:
@@ -105,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
     sources = find_sources(args.paths)
     detector = face_detector(args.face_detector) if args.face_detector else None
     predictor = Predictor.load(
-        _model_folder(args.model), args.device, engine=args.engine, detector=detector
+        model_folder(args.model), args.device, engine=args.engine, detector=detector
     )
     output = _JsonLines() if args.json else _Table()
     pictures = [source for source in sources if not is_video(source)]
@@ -117,21 +96,6 @@ def _run(args: argparse.Namespace) -> int:
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return 2 if faults else 0
-
-
-def _model_folder(model: str | None) -> Path:
-    """The folder of the model that `--model` names."""
-    from ferbench.serving.box import boxed_model, boxed_models
-
-    if model is None:
-        return boxed_model()
-    if model in boxed_models():
-        return boxed_model(model)
-    if model.startswith(_REGISTERED):
-        from ferbench.tracking.registry import fetch_model
-
-        return fetch_model(model)
-    return Path(model)
 
 
 def _predict_pictures(

@@ -1,0 +1,54 @@
+"""The options of commands that use a model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_model_options", "model_folder"]
+
+REGISTERED = "models:/"
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add `--model`, and how it computes; the group of the latter."""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="an installed model (fer2013, fer2013_fast), a folder that `ferbench export` wrote, or "
+        "models:/NAME@ALIAS or models:/NAME/VERSION of the MLflow registry (default: fer2013)",
+    )
+    group = parser.add_argument_group("computation")
+    group.add_argument(
+        "--engine",
+        choices=("auto", "torch", "onnx", "int8"),
+        default="auto",
+        help="PyTorch, or ONNX Runtime in float32 or 8 bits (default: onnx on a CPU if the model "
+        "has it, else torch)",
+    )
+    group.add_argument("--device", default="cpu", help="of PyTorch, such as cuda (default: cpu)")
+    group.add_argument(
+        "--face-detector",
+        metavar="NAME",
+        help="mtcnn, or the path of YuNet's ONNX file (default: FERBENCH_YUNET, or mtcnn)",
+    )
+    return group
+
+
+def model_folder(model: str | None) -> Path:
+    """The folder of the model that `--model` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    from ferbench.serving.box import boxed_model, boxed_models
+
+    if model is None:
+        return boxed_model()
+    if model in boxed_models():
+        return boxed_model(model)
+    if model.startswith(REGISTERED):
+        from ferbench.tracking.registry import fetch_model
+
+        return fetch_model(model)
+    return Path(model)

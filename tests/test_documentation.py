@@ -27,9 +27,6 @@ NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-# Commands with a page that are not merged yet; a word is to be deleted when its command is.
-AHEAD = {"serve"}
-
 
 def _text(document: Path) -> str:
     """A document as the site has it."""
@@ -163,11 +160,8 @@ def _command_lines(program: str) -> list[str]:
 def test_command_lines_of_documents_are_right() -> None:
     lines, parser = _command_lines("ferbench"), build_parser()
     assert len(lines) > 15
-    missing = AHEAD - set(plugins.names("ferbench.cli.commands"))
     for line in lines:
         words = shlex.split(line)[1:]
-        if words[0] in missing:
-            continue
         args = parser.parse_args(words)
         assert callable(args.run), line
 

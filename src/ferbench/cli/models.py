@@ -15,8 +15,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="an installed model (fer2013, fer2013_fast), a folder that `ferbench export` wrote, or "
-        "models:/NAME@ALIAS or models:/NAME/VERSION of the MLflow registry (default: fer2013)",
+        help="an installed model (fer2013, fer2013_fast), a folder that `ferbench export` wrote, "
+        "or models:/NAME@ALIAS or models:/NAME/VERSION of the MLflow registry (default: fer2013)",
     )
     group = parser.add_argument_group("computation")
     group.add_argument(

@@ -115,7 +115,7 @@ def server_of(app: FastAPI, drain_s: float) -> uvicorn.Server:
         http=TimedH11,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # anyone can cause warnings
         access_log=False,
         server_header=False,
         proxy_headers=False,  # clients' addresses are not used

@@ -26,6 +26,7 @@ SWITCHES = {
     # The addresses that it prints hold the credentials of MLFLOW_TRACKING_URI.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "DVC_NO_ANALYTICS": "1",
     "MPLBACKEND": "Agg",

@@ -28,7 +28,7 @@ from ferbench.tracking.promotion import (
     promote_study,
     register_best,
 )
-from ferbench.tracking.registry import LoggedModel, champion
+from ferbench.tracking.registry import LoggedModel, champion, roll_back
 from ferbench.tracking.reproduction import Reproduction
 from ferbench.tracking.selection import SelectedRun, best_run, study_results
 from ferbench.tracking.store import connect
@@ -228,7 +228,7 @@ def test_class_that_is_never_predicted_fails_the_gate(study: Params) -> None:
 def _another_run(registered: dict[str, Any], **more: Any) -> None:
     """The same run trained again under another key, to be registered as version 2."""
     path = RUN / str(registered["seed"]) / "run.json"
-    write_json(path, read_json(path) | {"run_key": "another"} | more)
+    write_json(path, read_json(path) | {"run_key": "another", **more})
 
 
 def test_equal_challenger_does_not_replace_the_champion(study: Params) -> None:
@@ -248,6 +248,41 @@ def test_better_challenger_replaces_the_champion(study: Params) -> None:
     lenient = dataclasses.replace(study.promote, min_gain=-0.1)
     assert failed(dataclasses.replace(study, promote=lenient)) == []
     assert str(champion(f"ferbench_{DATASET}").version) == "2"  # type: ignore[union-attr]
+
+
+def _scores_on_val(change: float) -> None:
+    """Change the accuracy on val of every run of `ivsa` in `results.csv`."""
+    path = Path("reports", "demo", "results.csv")
+    table = pd.read_csv(path)
+    own = table["variant"].eq("ivsa") & table["subset"].eq("val") & table["metric"].eq("accuracy")
+    table.loc[own, "value"] += change
+    table.to_csv(path, index=False)
+
+
+def test_life_of_a_champion(study: Params) -> None:
+    """Champion, a worse challenger refused with reasons, a better one promoted, rolled back."""
+    name = f"ferbench_{DATASET}"
+
+    def decision(version: str) -> str:
+        return str(connect().get_model_version(name, version).tags["promotion"])
+
+    registered = register(study)
+    assert failed(study) == []
+    _another_run(registered)
+    _scores_on_val(-0.02)
+    worse = register(study)
+    assert (worse["version"], failed(study)) == ("2", ["gain"])
+    reason = connect().get_model_version(name, "2").tags["promotion_reason"]
+    assert reason.startswith("gain: accuracy improves by -0.0")
+    _another_run(registered, run_key="better")
+    _scores_on_val(0.2)
+    assert register(study)["version"] == "3"
+    assert failed(study) == []
+    assert str(champion(name).version) == "3"  # type: ignore[union-attr]
+    assert [decision(version) for version in "123"] == ["promoted", "refused", "promoted"]
+    assert roll_back(name) == ("3", "1")
+    assert str(champion(name).version) == "1"  # type: ignore[union-attr]
+    assert [decision(version) for version in "123"] == ["promoted", "refused", "rolled back"]
 
 
 def test_champion_of_other_data_is_not_comparable(study: Params) -> None:

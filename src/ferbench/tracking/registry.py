@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _PREVIOUS = "previous_champion"
 _MOVE = "champion_move"
+# Tags of a version.
+_DECISION, _REASON = "promotion", "promotion_reason"
 _LONGEST_TAG = 5000  # characters
 # Size of a logged model besides its weights.
 _ARCHIVE_BYTES = 64 * 2**20
@@ -347,8 +349,9 @@ def crown(name: str, version: str) -> None:
 def record_decision(name: str, version: str, outcome: dict[str, Any]) -> None:
     """Write what the promotion gates decided into the registry, for who sees the store alone.
 
-    The version has the tags `promotion` (`promoted` or `refused`) and `promotion_reason` (of the
-    gates that failed); the run that trained it has all gates as the file `promotion.json`.
+    The version has the tags `promotion` (`promoted`, `refused` or `rolled back`) and
+    `promotion_reason` (of the gates that failed); the run that trained it has all gates as the file
+    `promotion.json`.
 
     Args:
         name: of the registered model.
@@ -358,8 +361,8 @@ def record_decision(name: str, version: str, outcome: dict[str, Any]) -> None:
     client = connect()
     failed = [f"{row['gate']}: {row['reason']}" for row in outcome["gates"] if not row["passed"]]
     tags = {
-        "promotion": "promoted" if outcome["promoted"] else "refused",
-        "promotion_reason": "; ".join(failed) or "all gates passed",
+        _DECISION: "promoted" if outcome["promoted"] else "refused",
+        _REASON: "; ".join(failed) or "all gates passed",
     }
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value[:_LONGEST_TAG])
@@ -391,6 +394,10 @@ def roll_back(name: str) -> tuple[str, str]:
                 remedy="`ferbench promote` makes one",
             )
         _move(client, name, ("roll_back", str(now.version), before))
+        reason = f"version {before} is champion again"
+        client.set_model_version_tag(name, str(now.version), _DECISION, "rolled back")
+        client.set_model_version_tag(name, str(now.version), _REASON, reason)
+        client.set_model_version_tag(name, before, _DECISION, "promoted")
     return str(now.version), before
 
 

@@ -32,6 +32,10 @@ _LONGEST_PATH = 4096
 class FacesModel(mlflow.pyfunc.PythonModel):
     """Pictures in, faces out."""
 
+    # Otherwise MLflow asks for a type hint `list[...]` of `predict`, which would refuse a single
+    # picture, and warns in every process that loads the model.
+    _skip_type_hint_validation = True
+
     def load_context(self, context: Any) -> None:
         """Read the model folder that travels with this file."""
         from ferbench.serving.predictor import Predictor
@@ -40,7 +44,6 @@ class FacesModel(mlflow.pyfunc.PythonModel):
         # A server's clients must not make it read its own files.
         self._reads_files = _SERVER not in sys.modules
 
-    # MLflow warns of a type hint that is not `list[...]`, which would refuse a single picture.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """The faces of each picture."""
         del context

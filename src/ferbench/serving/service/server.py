@@ -107,7 +107,7 @@ def server_of(app: FastAPI, drain_s: float) -> uvicorn.Server:
     """The server of an application; `server.run([socket])` serves until a signal.
 
     Args:
-        app: of `ferbench.serving.service.create_app`.
+        app: of `ferbench.serving.service.app.create_app`.
         drain_s: longest time that requests are completed in after a signal.
     """
     config = uvicorn.Config(

@@ -114,7 +114,7 @@ async def load(session: aiohttp.ClientSession, requests: Requests) -> dict[str, 
                 await asyncio.sleep(float(response.headers["Retry-After"]))
 
     await asyncio.gather(*map(client, range(CLIENTS)))
-    middle, late = np.percentile(latencies, [50, 99])
+    middle, late = np.percentile(latencies, [50, 99]).tolist()
     return {
         "clients": CLIENTS,
         "seconds": SECONDS,
@@ -224,7 +224,7 @@ async def killed(
         "answers_wanted": RETRYING * ANSWERS,
         "answers_got": sum(got),
         "statuses": dict(sorted(statuses.items())),
-        "longest_gap_s": round(float(np.diff(sorted(answered)).max()), 1),
+        "longest_gap_s": round(np.diff(sorted(answered)).max().item(), 1),
         "decoders_left_by_the_killed_process": len(left),
     }
 

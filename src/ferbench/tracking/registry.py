@@ -64,7 +64,7 @@ _LONGEST_TAG = 5000  # characters
 _ARCHIVE_BYTES = 64 * 2**20
 # Packages and modules that the predictor is made of; they travel with a registered model.
 _CARRIED = ("artifacts", "config", "data", "detection", "models", "serving", "tracking/__init__.py")
-_NOT_CARRIED = shutil.ignore_patterns("__pycache__", "export.py", "onnx_export.py")
+_NOT_CARRIED = shutil.ignore_patterns("__pycache__", "export.py", "onnx_export.py", "service")
 # What they import, in the installed versions.
 _REQUIREMENTS = (
     *("albumentations", "facenet-pytorch", "mlflow", "numpy", "onnxruntime"),

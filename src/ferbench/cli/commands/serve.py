@@ -12,7 +12,7 @@ from ferbench.cli.models import REGISTERED, add_model_options, model_folder
 from ferbench.errors import InputError
 
 if TYPE_CHECKING:
-    from ferbench.serving.service import Service, ServiceLimits
+    from ferbench.serving.service.app import Service, ServiceLimits
 
 __all__ = ["add_serve"]
 
@@ -61,8 +61,8 @@ def _port(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ferbench.serving.server import is_loopback, listen, server_of
-    from ferbench.serving.service import create_app
+    from ferbench.serving.service.app import create_app
+    from ferbench.serving.service.server import is_loopback, listen, server_of
 
     key = _api_key()
     with listen(args.host, args.port) as sock:  # before a model is loaded for nothing
@@ -100,8 +100,8 @@ def _api_key() -> str | None:
 
 def _service(args: argparse.Namespace) -> Service:
     from ferbench.serving.predictor import Predictor
-    from ferbench.serving.saliency import Saliency
-    from ferbench.serving.service import BoundedFaces, Service
+    from ferbench.serving.service.app import BoundedFaces, Service
+    from ferbench.serving.service.saliency import Saliency
 
     limits = _limits(args)
     folder = model_folder(args.model)
@@ -111,7 +111,7 @@ def _service(args: argparse.Namespace) -> Service:
 
 
 def _limits(args: argparse.Namespace) -> ServiceLimits:
-    from ferbench.serving.service import ServiceLimits
+    from ferbench.serving.service.app import ServiceLimits
 
     return ServiceLimits(
         max_body_bytes=args.body * _MIB,
@@ -129,7 +129,7 @@ def _promotion(model: str | None) -> Any:
     """What the promotion gates decided about a registered model; None for any other."""
     if model is None or not model.startswith(REGISTERED):
         return None
-    from ferbench.serving.answers import PromotionAnswer
+    from ferbench.serving.service.answers import PromotionAnswer
     from ferbench.tracking.decisions import promotion_of
 
     found = promotion_of(model)

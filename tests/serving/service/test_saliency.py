@@ -14,7 +14,7 @@ from ferbench.models.build import as_fractions, cam_layers
 from ferbench.serving.model_folder import open_folder, read_network
 from ferbench.serving.predictor import Face, Predictor, square_crops
 from ferbench.serving.preprocessing import FaceInputs
-from ferbench.serving.saliency import Saliency
+from ferbench.serving.service.saliency import Saliency
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 

@@ -243,8 +243,16 @@ async function startCamera() {
   $("camera").setAttribute("aria-pressed", "true");
   $("camera").textContent = "Stop the camera";
   say("The camera is on.");
-  await video.play();
-  await watch(stream, ticket);
+  const started = stream;
+  try {
+    await video.play();
+  } catch (error) {
+    if (stream !== started) return; // stopped before it had begun
+    leaveCamera();
+    $("problem").textContent = `The camera cannot be used: ${error.message}`;
+    return;
+  }
+  await watch(started, ticket);
 }
 
 // One picture after the other: the next one is sent when the answer is there.

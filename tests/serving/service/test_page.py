@@ -18,13 +18,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from tests.chromium import needs_chromium, open_chromium
-from tests.serving.served import in_thread
+from tests.serving.service.served import in_thread
 from tests.serving.test_images import stored
 
-from ferbench.serving.answers import PromotionAnswer
 from ferbench.serving.predictor import Predictor
-from ferbench.serving.saliency import Saliency
-from ferbench.serving.service import Service
+from ferbench.serving.service.answers import PromotionAnswer
+from ferbench.serving.service.app import Service
+from ferbench.serving.service.saliency import Saliency
 
 pytestmark = needs_chromium
 WIDE, NARROW = (1280, 900), (390, 844)

@@ -29,7 +29,10 @@ from starlette.requests import ClientDisconnect
 
 from ferbench.artifacts.pack import Pixels
 from ferbench.errors import InputError
-from ferbench.serving.answers import (
+from ferbench.serving.face_detectors import FaceDetector, FoundFaces, face_detector
+from ferbench.serving.images import ImageLimits, read_image
+from ferbench.serving.predictor import Face, Predictor
+from ferbench.serving.service.answers import (
     ErrorAnswer,
     FaceAnswer,
     HealthAnswer,
@@ -38,14 +41,11 @@ from ferbench.serving.answers import (
     PredictOptions,
     PromotionAnswer,
 )
-from ferbench.serving.face_detectors import FaceDetector, FoundFaces, face_detector
-from ferbench.serving.http_guard import HttpGuard
-from ferbench.serving.images import ImageLimits, read_image
-from ferbench.serving.network_thread import NetworkThread
-from ferbench.serving.predictor import Face, Predictor
-from ferbench.serving.saliency import Saliency, SaliencyMap
-from ferbench.serving.service_metrics import ServiceMetrics
-from ferbench.serving.uploads import MEDIA_TYPES, RefusedError, check_media_type, read_body
+from ferbench.serving.service.guard import HttpGuard
+from ferbench.serving.service.metrics import ServiceMetrics
+from ferbench.serving.service.network_thread import NetworkThread
+from ferbench.serving.service.saliency import Saliency, SaliencyMap
+from ferbench.serving.service.uploads import MEDIA_TYPES, RefusedError, check_media_type, read_body
 
 __all__ = ["BoundedFaces", "Service", "ServiceLimits", "create_app"]
 
@@ -339,7 +339,7 @@ def create_app(
 
 def _sender(name: str, kind: str) -> Any:
     """The handler that sends a file of the page."""
-    content = (files("ferbench.serving") / "page" / name).read_bytes()
+    content = (files("ferbench.serving.service") / "page" / name).read_bytes()
 
     async def send() -> Response:
         return Response(content, media_type=kind)

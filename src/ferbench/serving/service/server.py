@@ -107,7 +107,7 @@ def server_of(app: FastAPI, drain_s: float) -> uvicorn.Server:
     """The server of an application; `server.run([socket])` serves until a signal.
 
     Args:
-        app: of `ferbench.serving.service.create_app`.
+        app: of `ferbench.serving.service.app.create_app`.
         drain_s: longest time that requests are completed in after a signal.
     """
     config = uvicorn.Config(
@@ -115,7 +115,7 @@ def server_of(app: FastAPI, drain_s: float) -> uvicorn.Server:
         http=TimedH11,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # anyone can cause warnings
         access_log=False,
         server_header=False,
         proxy_headers=False,  # clients' addresses are not used

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import uvicorn
 
-from ferbench.serving.server import listen, server_of
-from ferbench.serving.service import Service, create_app
+from ferbench.serving.service.app import Service, create_app
+from ferbench.serving.service.server import listen, server_of
 
 __all__ = ["command", "in_thread"]
 
@@ -43,7 +43,7 @@ def command(*words: str, **variables: str) -> Iterator[tuple[subprocess.Popen[st
     """`ferbench serve` as a process, with its address; killed at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-c", _COMMAND, "serve", "--port", "0", *words],
-        env={**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+        env={**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[3] / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

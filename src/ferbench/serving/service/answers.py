@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from ferbench.serving.predictor import Face
-from ferbench.serving.saliency import SaliencyMap
+from ferbench.serving.service.saliency import SaliencyMap
 
 __all__ = [
     "ErrorAnswer",

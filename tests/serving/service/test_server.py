@@ -11,15 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.serving.served import command, in_thread
+from tests.serving.service.served import command, in_thread
 from tests.serving.test_images import COLOURS, stored
 
 from ferbench.cli.main import main
 from ferbench.errors import InputError
-from ferbench.serving import server
 from ferbench.serving.predictor import Predictor
-from ferbench.serving.server import listen
-from ferbench.serving.service import Service
+from ferbench.serving.service import server
+from ferbench.serving.service.app import Service
+from ferbench.serving.service.server import listen
 
 PICTURE = stored(COLOURS)
 HEAD = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ferbench.serving.network_thread import NetworkThread
+from ferbench.serving.service.network_thread import NetworkThread
 
 
 def test_jobs_that_wait_together_are_one_batch_in_their_order() -> None:

@@ -21,13 +21,13 @@ from fastapi.testclient import TestClient
 from tests.serving.test_images import COLOURS, png_header, stored
 
 from ferbench.artifacts.pack import Pixels
-from ferbench.serving.answers import PromotionAnswer
 from ferbench.serving.face_detectors import FoundFaces
-from ferbench.serving.http_guard import SECURITY_HEADERS
 from ferbench.serving.images import read_image
 from ferbench.serving.predictor import Face, Predictor
-from ferbench.serving.saliency import Saliency
-from ferbench.serving.service import Service, ServiceLimits, create_app
+from ferbench.serving.service.answers import PromotionAnswer
+from ferbench.serving.service.app import Service, ServiceLimits, create_app
+from ferbench.serving.service.guard import SECURITY_HEADERS
+from ferbench.serving.service.saliency import Saliency
 
 PNG = {"content-type": "image/png"}
 KEY = "a key of the tests, with ASCII alone"

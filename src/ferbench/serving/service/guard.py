@@ -8,7 +8,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ferbench.serving.service_metrics import ServiceMetrics
+from ferbench.serving.service.metrics import ServiceMetrics
 
 __all__ = ["SECURITY_HEADERS", "HttpGuard"]
 

@@ -218,3 +218,51 @@ def test_status_shows_the_tasks_of_a_study_that_runs(
     assert main(["study", "status"]) == 0
     line = "tasks    2 running, 2 waiting, 2 done, about 45 s left\n"
     assert capsys.readouterr().out.endswith(line)
+
+
+@pytest.fixture
+def defaults(short: Path) -> Path:
+    """The folder of studies, with the real defaults beside them."""
+    text = (PROJECT / "studies" / "defaults.yaml").read_text("utf-8")
+    short.with_name("defaults.yaml").write_text(text, encoding="utf-8")
+    return short.parent
+
+
+def test_new_study_is_written_whole_and_can_be_used(defaults: Path, tmp_path: Path) -> None:
+    data = tmp_path / "faces"
+    data.mkdir()
+    words = ["--data", str(data), "--variants", "vgg_improved", "ivsa", "--seeds", "2"]
+    assert main(["study", "new", "mine", *words]) == 0
+    params = studies.load_study("mine")
+    assert list(params.variants) == ["vgg_improved", "ivsa"]
+    assert params.study.control == "vgg_improved"
+    assert params.seeds == (0, 1)
+    (row,) = params.datasets.values()
+    assert (row.source, row.archive, row.protocol) == ("folder", str(data), "stratified_70_10_20")
+    assert main(["study", "use", "mine"]) == 0
+    before = (defaults / "mine.yaml").read_bytes()
+    assert main(["study", "new", "mine", *words]) == 2  # it exists
+    assert (defaults / "mine.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--variants": "vgg_improvd"}, "did you mean 'vgg_improved'"),
+        ({"--protocol": "random"}, "random"),
+        ({"--source": "pictures"}, "pictures"),
+        ({"--data": "absent"}, "no such file or folder"),
+    ],
+)
+def test_a_new_study_with_an_unknown_word_is_not_written(
+    defaults: Path,
+    tmp_path: Path,
+    changed: dict[str, str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = {"--data": str(tmp_path), "--variants": "vgg_improved"} | changed
+    words = [word for pair in options.items() for word in pair]
+    assert main(["study", "new", "mine", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (defaults / "mine.yaml").exists()

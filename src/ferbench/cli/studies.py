@@ -26,6 +26,7 @@ __all__ = [
     "Change",
     "Switch",
     "active_name",
+    "create",
     "edits",
     "known",
     "load_study",
@@ -120,6 +121,73 @@ def use(name: str) -> Switch:
     with whole_file(ACTIVE) as temporary:
         temporary.write_bytes(text)
     return Switch(old, kept, tuple(_changes(before, _tree(ACTIVE))))
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a new study is about.
+
+    Args:
+        name: of the study.
+        source: of the data, a file of `ferbench.data.sources`.
+        data: folder or archive of the data.
+        protocol: how it is split.
+        variants: names of rows of the catalogue; the first is the control.
+        seeds: number of runs of each variant.
+        recipes: `paper`, or `cpu` for the short ones.
+    """
+
+    name: str
+    source: str
+    data: Path
+    protocol: str
+    variants: tuple[str, ...]
+    seeds: int
+    recipes: str
+
+
+def create(outline: Outline) -> Path:
+    """Write the file of a new study.
+
+    Returns:
+        its path.
+
+    Raises:
+        InputError: there is such a study, the data is not there, or a name is unknown; then no
+            file is written.
+    """
+    path = STUDIES / f"{outline.name}.yaml"
+    if path.exists():
+        raise InputError("exists already", where=path, remedy="take another name")
+    if not outline.data.exists():
+        raise InputError("no such file or folder", where=outline.data, remedy="check --data")
+    row = {
+        "source": outline.source,
+        "archive": str(outline.data.resolve()),
+        "protocol": outline.protocol,
+    }
+    tree = {
+        "study": {
+            "name": outline.name,
+            "title": f"{', '.join(outline.variants)} on {outline.data.name}",
+            "control": outline.variants[0],
+            "paper_tables": [],
+        },
+        "seeds": list(range(outline.seeds)),
+        "datasets": {outline.name: row},
+        "variants": list(outline.variants),
+        "recipes": outline.recipes,
+    }
+    text = "# Written by `ferbench study new`; studies/defaults.yaml has the rest.\n"
+    text += yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    try:
+        load_study(outline.name)
+    except InputError:
+        path.unlink()
+        raise
+    return path
 
 
 def active_name() -> str | None:

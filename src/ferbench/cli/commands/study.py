@@ -1,4 +1,4 @@
-"""`ferbench study list|use|status|publish|withdraw|pages`."""
+"""`ferbench study list|new|use|status|publish|withdraw|pages`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,34 @@ def add_study(commands: Any) -> None:
     use = actions.add_parser("use", help="switch to a study: write it to params.yaml")
     use.add_argument("name", metavar="NAME")
     use.set_defaults(run=_use)
+    new = actions.add_parser("new", help="write the file of a study of your own data")
+    new.add_argument("name", metavar="NAME")
+    new.add_argument("--data", metavar="PATH", type=Path, required=True, help="folder or archive")
+    new.add_argument(
+        "--variants",
+        metavar="ROW",
+        nargs="+",
+        required=True,
+        help="rows of `ferbench variants`; the first is the control of the others",
+    )
+    new.add_argument(
+        "--source",
+        metavar="FORM",
+        default="folder",
+        help="form of the data: a source such as folder (one folder per class, the default), "
+        "yolo_export, fer2013, ckplus",
+    )
+    new.add_argument(
+        "--protocol",
+        metavar="NAME",
+        default="stratified_70_10_20",
+        help="of the split; person_70_10_20 where persons are known (default: by image, 70/10/20)",
+    )
+    new.add_argument("--seeds", metavar="N", type=_several, default=3, help="runs of each variant")
+    new.add_argument(
+        "--recipes", choices=("paper", "cpu"), default="cpu", help="the papers', or short ones"
+    )
+    new.set_defaults(run=_new)
     actions.add_parser("status", help="show the active study").set_defaults(run=_status)
     publish = actions.add_parser("publish", help="put the active study's report under git")
     publish.add_argument("name", metavar="NAME")
@@ -45,6 +73,28 @@ def _list(_: argparse.Namespace) -> int:
     for name in studies.known():
         mark = "*" if name == active else " "
         print(f"{mark} {name:24} {studies.load_study(name).study.title}")
+    return 0
+
+
+def _several(word: str) -> int:
+    if not (word.isdecimal() and 1 <= int(word) <= 1000):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 to 1000")
+    return int(word)
+
+
+def _new(args: argparse.Namespace) -> int:
+    outline = studies.Outline(
+        name=args.name,
+        source=args.source,
+        data=args.data,
+        protocol=args.protocol,
+        variants=tuple(args.variants),
+        seeds=args.seeds,
+        recipes=args.recipes,
+    )
+    path = studies.create(outline)
+    print(f"{path}: {len(args.variants)} variants, {args.seeds} seeds")
+    print(f"  run it with: make repro STUDY={args.name}")
     return 0
 
 

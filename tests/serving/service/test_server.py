@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,9 +36,9 @@ def connect(address: str) -> socket.socket:
 
 def answer(connection: socket.socket) -> tuple[int, bytes]:
     """Status and body of one answer."""
-    response = HTTPResponse(connection)
-    response.begin()
-    return response.status, response.read()
+    with closing(HTTPResponse(connection)) as response:
+        response.begin()
+        return response.status, response.read()
 
 
 def rest_of(connection: socket.socket) -> bytes:
@@ -75,10 +75,14 @@ def test_no_http_and_chunks_that_are_none_get_400(detector: Path) -> None:
         f"Content-Length: {len(PICTURE)}".encode(), b"Transfer-Encoding: chunked"
     )
     with in_thread(Service(Predictor.load(detector))) as (address, _):
-        for content in (b"\x16\x03\x01\x02\x00" * 20, b"GET HTTP/1.1\r\n\r\n", b"A" * 100_000):
+        for content in (b"\x16\x03\x01\x02\x00" * 20, b"GET HTTP/1.1\r\n\r\n"):
             with connect(address) as connection:
                 connection.sendall(content)
                 assert answer(connection)[0] == 400
+        # The connection may be reset before the answer is read, since the rest of the head is not.
+        with connect(address) as connection, suppress(ConnectionError):
+            connection.sendall(b"A" * 100_000)
+            assert answer(connection)[0] == 400
         with connect(address) as connection:
             connection.sendall(chunked + b"zz\r\n")
             assert answer(connection)[0] == 400

@@ -159,6 +159,9 @@ def checkout(folder: Path, key: str = KEY) -> Iterator[tuple[Any, str]]:
     child = spawn.Process(target=_elsewhere, args=(folder, key, done))
     child.start()
     try:
+        while done.empty():
+            assert child.is_alive(), f"the other process ended with {child.exitcode}"
+            time.sleep(0.05)
         yield child, done.get()
     finally:
         child.kill()

@@ -97,6 +97,8 @@ def test_onnx_runtime_agrees_with_evaluation(
     packed: PackedDataset = request.getfixturevalue(data)
     trained = lively(params, variant)
     export_onnx(trained, tmp_path / "model.onnx")
+    # Neither paths of this machine nor names of code files are written.
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
     found = predict_by(OnnxEngine(tmp_path / "model.onnx"), trained, packed, "val")
     expected = predict_split(trained, packed, "val", "cpu")
     check_parity(found, expected, trained.classes)

@@ -88,6 +88,19 @@ def export_onnx(trained: Trained, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    _without_origin(path)
+
+
+def _without_origin(path: Path) -> None:
+    """Remove what the exporter notes of where each operation stood: paths of this machine."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
 
 
 def quantize_onnx(path: Path, out: Path, inputs: Tensor) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ferbench.cli.stage import run_stage
 from ferbench.config.params import load_params
-from ferbench.files import write_json
+from ferbench.files import whole_file, write_json
 from ferbench.reporting.promotion_page import promotion_page
 from ferbench.tracking.promotion import promote_study
 
@@ -21,7 +21,8 @@ def main() -> None:
     folder = Path("reports", params.study.name)
     write_json(folder / "promotion.json", outcome)
     page = promotion_page(params.study.title, outcome)
-    (folder / "promotion.html").write_text(page, encoding="utf-8")
+    with whole_file(folder / "promotion.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
     for row in outcome.values():
         print(f"{row['model']} version {row['version']}: promoted: {row['promoted']}")
 

@@ -24,7 +24,14 @@ from ferbench.artifacts.pack import Pack, Pixels
 from ferbench.data.sampling import by_image, folds
 from ferbench.data.split import draw_split
 
-__all__ = ["NEIGHBOURS", "FacePixels", "crop_faces", "measure_baselines", "nearest_is_right"]
+__all__ = [
+    "NEIGHBOURS",
+    "FacePixels",
+    "crop_faces",
+    "measure_baselines",
+    "naive_accuracies",
+    "nearest_is_right",
+]
 
 SIDE_PX = 48  # of FER2013's and CK+48's own images
 NEIGHBOURS = ("nearest_neighbour", "nearest_neighbour_standardised")
@@ -161,17 +168,24 @@ def _sample(split: NDArray[Any], seed: int) -> NDArray[np.int64]:
 
 
 def _accuracies(faces: FacePixels, split: NDArray[Any], name: str) -> dict[str, float]:
-    """Accuracies of the naive baselines on test or val."""
+    """Accuracies of the naive baselines on test or val, and the numbers of faces."""
+    sizes = {f"n_{part}": int((split == part).sum()) for part in ("train", name)}
+    return naive_accuracies(faces, split, name) | sizes
+
+
+def naive_accuracies(faces: FacePixels, split: NDArray[Any], name: str) -> dict[str, float]:
+    """Accuracies of the naive baselines on one part of a split.
+
+    Args:
+        faces: N faces.
+        split: (N,) the part of each, `train` among them.
+        name: of the part that is predicted; it has faces, as train has.
+    """
     train, evaluated = split == "train", split == name
-    return {
-        **{
-            kind: float(nearest_is_right(faces, kind, train, evaluated).mean())
-            for kind in NEIGHBOURS
-        },
-        **_majority(faces.cls, split, name),
-        "n_train": int(train.sum()),
-        f"n_{name}": int(evaluated.sum()),
+    nearest = {
+        kind: float(nearest_is_right(faces, kind, train, evaluated).mean()) for kind in NEIGHBOURS
     }
+    return nearest | _majority(faces.cls, split, name)
 
 
 def _majority(cls: NDArray[np.int64], split: NDArray[Any], name: str) -> dict[str, float]:

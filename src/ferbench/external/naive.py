@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ferbench.artifacts.datasets import SPLITS
-from ferbench.data.baselines import NEIGHBOURS, FacePixels, nearest_is_right
+from ferbench.data.baselines import FacePixels, naive_accuracies
 
 __all__ = ["NamedSplit", "naive_baselines", "sample_faces"]
 
@@ -64,14 +64,9 @@ def naive_baselines(faces: FacePixels, of: NamedSplit) -> dict[str, Any]:
     train = split == "train"
     found: dict[str, Any] = {"train_faces": int(train.sum())}
     for name in ("test", "val"):
-        tested = split == name
-        if not train.any() or not tested.any():
+        tested = int((split == name).sum())
+        if not train.any() or not tested:
             found[name] = None
             continue
-        commonest = np.bincount(faces.cls[train]).argmax()
-        found[name] = {
-            "faces": int(tested.sum()),
-            **{k: float(nearest_is_right(faces, k, train, tested).mean()) for k in NEIGHBOURS},
-            "majority_class": float((faces.cls[tested] == commonest).mean()),
-        }
+        found[name] = {"faces": tested, **naive_accuracies(faces, split, name)}
     return found

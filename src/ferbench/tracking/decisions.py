@@ -10,11 +10,11 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from ferbench.files import read_json
+from ferbench.tracking.registry import DECISION_FILE, DECISION_TAG
 from ferbench.tracking.store import connect, store_faults, store_uri
 
 __all__ = ["promotion_of"]
 
-_FILE = "promotion.json"
 _PREFIX = "models:/"
 
 
@@ -41,14 +41,14 @@ def promotion_of(uri: str) -> dict[str, Any] | None:
                 version = client.get_model_version(*name.rsplit("/", 1))
         except MlflowException:
             return None
-        if "promotion" not in version.tags:
+        if DECISION_TAG not in version.tags:
             return None
         outcome = _gates(version.run_id)
     mine = {"model": version.name, "version": str(version.version)}
     if outcome is None or {key: str(outcome.get(key)) for key in mine} != mine:
         # The run's file is about another version; the tags are this one's.
         outcome = {"gates": []}
-    return {**mine, "promoted": version.tags["promotion"] == "promoted", "gates": outcome["gates"]}
+    return {**mine, "promoted": version.tags[DECISION_TAG] == "promoted", "gates": outcome["gates"]}
 
 
 def _gates(run_id: str | None) -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ def _gates(run_id: str | None) -> dict[str, Any] | None:
     with tempfile.TemporaryDirectory() as place:
         try:
             path = mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=_FILE, dst_path=place
+                run_id=run_id, artifact_path=DECISION_FILE, dst_path=place
             )
         except (MlflowException, OSError):
             return None

@@ -38,6 +38,8 @@ from ferbench.tracking.store import (
 
 __all__ = [
     "CHAMPION",
+    "DECISION_FILE",
+    "DECISION_TAG",
     "LoggedModel",
     "champion",
     "crown",
@@ -58,7 +60,8 @@ CHAMPION = "champion"
 _PREVIOUS = "previous_champion"
 _MOVE = "champion_move"
 # Tags of a version.
-_DECISION, _REASON = "promotion", "promotion_reason"
+DECISION_TAG, _REASON = "promotion", "promotion_reason"
+DECISION_FILE = "promotion.json"  # of the run
 _LONGEST_TAG = 5000  # characters
 # Size of a logged model besides its weights.
 _ARCHIVE_BYTES = 64 * 2**20
@@ -361,7 +364,7 @@ def record_decision(name: str, version: str, outcome: dict[str, Any]) -> None:
     client = connect()
     failed = [f"{row['gate']}: {row['reason']}" for row in outcome["gates"] if not row["passed"]]
     tags = {
-        _DECISION: "promoted" if outcome["promoted"] else "refused",
+        DECISION_TAG: "promoted" if outcome["promoted"] else "refused",
         _REASON: "; ".join(failed) or "all gates passed",
     }
     for key, value in tags.items():
@@ -369,7 +372,7 @@ def record_decision(name: str, version: str, outcome: dict[str, Any]) -> None:
     run_id = client.get_model_version(name, version).run_id
     if run_id:
         with patient_uploads():
-            client.log_dict(run_id, outcome, "promotion.json")
+            client.log_dict(run_id, outcome, DECISION_FILE)
 
 
 def roll_back(name: str) -> tuple[str, str]:
@@ -395,9 +398,9 @@ def roll_back(name: str) -> tuple[str, str]:
             )
         _move(client, name, ("roll_back", str(now.version), before))
         reason = f"version {before} is champion again"
-        client.set_model_version_tag(name, str(now.version), _DECISION, "rolled back")
+        client.set_model_version_tag(name, str(now.version), DECISION_TAG, "rolled back")
         client.set_model_version_tag(name, str(now.version), _REASON, reason)
-        client.set_model_version_tag(name, before, _DECISION, "promoted")
+        client.set_model_version_tag(name, before, DECISION_TAG, "promoted")
     return str(now.version), before
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferbench.cli.models import add_model_options, model_folder
+from ferbench.cli.arguments import add_model_options, model_folder, whole_number
 from ferbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def add_predict(commands: Any) -> None:
     )
     computation = add_model_options(parser)
     computation.add_argument(
-        "--batch", type=_count, default=16, metavar="N", help="pictures a call"
+        "--batch", type=whole_number(1), default=16, metavar="N", help="pictures a call"
     )
     video = parser.add_argument_group("videos and cameras")
     video.add_argument(
-        "--every", type=_count, default=1, metavar="N", help="only every Nth picture"
+        "--every", type=whole_number(1), default=1, metavar="N", help="only every Nth picture"
     )
     video.add_argument("--seconds", type=float, metavar="S", help="stop after so long")
     video.add_argument(
@@ -60,13 +60,6 @@ def add_predict(commands: Any) -> None:
         help="time constant of the mean over a person's pictures; 0 for none (default: 0.5)",
     )
     parser.set_defaults(run=_run)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _seconds(text: str) -> float:

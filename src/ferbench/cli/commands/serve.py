@@ -8,7 +8,12 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ferbench.cli.models import REGISTERED, add_model_options, model_folder
+from ferbench.cli.arguments import (
+    REGISTERED,
+    add_model_options,
+    model_folder,
+    whole_number,
+)
 from ferbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,32 +37,21 @@ def add_serve(commands: Any) -> None:
         f"environment variable {_KEY_VARIABLE} is set, clients send it in the header X-API-Key.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="interface (default: this machine's)")
-    parser.add_argument("--port", type=_port, default=8000, help="0 takes a free one")
+    parser.add_argument(
+        "--port", type=whole_number(0, 2**16 - 1), default=8000, help="0 takes a free one"
+    )
     add_model_options(parser)
+    amount = whole_number(1)
     bounds = parser.add_argument_group("bounds")
-    bounds.add_argument("--body", type=_amount, default=10, metavar="MIB", help="of a picture")
-    bounds.add_argument("--pixels", type=_amount, default=25_000_000, help="of a picture")
-    bounds.add_argument("--faces", type=_amount, default=100, help="of a picture; the best")
-    bounds.add_argument("--uploads", type=_amount, default=64, help="that arrive at once")
-    bounds.add_argument("--queue", type=_amount, default=32, help="requests that wait")
-    bounds.add_argument("--batch", type=_amount, default=8, help="pictures the network is given")
-    bounds.add_argument("--seconds", type=_amount, default=30, help="of a request once uploaded")
-    bounds.add_argument("--upload-seconds", type=_amount, default=10, help="of an upload")
+    bounds.add_argument("--body", type=amount, default=10, metavar="MIB", help="of a picture")
+    bounds.add_argument("--pixels", type=amount, default=25_000_000, help="of a picture")
+    bounds.add_argument("--faces", type=amount, default=100, help="of a picture; the best")
+    bounds.add_argument("--uploads", type=amount, default=64, help="that arrive at once")
+    bounds.add_argument("--queue", type=amount, default=32, help="requests that wait")
+    bounds.add_argument("--batch", type=amount, default=8, help="pictures the network is given")
+    bounds.add_argument("--seconds", type=amount, default=30, help="of a request once uploaded")
+    bounds.add_argument("--upload-seconds", type=amount, default=10, help="of an upload")
     parser.set_defaults(run=_run)
-
-
-def _amount(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**16:
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return number
 
 
 def _run(args: argparse.Namespace) -> int:

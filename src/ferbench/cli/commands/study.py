@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferbench.cli import lock, studies
+from ferbench.cli.arguments import whole_number
 from ferbench.cli.cluster import counts_elsewhere
 from ferbench.config.params import load_params
 from ferbench.config.runs import all_runs
@@ -48,7 +49,9 @@ def add_study(commands: Any) -> None:
         default="stratified_70_10_20",
         help="of the split; person_70_10_20 where persons are known (default: by image, 70/10/20)",
     )
-    new.add_argument("--seeds", metavar="N", type=_several, default=3, help="runs of each variant")
+    new.add_argument(
+        "--seeds", metavar="N", type=whole_number(1, 1000), default=3, help="runs of each variant"
+    )
     new.add_argument(
         "--recipes", choices=("paper", "cpu"), default="cpu", help="the papers', or short ones"
     )
@@ -74,12 +77,6 @@ def _list(_: argparse.Namespace) -> int:
         mark = "*" if name == active else " "
         print(f"{mark} {name:24} {studies.load_study(name).study.title}")
     return 0
-
-
-def _several(word: str) -> int:
-    if not (word.isdecimal() and 1 <= int(word) <= 1000):
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 to 1000")
-    return int(word)
 
 
 def _new(args: argparse.Namespace) -> int:

@@ -1,13 +1,28 @@
-"""The options of commands that use a model."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["add_model_options", "model_folder"]
+__all__ = ["add_model_options", "model_folder", "whole_number"]
 
 REGISTERED = "models:/"
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """The `type=` of an argument that is a whole number from `low` on, or up to `high`."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if high is None and value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}")
+        if high is not None and not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low} to {high}")
+        return value
+
+    return number
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -28,7 +28,9 @@ _WEIGHTS = ("imagenet",)
 _ALEXNET_ACTIVATIONS = {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}
 
 
-def alexnet(attention: Attention, location: str, conv: ConvUnit, channels: int) -> nn.Module:
+def alexnet(
+    attention: Attention, location: str, conv: ConvUnit, channels: int, *, width: float = 1.0
+) -> nn.Module:
     """AlexNet: 256 channels, from images of at least 63 px.
 
     Source: Krizhevsky, "One weird trick for parallelizing convolutional neural networks",
@@ -41,22 +43,38 @@ def alexnet(attention: Attention, location: str, conv: ConvUnit, channels: int) 
     the five convolutions: 192 steps of Adam on 32 faces do not get away from chance.
     Locations: `none`; `last`: after the fifth convolution's activation, before the pooling; `all`:
     after every convolution's activation.
+    `width` is the factor of channels: 1, or 0.25, a smaller tier of ours.
     """
     from torchvision.models import AlexNet
 
     check_location(location, ("none", "last", "all"), "alexnet")
+    check_option("backbone alexnet", "width", width, (0.25, 1.0))
     with torch.device("meta"):  # the library makes its 54 million classifier weights as well
         features = AlexNet().features
+        if width != 1:
+            _narrow(features, width)
     features.to_empty(device="cpu")
-    features[0] = nn.Conv2d(channels, 64, 11, stride=4, padding=2)
+    features[0] = nn.Conv2d(channels, int(64 * width), 11, stride=4, padding=2)
     for layer in features:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     with_activation(features, conv)
     places = {"none": [], "last": [11], "all": list(_ALEXNET_ACTIVATIONS)}[location]
-    gates = {i: attend(attention, _ALEXNET_ACTIVATIONS[i], features[: i + 1]) for i in places}
+    gates = {
+        i: attend(attention, int(_ALEXNET_ACTIVATIONS[i] * width), features[: i + 1])
+        for i in places
+    }
     return LibraryBody(features, gates, min_px=63)
+
+
+def _narrow(features: nn.Sequential, width: float) -> None:
+    """Replace convolutions by ones with a share of their channels, all but the input's."""
+    for index, layer in enumerate(features):
+        if isinstance(layer, nn.Conv2d):
+            c_in, c_out = (int(c * width) for c in (layer.in_channels, layer.out_channels))
+            size, padding = layer.kernel_size[0], layer.padding[0]
+            features[index] = nn.Conv2d(max(c_in, 1), c_out, size, padding=padding)
 
 
 def alexnet_weights(word: str, location: str = "none") -> Mapping[str, Tensor]:

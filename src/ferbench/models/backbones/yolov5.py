@@ -28,6 +28,7 @@ __all__ = ["cspd53", "yolov5s", "yolov5s4h"]
 
 _WEIGHTS = ("coco",)
 _WIDTH = 0.50  # factor of channels of YOLOv5s
+_WIDTHS = (0.25, _WIDTH)  # of YOLOv5n and YOLOv5s
 
 # repeats, module, args; channels before width scaling. Each row reads the one above it.
 _BACKBONE: list[Row] = [
@@ -113,7 +114,7 @@ def yolov5s(
     `width` is the factor of channels: 0.5, or 0.25 for YOLOv5n.
     """
     check_location(location, ("none", "branches"), "yolov5s")
-    check_option("backbone yolov5s", "width", width, (0.25, _WIDTH))
+    check_option("backbone yolov5s", "width", width, _WIDTHS)
     backbone = csp_darknet(gates=(_P3, _P4, _SPPF), inline=(_P4,) if inline else ())
     graph = _graph(backbone, _HEAD, attention, conv, channels, width=width)
     return graph if location == "branches" else graph.without_gates()
@@ -131,7 +132,13 @@ def yolov5s_weights(word: str, location: str = "none", inline: bool = False) -> 
 
 
 def yolov5s4h(
-    attention: Attention, location: str, conv: ConvUnit, channels: int, p2_fusion: str = "released"
+    attention: Attention,
+    location: str,
+    conv: ConvUnit,
+    channels: int,
+    p2_fusion: str = "released",
+    *,
+    width: float = _WIDTH,
 ) -> Graph:
     """The graph of YOLOv5s with a fourth head at a stride of 4, the detector of YOLO-OSAM.
 
@@ -143,12 +150,14 @@ def yolov5s4h(
     Locations: `none`; `branches`: behind P2 to P5 on their way to the neck; `neck`: on each of the
     neck's four maps before Detect, the path down goes on with the unweighted map.
     `p2_fusion` is `released`: the new level sees P2 alone, or `topdown`: it is fed from P3 as well.
+    `width` is the factor of channels: 0.5, or 0.25 for the width of YOLOv5n.
     """
     check_location(location, ("none", "branches", "neck"), "yolov5s4h")
+    check_option("backbone yolov5s4h", "width", width, _WIDTHS)
     check_option("backbone yolov5s4h", "p2_fusion", p2_fusion, _P2_FUSION)
     backbone = csp_darknet(gates=(_P2, _P3, _P4, _SPPF))
     head = [*_NECK_4H, *_P2_FUSION[p2_fusion], _DETECT_4H]
-    graph = _graph(backbone, head, attention, conv, channels)
+    graph = _graph(backbone, head, attention, conv, channels, width=width)
     if location == "branches":
         return graph
     return gate_levels(graph.without_gates()) if location == "neck" else graph.without_gates()
@@ -168,20 +177,28 @@ def yolov5s4h_weights(
 
 
 def cspd53(
-    attention: Attention, location: str, conv: ConvUnit, channels: int, form: str = "detect"
+    attention: Attention,
+    location: str,
+    conv: ConvUnit,
+    channels: int,
+    form: str = "detect",
+    *,
+    width: float = _WIDTH,
 ) -> Graph | nn.Module:
     """CSPDarkNet53 of YOLOv5s without a neck: a graph with Detect on it, or its features alone.
 
     Source: P0, table 2 and table 5; the released configuration sets Detect on P3, P4 and P5 of the
     backbone.
     Differs: the table prints these rows among classifiers, yet gives mAP: a detector unless `form`
-    is `classify`, a module (N, channels, H, W) -> (N, 512, H / 32, W / 32).
+    is `classify`, a module (N, channels, H, W) -> (N, 1024 * width, H / 32, W / 32).
     Locations, always in the backbone's own path: `none`; `outputs`: on the three maps that are
     read; `embedding`: behind each of the four C3; `last`: behind SPPF.
+    `width` is the factor of channels: 0.5, or 0.25 for the width of YOLOv5n.
     """
     check_location(location, _GATES_CSPD53, "cspd53")
     check_option("backbone cspd53", "form", form, ("detect", "classify"))
-    graph = _cspd53_graph(attention, location, conv, channels)
+    check_option("backbone cspd53", "width", width, _WIDTHS)
+    graph = _cspd53_graph(attention, location, conv, channels, width)
     if form == "detect":
         return graph
     network: Any = graph.build(classes=1)
@@ -200,12 +217,15 @@ def cspd53_weights(word: str, location: str = "none", form: str = "detect") -> d
     return state if form == "detect" else {k.removeprefix("model."): v for k, v in state.items()}
 
 
-def _cspd53_graph(attention: Attention, location: str, conv: ConvUnit, channels: int) -> Graph:
+def _cspd53_graph(
+    attention: Attention, location: str, conv: ConvUnit, channels: int, width: float = _WIDTH
+) -> Graph:
     gates = _GATES_CSPD53[location]
     # A map comes out of its gate, if it has one: each gate so far moves it by one row.
     levels = [row + sum(gate <= row for gate in gates) for row in (_P3, _P4, _SPPF)]
     head: list[Row] = [[levels, 1, "Detect", ["nc"]]]
-    return _graph(csp_darknet(gates, inline=gates), head, attention, conv, channels)
+    backbone = csp_darknet(gates, inline=gates)
+    return _graph(backbone, head, attention, conv, channels, width=width)
 
 
 class _Features(nn.Sequential):

@@ -80,6 +80,7 @@ class FC4096(_Flattened):
         pool: side that the map is pooled to by its mean; 0 leaves it as it is.
         dropout: share of zeroed values.
         dropout_at: `outputs` of the hidden layers, as VGG, or their `inputs`, as AlexNet.
+        hidden: size of the hidden layers; below 4096 it is a smaller tier of ours.
 
     Shape:
         (N, channels, input_px, input_px) -> (N, K); any size if the map is pooled
@@ -95,13 +96,15 @@ class FC4096(_Flattened):
         pool: int = 0,
         dropout: float = 0.5,
         dropout_at: str = "outputs",
+        hidden: int = 4096,
     ) -> None:
         super().__init__()
         check_option("head fc4096", "dropout_at", dropout_at, ("outputs", "inputs"))
+        check_option("head fc4096", "hidden", hidden, (1024, 4096))
         self.body = body
         size = _feature_size(body, input_px, channels)
         width = size[0] * pool * pool if pool else size.numel()
-        self.classify = _perceptron((width, 4096, classes), nn.ReLU, dropout, dropout_at, pool)
+        self.classify = _perceptron((width, hidden, classes), nn.ReLU, dropout, dropout_at, pool)
 
 
 class Pooled(nn.Module):

@@ -49,6 +49,19 @@ def small_probe() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def import_path() -> list[str]:
+    return list(sys.path)
+
+
+@pytest.fixture(autouse=True)
+def kept_import_path(import_path: list[str]) -> Iterator[None]:
+    """Refuse a test that leaves `sys.path` changed: another test's processes would inherit it."""
+    yield
+    left, sys.path[:] = list(sys.path), import_path
+    assert left == import_path
+
+
+@pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     return make_stored(tmp_path_factory.mktemp("data"))
 

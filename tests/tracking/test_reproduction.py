@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,11 @@ def evaluated(
 
 
 def load(monkeypatch: pytest.MonkeyPatch, model: Registered) -> None:
-    monkeypatch.setattr(mlflow.pyfunc, "load_model", {"models:/tiny/1": model}.__getitem__)
+    def load_model(uri: str) -> Registered:
+        sys.path = ["/code/of/the/model", *sys.path]  # as MLflow leaves it
+        return {"models:/tiny/1": model}[uri]
+
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", load_model)
 
 
 def test_model_of_the_run_reproduces_its_evaluation(

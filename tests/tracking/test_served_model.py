@@ -62,6 +62,7 @@ def loaded(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/runs.db")
         patch.chdir(root)
+        patch.setattr(sys, "path", list(sys.path))  # MLflow adds the model's code to it
         open_run(run_setup(run_key=KEY)).finish()
         uri = log(lively(params, "ivsa"))
         crown("ferbench_tiny", register_version("ferbench_tiny", uri, KEY, "a card", {}))
@@ -133,6 +134,7 @@ def test_server_reads_no_files_of_its_own(
     (tmp_path / "photo.png").write_bytes(content())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{loaded[2]}/runs.db")
     mlflow.set_tracking_uri(store_uri())
+    monkeypatch.setattr(sys, "path", list(sys.path))  # MLflow adds the model's code to it
     monkeypatch.setitem(sys.modules, "mlflow.pyfunc.scoring_server.app", SimpleNamespace())
     served = mlflow.pyfunc.load_model("models:/ferbench_tiny@champion")
     with pytest.raises(InputError, match="is no picture in base64"):

@@ -7,7 +7,9 @@ the labelled faces, cut out, a detector whole images. Its probabilities are comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +71,8 @@ def reproduce(model: str, run: Run, score_threshold: float) -> Reproduction:
     import mlflow
 
     mlflow.set_tracking_uri(store_uri())
-    loaded = mlflow.pyfunc.load_model(model)
+    with _kept_import_path():
+        loaded = mlflow.pyfunc.load_model(model)
     data = open_dataset(run.dataset, run.seed)
     evaluated = EvaluationRecord.read(run.folder / "evaluation.json").device
     tolerance = _TOLERANCE["cpu" if evaluated == "cpu" else "cuda"]
@@ -78,6 +81,21 @@ def reproduce(model: str, run: Run, score_threshold: float) -> Reproduction:
     else:
         differences = _of_scenes(loaded, data, run, score_threshold, tolerance)
     return Reproduction(len(differences), max(differences, default=0.0), tolerance)
+
+
+@contextmanager
+def _kept_import_path() -> Iterator[None]:
+    """Undo what loading a model does to `sys.path`.
+
+    MLflow puts the code that a model carries in front of it and leaves it there. A process that
+    this one starts later would import that part of ferbench in the place of the whole.
+    """
+    path, entries = sys.path, list(sys.path)
+    try:
+        yield
+    finally:
+        path[:] = entries
+        sys.path = path
 
 
 def _of_crops(model: Any, data: PackedDataset, run: Run) -> list[float]:

@@ -79,7 +79,29 @@ _YOLOV5 = ("yolov5s", "yolov5s4h", "cspd53")
 _DEFAULT = None  # an option left out has its part's default
 _IDENTITY = "over its one channel, which is the identity (released code)"
 
+# Options of narrower tiers (`ferbench.config.tiers`), in words.
+_TIERS = (
+    Reading(
+        "p0",
+        {"backbone": _YOLOV5, "backbone.width": (0.25,)},
+        "half the channels (YOLOv5n's width)",
+    ),
+    Reading(
+        "p0",
+        {"backbone": ("alexnet",), "backbone.width": (0.25,)},
+        "a quarter of the channels",
+    ),
+    Reading("p0", {"head.hidden": (1024,)}, "hidden layers of 1024 instead of 4096"),
+    Reading("p0", {"loss.cls_gain": (3.0,)}, "gain of the class scores 3 instead of 0.5"),
+    Reading(
+        "p1",
+        {"backbone": ("vgg_improved",), "backbone.width": (0.25,)},
+        "a quarter of the channels",
+    ),
+)
+
 READINGS = (
+    *_TIERS,
     Reading(
         "p0",
         {"head": ("detect",), "backbone": _YOLOV5},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
+from ferbench.config.catalogue import Catalogue
 from ferbench.config.claims import Claim, load_claims
+from ferbench.config.tiers import Tier, tiers_of
 from ferbench.reporting.withdrawn import read_withdrawn
 
 __all__ = ["all_claims"]
@@ -16,7 +19,8 @@ __all__ = ["all_claims"]
 def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     """The rows of every study that is not withdrawn, then the catalogue's untested claims.
 
-    A claim counts as tested by a study on the claim's own data set.
+    A claim counts as tested by a study on the claim's own data set, of a narrower tier of its
+    variants too.
 
     Args:
         root: the project's folder; without `studies/catalogue/claims.yaml` nothing is untested.
@@ -31,7 +35,8 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     rows = [row for path in paths if path.is_file() for row in read_claims(path)]
     catalogue = root / "studies" / "catalogue" / "claims.yaml"
     claims = load_claims(catalogue) if catalogue.is_file() else ()
-    tested = {row.key for row in rows if row.source}
+    tiers = tiers_of(Catalogue(catalogue.parent).variants) if claims else {}
+    tested = {_whole(row, tiers).key for row in rows if row.source}
     named = {row.claim for row in rows if row.source}
     return rows + [
         _untested(claim)
@@ -39,6 +44,12 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
         # A claim about protocols is tested by any variant.
         if (claim.id not in named if claim.kind == "protocol" else _key(claim) not in tested)
     ]
+
+
+def _whole(row: ClaimRow, tiers: Mapping[str, Tier]) -> ClaimRow:
+    """A row under the names of the whole variants."""
+    a, b = (tiers[name].whole if name in tiers else name for name in (row.variant_a, row.variant_b))
+    return replace(row, variant_a=a, variant_b=b)
 
 
 def _key(claim: Claim) -> tuple[str, ...]:

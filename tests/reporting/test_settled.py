@@ -12,8 +12,8 @@ from ferbench.reporting.settled import settle_claims
         (["confirmed"], "confirmed"),
         (["confirmed", "undecided"], "confirmed"),
         (["contradicted", "contradicted"], "contradicted"),
-        (["confirmed", "contradicted"], "depends on the protocol"),
-        (["confirmed", "no difference"], "depends on the protocol"),
+        (["confirmed", "contradicted"], "depends on the conditions"),
+        (["confirmed", "no difference"], "depends on the conditions"),
         (["undecided", "undecided, one seed"], "undecided"),
     ],
 )

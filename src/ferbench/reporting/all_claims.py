@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 
 from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.claims import Claim, load_claims
 from ferbench.config.tiers import Tier, tiers_of
+from ferbench.reporting.settled import of_whole_networks
 from ferbench.reporting.withdrawn import read_withdrawn
 
-__all__ = ["all_claims"]
+__all__ = ["all_claims", "known_tiers"]
+
+
+def known_tiers(root: Path) -> dict[str, Tier]:
+    """The tiers of the catalogue's rows; none in a project without a catalogue."""
+    studies = root / "studies"
+    has_rows = (studies / "catalogue" / "variants.yaml").is_file()
+    return tiers_of(Catalogue(studies / "any.yaml").variants) if has_rows else {}
 
 
 def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
@@ -35,8 +42,8 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     rows = [row for path in paths if path.is_file() for row in read_claims(path)]
     catalogue = root / "studies" / "catalogue" / "claims.yaml"
     claims = load_claims(catalogue) if catalogue.is_file() else ()
-    tiers = tiers_of(Catalogue(catalogue.parent).variants) if claims else {}
-    tested = {_whole(row, tiers).key for row in rows if row.source}
+    tiers = known_tiers(root)
+    tested = {of_whole_networks(row, tiers).key for row in rows if row.source}
     named = {row.claim for row in rows if row.source}
     return rows + [
         _untested(claim)
@@ -44,12 +51,6 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
         # A claim about protocols is tested by any variant.
         if (claim.id not in named if claim.kind == "protocol" else _key(claim) not in tested)
     ]
-
-
-def _whole(row: ClaimRow, tiers: Mapping[str, Tier]) -> ClaimRow:
-    """A row under the names of the whole variants."""
-    a, b = (tiers[name].whole if name in tiers else name for name in (row.variant_a, row.variant_b))
-    return replace(row, variant_a=a, variant_b=b)
 
 
 def _key(claim: Claim) -> tuple[str, ...]:

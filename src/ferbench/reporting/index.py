@@ -18,8 +18,9 @@ import pandas as pd
 from ferbench.artifacts.claims import write_claims
 from ferbench.files import read_json, whole_file
 from ferbench.findings.result import read_findings
-from ferbench.reporting.all_claims import all_claims
+from ferbench.reporting.all_claims import all_claims, known_tiers
 from ferbench.reporting.coverage import TableAnswer, load_studies, table_answers
+from ferbench.reporting.findings_page import write_findings
 from ferbench.reporting.papers import VERDICTS
 from ferbench.reporting.published import Publication, published_studies
 from ferbench.reporting.rendering import render
@@ -147,6 +148,8 @@ def write_index(root: Path) -> None:
     data = {key for record in published.values() for key in record.data}
     tables = table_answers(load_studies(root)) if (root / "studies").is_dir() else []
     _write_page(root, tables, _Page("index.html", "claims.csv", here & {*published}, data))
+    if (root / "docs").is_dir():
+        write_findings(root)
     local = _Page("local.html", "local_claims.csv", here, None)
     if here - {*published}:
         _write_page(root, tables, local)
@@ -169,7 +172,7 @@ def _write_page(root: Path, tables: Sequence[TableAnswer], page: _Page) -> None:
     reports = root / "reports"
     rows = all_claims(root, page.studies)
     write_claims(reports / page.claims, rows)
-    claims = settle_claims(rows)
+    claims = settle_claims(rows, known_tiers(root))
     path = reports / "findings.json"
     findings = read_findings(path) if path.is_file() else ()
     pages = [file.stem for file in sorted((reports / "data").glob("*.html"))]

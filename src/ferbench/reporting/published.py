@@ -29,7 +29,14 @@ __all__ = [
 ]
 
 _FILE = "published.json"
-_SHARED = ("index.html", "claims.csv", "findings.json")  # of all studies
+# Of all studies.
+_SHARED = (
+    "reports/index.html",
+    "reports/claims.csv",
+    "reports/findings.json",
+    "docs/pages/findings.md",
+    "README.md",
+)
 _PRIVATE = ("people", "faces.parquet", "replicates.parquet", "label_issues.csv")
 
 
@@ -64,14 +71,19 @@ class Publication(Record):
     data: list[str]
 
     @property
+    def machines(self) -> str:
+        """The processors or GPUs, each once."""
+        names = (", ".join(h.get("gpus") or [str(h.get("cpu", ""))]) for h in self.hardware)
+        return " / ".join(dict.fromkeys(filter(None, names)))
+
+    @property
     def line(self) -> str:
         """One line for the page of all studies."""
         commits = ", ".join(commit[:10] for commit in self.commits)
-        machines = (", ".join(h.get("gpus") or [str(h.get("cpu", ""))]) for h in self.hardware)
         parts = [
             f"published {self.published}",
             f"{self.runs} runs",
-            " / ".join(dict.fromkeys(filter(None, machines))),
+            self.machines,
             "" if self.training_hours is None else f"{self.training_hours:.1f} h of training",
             f"commit {commits}",
         ]
@@ -200,7 +212,7 @@ def stage_in_git(root: Path, record: Publication) -> int:
     own = [path for path in folder.rglob("*") if path.is_file()]
     kept = [path for path in own if path.relative_to(folder).parts[0] not in _PRIVATE]
     kept += [path for key in record.data for path in reports.glob(f"data/{key}.*")]
-    kept += [reports / name for name in _SHARED if (reports / name).is_file()]
+    kept += [path for name in _SHARED if (path := root / name).is_file()]
     _git(root, "add", "-f", "--", *(path.relative_to(root).as_posix() for path in kept))
     return len(kept)
 

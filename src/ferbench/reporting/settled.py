@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ferbench.artifacts.claims import NOT_TESTED, ClaimRow
 from ferbench.config.claims import ANY
+from ferbench.config.tiers import Tier
 
-__all__ = ["MIXED", "VERDICTS", "SettledClaim", "settle_claims"]
+__all__ = ["MIXED", "VERDICTS", "SettledClaim", "of_whole_networks", "settle_claims"]
 
-MIXED = "depends on the protocol"
+MIXED = "depends on the conditions"  # such as the protocol or the width of the networks
 VERDICTS = ("confirmed", "contradicted", "no difference", MIXED, "undecided", NOT_TESTED)
 _DECIDED = ("confirmed", "contradicted", "no difference")
 
@@ -43,19 +44,30 @@ class SettledClaim:
         return list(dict.fromkeys(row.study for row in self.rows if row.study))
 
 
-def settle_claims(rows: Iterable[ClaimRow]) -> list[SettledClaim]:
+def of_whole_networks(row: ClaimRow, tiers: Mapping[str, Tier]) -> ClaimRow:
+    """A row under the names of the networks whose narrower tiers it is about."""
+    a, b = (tiers[name].whole if name in tiers else name for name in (row.variant_a, row.variant_b))
+    return replace(row, variant_a=a, variant_b=b)
+
+
+def settle_claims(
+    rows: Iterable[ClaimRow], tiers: Mapping[str, Tier] | None = None
+) -> list[SettledClaim]:
     """One verdict a claim, in the order of `VERDICTS`, then that of the rows.
 
-    A test on another data set than the paper's does not settle a claim. Of a claim that several
-    protocols or studies have tested, one decided verdict stands if no other one contradicts it.
+    A test on another data set than the paper's does not settle a claim, one of narrower tiers of
+    its networks does. Of a claim that several protocols or studies have tested, one decided verdict
+    stands if no other one contradicts it.
 
     Args:
         rows: of `reports/claims.csv`.
+        tiers: of the catalogue's rows.
     """
     groups: dict[tuple[str, ...], list[ClaimRow]] = defaultdict(list)
     for row in rows:
         if row.source or not row.study:
-            groups[(row.claim,) if row.is_about_protocols else row.key].append(row)
+            whole = of_whole_networks(row, tiers or {})
+            groups[(row.claim,) if row.is_about_protocols else whole.key].append(row)
     settled = [SettledClaim(_verdict(own), own) for own in groups.values()]
     return sorted(settled, key=lambda claim: VERDICTS.index(claim.verdict))
 

@@ -1,0 +1,190 @@
+"""`docs/pages/findings.md` and the verdicts in the README, made from `reports/claims.csv`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+
+from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
+from ferbench.config.claims import load_claims
+from ferbench.config.params import load_params
+from ferbench.errors import InputError
+from ferbench.files import whole_file
+from ferbench.reporting.all_claims import known_tiers
+from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
+from ferbench.reporting.published import Publication, published_studies
+from ferbench.reporting.rendering import render
+from ferbench.reporting.settled import VERDICTS, SettledClaim, settle_claims
+
+__all__ = ["PAGE", "README", "FindingsPage", "findings_of", "write_findings"]
+
+PAGE = Path("docs") / "pages" / "findings.md"
+README = Path("README.md")
+# Invisible on a rendered page; what stands between them is replaced.
+_BEGIN, _END = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
+_OPEN = ("undecided", NOT_TESTED)
+
+
+@dataclass(frozen=True)
+class FindingsPage:
+    """What the page is made of.
+
+    Args:
+        claims: with their verdicts, in the order of `VERDICTS`.
+        elsewhere: comparisons on another data set than the paper's, which settle no claim.
+        sentences: of the claims, by id.
+        publications: of the studies that count.
+    """
+
+    claims: Sequence[SettledClaim]
+    elsewhere: Sequence[ClaimRow]
+    sentences: Mapping[str, str]
+    publications: Sequence[Publication]
+
+    def page(self) -> str:
+        """The text of `findings.md`."""
+        groups = {
+            verdict: [claim for claim in self.claims if claim.verdict == verdict]
+            for verdict in VERDICTS
+        }
+        untested = dict.fromkeys(claim.rows[0].claim for claim in groups.pop(NOT_TESTED))
+        context = {
+            "tally": self.tally,
+            "groups": {verdict: own for verdict, own in groups.items() if own},
+            "elsewhere": self.elsewhere,
+            "untested": ", ".join(untested),
+            "publications": self.publications,
+            "claim_words": self._claim_words,
+            "where": _where,
+            "amount": _amount,
+            "bounds": _bounds,
+            "faces": _faces,
+            "hours": lambda one: decimal(one.training_hours, 1),
+            "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),
+        }
+        return render("findings.md", context)
+
+    @property
+    def tally(self) -> str:
+        """One sentence: how many claims have which verdict."""
+        counts = Counter(claim.verdict for claim in self.claims)
+        parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
+        rows = [row for claim in self.claims for row in claim.rows if row.study]
+        rows += self.elsewhere
+        decided = sum(map(_is_decided, rows))
+        return (
+            f"Of {len(self.claims)} claims: {', '.join(parts)}. They were tested in {len(rows)} "
+            f"comparisons, each of two networks on a data set and its split, of which {decided} "
+            "are decided."
+        )
+
+    def summary(self) -> str:
+        """The README's part: the tally, and a table of all decided comparisons."""
+        own = [row for claim in self.claims if claim.verdict not in _OPEN for row in claim.rows]
+        rows = [self._line(row) for row in (*own, *self.elsewhere) if _is_decided(row)]
+        head = (
+            "| claim | A over B | data, split | printed | ours | 95 % interval | seeds "
+            "| test faces | verdict |\n|---|---|---|---:|---:|---:|---:|---:|---|"
+        )
+        return "\n".join([self.tally, "", head, *rows])
+
+    def _line(self, row: ClaimRow) -> str:
+        where = _where(row) + ("" if row.source else "; not the paper's data")
+        cells = [self._claim_words(row), row.pair, where, _amount(row, row.printed)]
+        cells += [_amount(row, row.estimate), _bounds(row), str(row.n_seeds), _faces(row)]
+        return f"| {' | '.join([*cells, row.direction])} |"
+
+    def _claim_words(self, row: ClaimRow) -> str:
+        sentence = self.sentences.get(row.claim, row.claim)
+        metric = "" if row.metric == "accuracy" else f" ({metric_words(row.metric)})"
+        tables = f"{row.paper.upper()} {row.tables}: " if row.tables else ""
+        return f"{tables}{sentence}{metric}"
+
+
+def findings_of(root: Path) -> FindingsPage:
+    """What the published studies found.
+
+    Args:
+        root: the project's folder, with `reports/claims.csv` up to date.
+
+    Raises:
+        InputError: a file is faulty.
+    """
+    rows = read_claims(root / "reports" / "claims.csv")
+    studies = sorted({row.study for row in rows if row.study})
+    published = published_studies(root / "reports")
+    files = [root / "studies" / f"{name}.yaml" for name in studies]
+    own = [claim for path in files if path.is_file() for claim in load_params(path).claims]
+    known = (*own, *load_claims(root / "studies" / "catalogue" / "claims.yaml"))
+    return FindingsPage(
+        claims=settle_claims(rows, known_tiers(root)),
+        elsewhere=[row for row in rows if row.study and not row.source],
+        sentences={claim.id: claim.sentence for claim in known},
+        publications=[published[name] for name in studies],
+    )
+
+
+def write_findings(root: Path) -> None:
+    """Write the page, and the README's part between its two markers.
+
+    Args:
+        root: the project's folder.
+
+    Raises:
+        InputError: the README does not have both markers, or a file is faulty.
+    """
+    readme = (root / README).read_text(encoding="utf-8")
+    before, begin, rest = readme.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise InputError(
+            "has no place for the verdicts",
+            where=README,
+            remedy=f"write `{_BEGIN}` and `{_END}` where they belong",
+        )
+    found = findings_of(root)
+    texts = {
+        PAGE: found.page(),
+        README: f"{before}{_BEGIN}\n\n{found.summary()}\n\n{_END}{after}",
+    }
+    for path, text in texts.items():
+        with whole_file(root / path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _is_decided(row: ClaimRow) -> bool:
+    return not row.direction.startswith("undecided")
+
+
+def _where(row: ClaimRow) -> str:
+    altered = f", altered: {row.robustness.replace(':', ' ')}" if row.robustness else ""
+    return f"{row.dataset}, {row.protocol}{altered}" if row.dataset else NOTHING
+
+
+def _amount(row: ClaimRow, value: float) -> str:
+    """A difference in points, or a ratio, which is of no data set."""
+    if isnan(value):
+        return NOTHING
+    return points(value) if row.dataset else f"x {decimal(value, 2)}"
+
+
+def _bounds(row: ClaimRow) -> str:
+    if isnan(row.low) or isnan(row.high):
+        return NOTHING
+    if not row.dataset:
+        return f"{decimal(row.low, 2)} to {decimal(row.high, 2)}"
+    return f"{points(row.low)} to {points(row.high)}"
+
+
+def _faces(row: ClaimRow) -> str:
+    """Number of test faces and of their clusters."""
+    if not row.n_faces:
+        return NOTHING
+    return f"{count(row.n_faces)} of {count(row.n_clusters)} {_plural(row.cluster)}"
+
+
+def _plural(cluster: str) -> str:
+    return " or ".join(f"{word}s" for word in cluster.split(" or "))

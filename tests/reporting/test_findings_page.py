@@ -1,0 +1,79 @@
+"""The page of findings and the README's verdicts, made from `reports/claims.csv`."""
+
+from __future__ import annotations
+
+from math import nan
+from pathlib import Path
+
+import pytest
+from tests.claim_rows import claim_row
+from tests.example_study import PROJECT
+
+from ferbench.errors import InputError
+from ferbench.reporting.findings_page import (
+    PAGE,
+    README,
+    FindingsPage,
+    findings_of,
+    write_findings,
+)
+from ferbench.reporting.settled import settle_claims
+
+ROWS = [
+    claim_row(),
+    claim_row(protocol="stratified_70_10_20", direction="undecided", decided_by="9 seeds"),
+    claim_row(claim="p1_cbam", direction="undecided", decided_by="40 seeds"),
+    claim_row(claim="p2_cost", study="", direction="not tested"),
+]
+ELSEWHERE = [claim_row(claim="p1_cbam", source="", printed=nan, direction="no difference")]
+FOUND = FindingsPage(settle_claims(ROWS), ELSEWHERE, {"p1_sab": "SAB helps | a lot"}, [])
+
+
+def lines(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_tally_counts_claims_and_comparisons() -> None:
+    assert FOUND.tally == (
+        "Of 3 claims: 1 contradicted, 1 undecided, 1 not tested. They were tested in "
+        "4 comparisons, each of two networks on a data set and its split, of which 2 are decided."
+    )
+
+
+def test_page_has_every_comparison_with_interval_and_conditions() -> None:
+    page = FOUND.page()
+    first, second = lines(page, "ivsa over vgg_improved")[:2]
+    assert "P1 T2: SAB helps \\| a lot" in first
+    assert "| −4.4 | −7.5 to −1.2 | 5 | 981 of 118 persons | reduced | contradicted |" in first
+    assert "stratified_70_10_20" in second
+    assert lines(page, "40 seeds")
+    assert "No published study has both networks on the claim's data set: p2_cost." in page
+    assert page.index("## Contradicted") < page.index("## Undecided") < page.index("## Not tested")
+
+
+def test_summary_has_decided_comparisons_alone() -> None:
+    table = lines(FOUND.summary(), "ivsa over vgg_improved")
+    assert [line.rsplit("|", 2)[1].strip() for line in table] == ["contradicted", "no difference"]
+    assert "not the paper's data" in table[1]
+
+
+def test_a_ratio_is_no_difference_in_points() -> None:
+    ratio = claim_row(
+        dataset="", protocol="", metric="gflops", printed=0.7, estimate=0.68, low=0.68
+    )
+    page = FindingsPage(settle_claims([ratio]), [], {}, []).page()
+    assert "| x 0.70 | x 0.68 | 0.68 to" in page
+
+
+def test_readme_without_a_place_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / README).write_text("# A project", encoding="utf-8")
+    with pytest.raises(InputError, match="no place for the verdicts"):
+        write_findings(tmp_path)
+    assert (tmp_path / README).read_text(encoding="utf-8") == "# A project"
+    assert not (tmp_path / PAGE).exists()
+
+
+def test_committed_page_and_readme_are_those_of_the_reports() -> None:
+    found = findings_of(PROJECT)
+    assert (PROJECT / PAGE).read_text(encoding="utf-8") == found.page()
+    assert found.summary() in (PROJECT / README).read_text(encoding="utf-8")

@@ -80,8 +80,7 @@ status: setup  ## show the active study, what would run, and why
 	@$(BIN)/dvc status
 
 ui: setup  ## MLflow at 127.0.0.1  [PORT=5000]
-	@echo "http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	@$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
+	@$(BIN)/ferbench ui --port $(PORT)
 
 report: setup  ## rebuild tables and report from existing predictions
 	@$(BIN)/dvc repro --single-item score compare report

@@ -49,16 +49,21 @@ def small_probe() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def import_path() -> list[str]:
-    return list(sys.path)
+def import_path() -> frozenset[str]:
+    return frozenset(sys.path)
 
 
 @pytest.fixture(autouse=True)
-def kept_import_path(import_path: list[str]) -> Iterator[None]:
-    """Refuse a test that leaves `sys.path` changed: another test's processes would inherit it."""
+def only_this_ferbench(import_path: frozenset[str]) -> Iterator[None]:
+    """Refuse a test that leaves another ferbench in `sys.path`, as MLflow does when a model is
+    loaded: processes of later tests would import it.
+    """
     yield
-    left, sys.path[:] = list(sys.path), import_path
-    assert left == import_path
+    others = [
+        path for path in sys.path if path not in import_path and (Path(path) / "ferbench").is_dir()
+    ]
+    sys.path[:] = [path for path in sys.path if path not in others]
+    assert not others
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,9 @@ class Registered:
         return [[face.as_json() for face in faces] for faces in found]
 
 
+CARRIED = "/code/of/the/model"
+
+
 @pytest.fixture(params=[("ivsa", "stored"), ("yolov5s", "scenes")], ids=["faces", "scenes"])
 def evaluated(
     request: pytest.FixtureRequest, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -60,7 +63,7 @@ def evaluated(
 
 def load(monkeypatch: pytest.MonkeyPatch, model: Registered) -> None:
     def load_model(uri: str) -> Registered:
-        sys.path = ["/code/of/the/model", *sys.path]  # as MLflow leaves it
+        sys.path = [CARRIED, *sys.path]  # as MLflow leaves it
         return {"models:/tiny/1": model}[uri]
 
     monkeypatch.setattr(mlflow.pyfunc, "load_model", load_model)
@@ -75,6 +78,7 @@ def test_model_of_the_run_reproduces_its_evaluation(
     assert found.passed
     assert found.faces >= 3
     assert found.difference < 1e-4 == found.tolerance
+    assert CARRIED not in sys.path
 
 
 def test_other_scale_of_pixels_is_noticed(

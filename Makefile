@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup check test test-avx2 test-all repro smoke publish status ui report docs hooks lock clean
+.PHONY: help setup check test test-thorough test-avx2 test-all repro smoke publish status ui report docs hooks lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
@@ -57,13 +57,16 @@ check: setup  ## formatting, lint, import layers, types
 test: setup  ## tests: minutes on a CPU, no network, no real data
 	$(BIN)/pytest -n auto --dist worksteal
 
+test-thorough: setup  ## the longer tests, which every change runs in CI
+	$(BIN)/pytest -n auto --dist worksteal -m 'thorough and not slow and not gpu and not data'
+
 # oneDNN reads the variable when the process starts; it is called by networks alone.
 NETWORKS := tests/models tests/training tests/evaluation tests/detection tests/tracking \
   tests/test_contracts.py tests/test_pipeline.py
 test-avx2: setup  ## the tests that run networks, as on a processor with nothing newer than AVX2
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto --dist worksteal $(NETWORKS)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n auto --dist worksteal -m 'not slow and not gpu and not data' $(NETWORKS)
 
-test-all: setup  ## also slow tests, GPU tests, and tests on real archives (FERBENCH_DATA)
+test-all: setup  ## all tests: also slow ones, GPU tests, and tests on real archives (FERBENCH_DATA)
 	$(BIN)/pytest -m ''
 
 repro: setup  ## run the study: data, training, tests, report  [STUDY=name] [JOBS=n|auto] [CLUSTER=address|file]

@@ -17,6 +17,11 @@ from ferbench.config.params import Params
 from ferbench.data.dataset import PackedDataset
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: at the end, one worker would wait for the other."""
+    items.sort(key=lambda item: "test_pipeline.py" not in item.nodeid)
+
+
 def pytest_collection_finish() -> None:
     """Keep what imports made out of later collections, which statsmodels asks for at every test."""
     gc.collect()

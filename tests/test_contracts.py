@@ -135,6 +135,7 @@ def test_attention_in_evaluation_is_deterministic(name: str) -> None:
     assert torch.equal(module(x), module(x))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_location_builds_and_runs_at_two_sizes(backbone: str) -> None:
     for location in locations(backbone):
@@ -155,6 +156,7 @@ def runs_at_two_sizes(variant: Variant) -> None:
         assert out.isfinite().all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_attention_none_equals_the_plain_network_at_every_location(backbone: str) -> None:
     plain = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
@@ -165,6 +167,7 @@ def test_attention_none_equals_the_plain_network_at_every_location(backbone: str
         assert _first(other(x)).equal(_first(plain(x))), location
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_declared_grad_cam_layers_are_all_that_the_score_sees(backbone: str) -> None:
     network: Any = build_network(row(backbone), recipe_for(backbone), 7, seed=0).eval()
@@ -178,6 +181,7 @@ def test_declared_grad_cam_layers_are_all_that_the_score_sees(backbone: str) -> 
     ].any()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_same_seed_gives_the_same_weights_and_keeps_torchs_generator(backbone: str) -> None:
     variant, recipe = row(backbone), recipe_for(backbone)

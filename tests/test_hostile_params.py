@@ -132,6 +132,7 @@ def test_no_command_of_the_pipeline_has_a_value_in_it() -> None:
         assert "wdir" not in stage, name
 
 
+@pytest.mark.thorough
 def test_dvc_resolves_hostile_names_to_commands_without_them(checkout: Path) -> None:
     commands = {stage["cmd"] for stage in STAGES.values()}
     trees = [_hostile(dict.fromkeys(HOSTILE, word)) for word in HOSTILE.values()]
@@ -140,6 +141,7 @@ def test_dvc_resolves_hostile_names_to_commands_without_them(checkout: Path) -> 
         assert set(resolved["cmd"].values()) == commands, repr(word)
 
 
+@pytest.mark.thorough
 def test_a_plain_repro_of_hostile_names_runs_no_command_of_theirs(checkout: Path) -> None:
     (resolved,) = _resolved(_hostile(HOSTILE))
     Path("outs.json").write_text(json.dumps(resolved["outs"]))
@@ -161,6 +163,7 @@ def test_a_seed_that_is_no_word_is_no_command_either(checkout: Path) -> None:
     assert not list(Path().rglob("pwned"))
 
 
+@pytest.mark.thorough
 def test_a_data_set_that_leads_out_of_its_folder_deletes_nothing(checkout: Path) -> None:
     """DVC clears outputs before it runs a command; here two stages have one, and none is run."""
     places = [Path("mine"), Path("data/mine"), Path("../mine")]

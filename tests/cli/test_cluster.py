@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 from distributed.core import Status
@@ -84,6 +85,7 @@ def test_tasks_run_side_by_side_and_a_stage_that_fails_is_an_outcome(
     assert " left" not in lines[3]
 
 
+@pytest.mark.thorough
 def test_another_process_reads_the_state_of_tasks(engine: DaskEngine) -> None:
     found = []
 
@@ -132,6 +134,33 @@ def test_an_interrupt_ends_what_runs(engine: DaskEngine, monkeypatch: pytest.Mon
     pids = [int(path.read_text()) for path in Path().glob("pid-*")]
     assert len(pids) == 2, "no other is started"
     assert not any(map(psutil.pid_exists, pids))
+
+
+@pytest.mark.thorough
+def test_tasks_go_on_after_the_process_was_stopped_for_longer_than_workers_may_be_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scheduler and workers share a loop, which Ctrl-Z or a suspended machine stops."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tasks, "dvc", lambda *words: [sys.executable, "-c", CODE, *words])
+    monkeypatch.setenv("WARM", "")
+    outcomes = []
+    with (
+        dask.config.set({"distributed.scheduler.worker-ttl": "1s"}),
+        Children() as children,
+        DaskEngine(children, Cluster(), 2, {}) as engine,
+    ):
+        names = ["ok@1", "ok@2", "ok@3"]
+        run = threading.Thread(
+            target=lambda: outcomes.extend(engine.run([Task(n, (n,)) for n in names])), daemon=True
+        )
+        run.start()
+        wait_until(lambda: Path("pid-ok@2").exists())
+        engine._opened().loop.add_callback(time.sleep, 7)  # Dask allows at least 5
+        time.sleep(8)
+        Path("go").touch()
+        run.join(30)
+        assert [outcome.ok for outcome in outcomes] == [True] * 3
 
 
 def test_the_record_of_a_process_that_has_ended_is_ignored(

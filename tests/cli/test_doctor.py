@@ -150,6 +150,7 @@ def test_credentials_are_found_and_never_shown(tmp_path: Path) -> None:
     assert secret not in repr(check)
 
 
+@pytest.mark.thorough
 def test_a_broken_tracking_store_is_found(tmp_path: Path, empty_store: Path) -> None:
     path = tmp_path / "mlflow.db"
     uri = f"sqlite:///{path}"

@@ -61,6 +61,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_one_process_reports_what_dag_and_status_do(home: Path) -> None:
     assert call("repro", "-q", "-s", "split", "describe").returncode == 0
     state = read_state()
@@ -80,6 +81,7 @@ def test_one_process_reports_what_dag_and_status_do(home: Path) -> None:
     assert state.stale == {"train@0", "train@1", "evaluate@0", "evaluate@1"}
 
 
+@pytest.mark.thorough
 def test_inputs_of_a_run_are_those_that_none_of_its_stages_writes(home: Path) -> None:
     flow = read_state().flow
     assert flow.inputs_of(["train@0", "evaluate@0"]) == {
@@ -90,6 +92,7 @@ def test_inputs_of_a_run_are_those_that_none_of_its_stages_writes(home: Path) ->
     assert Flow({"a": frozenset()}).inputs_of(["a"]) == {}
 
 
+@pytest.mark.thorough
 def test_a_broken_pipeline_is_reported_in_dvcs_words(home: Path) -> None:
     Path("dvc.yaml").write_text("stages: [")
     with pytest.raises(InputError, match="DVC cannot read the pipeline"):

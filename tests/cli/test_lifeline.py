@@ -79,6 +79,7 @@ def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_a_stage_ends_when_its_dvc_is_killed(dvc: Path) -> None:
     command = [sys.executable, "-m", "dvc", "repro"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:

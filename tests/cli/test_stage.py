@@ -50,6 +50,7 @@ def test_a_full_disk_is_told_with_its_remedy(
     assert "remedy: free some space" in told
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("kind", ["checkpoint", "model", "table", "json"])
 def test_a_full_disk_is_told_whatever_writes(

@@ -64,6 +64,7 @@ def _split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_FACES", 0)
 
 
+@pytest.mark.thorough
 def test_near_copies_raise_the_baselines_unless_persons_are_kept_apart(many: Twins) -> None:
     index, pack = many
     leaky = measure_baselines(index, *draw_split(index, "stratified_70_10_20", 0), pack)

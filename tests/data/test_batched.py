@@ -104,6 +104,7 @@ def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["p1", "light", "mirror"])
 def test_distribution_is_that_of_albumentations(
     params: Params, face: np.ndarray, name: str
@@ -196,6 +197,7 @@ def test_batches_are_those_of_the_loader(
         assert all(map(torch.equal, batch, alone))
 
 
+@pytest.mark.thorough
 def test_training_from_device_memory_resumes_exactly(
     params: Params, stored: PackedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

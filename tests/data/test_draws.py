@@ -83,6 +83,7 @@ def assert_independent(seen: dict[str, NDArray[np.float64]]) -> None:
             assert abs(joint - expected) < MAX_DIFFERENCE, (first, second, joint, expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_draws_of_different_transforms_are_independent(name: str, recipe: Recipe) -> None:
     plan = load("ferbench.data.augmentations", name)(recipe, 20)

@@ -272,6 +272,7 @@ def bad_decoder(monkeypatch: pytest.MonkeyPatch, fresh_decoders: None) -> None:
     monkeypatch.setattr(images, "LIMIT_S", 2.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("bad_decoder")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_file_that_hangs_or_crashes_a_decoder_is_unusable_and_others_are_checked(
@@ -290,6 +291,7 @@ def md5_of(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("bad_decoder")
 def test_file_that_hangs_does_not_block_other_threads(
     tmp_path: Path, draw: Callable[..., Path]

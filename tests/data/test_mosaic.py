@@ -21,6 +21,8 @@ from ferbench.data.dataset import PackedDataset
 from ferbench.data.loaders import SceneDataset
 from ferbench.data.transforms import four_in_one, mosaic_partners
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def recipe(params: Params) -> Recipe:

@@ -89,6 +89,7 @@ def test_slow_machine_keeps_the_boxes_of_every_image(monkeypatch: pytest.MonkeyP
     assert [len(boxes.score) for boxes in kept] == [3] * 5
 
 
+@pytest.mark.thorough
 def test_boxes_do_not_depend_on_what_else_is_imported() -> None:
     """The library has two implementations and takes the one whose package is imported."""
     program = (

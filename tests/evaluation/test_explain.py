@@ -207,6 +207,7 @@ def test_maps_are_finite_of_the_inputs_size_and_between_0_and_1(
 CATALOGUE = ["yolov10n", "yolov6s", "inception"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", CATALOGUE)
 def test_maps_are_found_in_networks_of_every_kind(stored: PackedDataset, variant: str) -> None:
     from ferbench.config.params import load_params
@@ -350,6 +351,7 @@ def test_unknown_method_is_refused_before_anything_is_drawn(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["ivsa", "yolov5s"])
 def test_figures_and_index_are_complete_and_reproducible_to_the_byte(
     params: Params, stored: PackedDataset, tmp_path: Path, variant: str

@@ -19,6 +19,7 @@ HOW = Latency(batch=2, precision="float32", threads=1, warm_up=1, iterations=2, 
 TIMES = ("forward", "end_to_end")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "precision"), [("vgg_improved", "bfloat16"), ("yolov5s_osam", "float32")]
 )

@@ -14,6 +14,8 @@ from ferbench.config.params import RobustnessTest, load_params
 from ferbench.evaluation.replicates import wanted_metrics
 from ferbench.evaluation.scoreboard import score_study, write_scoreboard
 
+pytestmark = pytest.mark.thorough
+
 RUN = ["dataset", "protocol", "variant", "seed", "subset", "robustness", "condition", "metric"]
 COMPARED = ("accuracy", "f1_macro", "map50", "map50_95", "auroc_macro")
 

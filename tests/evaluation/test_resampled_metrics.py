@@ -67,6 +67,7 @@ def drawn():
     return predictions, cluster, draws
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_is_that_of_images_copied_as_often_as_they_were_drawn(drawn, metric):
     predictions, cluster, draws = drawn

@@ -374,6 +374,7 @@ def test_additional_metric_changes_no_other_number(study):
     assert lines == before["results.csv"].splitlines()
 
 
+@pytest.mark.thorough
 def test_scores_depend_on_stored_predictions_alone(study):
     root, params = study
     before = score_study(params, root).results
@@ -435,6 +436,7 @@ def test_class_without_faces_has_a_support_and_nothing_else():
     assert table.loc["fear"].drop("support").isna().all()
 
 
+@pytest.mark.thorough
 def test_train_is_scored_beside_test_where_the_study_asks_for_it(tmp_path: Path) -> None:
     params = fabricate(tmp_path, (0,), faces=20)
     assert "train" not in set(score_study(params, tmp_path).results["subset"])

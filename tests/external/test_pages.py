@@ -18,7 +18,7 @@ from ferbench.external.judged_page import judged_page
 from ferbench.external.opening import open_data
 from ferbench.external.rivals import Rivals
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

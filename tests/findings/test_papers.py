@@ -23,6 +23,8 @@ from ferbench.findings.result import Finding, judged, read_findings
 from ferbench.models.attention.sab import SAB
 from ferbench.plugins import load, names
 
+pytestmark = pytest.mark.thorough
+
 PAPERS = "ferbench.findings.papers"
 NAMES = names(PAPERS)
 SCRIPT = Path(__file__).parents[2] / "pipeline" / "findings.py"

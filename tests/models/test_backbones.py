@@ -210,6 +210,7 @@ def test_an_attention_that_follows_a_norm_takes_one_of_its_own_map_or_none(
     assert body(torch.rand(2, 3, 96, 96)).isfinite().all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("backbone", "library", "options"),
     [
@@ -277,6 +278,7 @@ def test_dropout_is_where_the_library_has_it(options: dict[str, Any], library: A
     assert dropped(ours) == dropped(theirs)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("backbone", "px"), SIDES.items())
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_body_runs_at_its_smallest_size(backbone: str, px: int, channels: int) -> None:
@@ -292,6 +294,7 @@ def test_too_small_image_is_refused_with_the_smallest_valid_size(backbone: str, 
         network_of(body_of(backbone), "pooled", px - 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", SIDES)
 def test_deployed_classifier_gives_the_same_logits(backbone: str) -> None:
     torch.manual_seed(0)
@@ -315,6 +318,7 @@ def test_conv_unit_replaces_every_activation(backbone: str) -> None:
     assert not any(isinstance(m, own) for m in other.modules())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backbone", SIDES)
 def test_every_parameter_of_a_body_gets_a_gradient(backbone: str) -> None:
     torch.manual_seed(0)

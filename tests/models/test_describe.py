@@ -35,6 +35,7 @@ def networks(params: Params) -> dict[str, nn.Module]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "input_px", "parameters", "cost"),
     [

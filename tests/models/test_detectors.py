@@ -126,6 +126,7 @@ def test_more_classes_widen_the_four_heads(classes: int, expected: int) -> None:
     assert parameters(detector("yolov5s4h", "osam", "branches", classes)) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", LIBRARY)
 def test_the_librarys_models_have_their_parameters(model: str) -> None:
     assert parameters(detector("yolo", model=model)) == LIBRARY[model]
@@ -161,6 +162,7 @@ def test_deployed_networks_lose_the_branches_of_training(model: str, expected: i
     assert parameters(deployed(detector("yolo", model=model))) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("backbone", "options", "expected"),
     [
@@ -186,6 +188,7 @@ def test_gflops_of_the_deployed_network_at_640_px(
     assert round(100 * gflops(network, 3, 64), 2) == expected
 
 
+@pytest.mark.thorough
 def test_gflops_of_the_four_headed_detector_at_each_size() -> None:
     network = detector("yolov5s4h", "osam", "branches").eval()
     stride = network.stride
@@ -257,6 +260,7 @@ def test_gates_in_the_neck_get_the_channels_of_the_levels() -> None:
     assert found == [128, 256, 512]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("backbone", "attention", "location", "options"), DETECTORS)
 def test_a_step_of_training_reaches_every_parameter(
     backbone: str, attention: str, location: str, options: dict[str, Any]
@@ -284,6 +288,7 @@ def test_every_layer_of_the_neck_placement_learns() -> None:
     assert still == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("backbone", "attention", "location", "options"), DETECTORS)
 def test_detectors_decode_one_prediction_for_each_place(
     backbone: str, attention: str, location: str, options: dict[str, Any]
@@ -388,6 +393,7 @@ def test_released_weights_fit_whatever_the_gates(
     assert ours(x)[0].equal(theirs(x)[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("backbone", "location", "rows"),
     [("yolov5s4h", "branches", 24), ("yolov5s4h", "neck", 24)]

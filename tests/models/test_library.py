@@ -32,6 +32,7 @@ MODELS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("about", "width"), MODELS.items(), ids=lambda value: str(value))
 def test_a_network_ends_in_the_librarys_own_features(
     params: Params, about: tuple[str, str], width: int
@@ -55,6 +56,7 @@ def test_features_are_those_of_timm(params: Params) -> None:
     assert torch.equal(network.body(x), maps(x))
 
 
+@pytest.mark.thorough
 def test_features_are_those_of_torchvision(params: Params) -> None:
     """What the library pools is the body's map: its own hook sees it."""
     from torchvision import models

@@ -22,6 +22,8 @@ from ferbench.models.blocks import ConvUnit
 from ferbench.models.pretrained import load_initial, read_state
 from ferbench.plugins import load
 
+pytestmark = pytest.mark.thorough
+
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)
 DEVIATION = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
 RESNET18 = "resnet18-f37072fd.pth"

@@ -59,6 +59,7 @@ def convolution_gflops(network: nn.Module, px: int) -> float:
     return float(sum(n for op, n in counts.items() if "conv" in str(op))) / 1e9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mca", "options", "trained", "deployed", "gflops"), ROWS)
 def test_rows_have_the_size_of_independent_builds(
     mca: bool, options: dict[str, Any], trained: int, deployed: int, gflops: float

@@ -87,6 +87,7 @@ def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", COUNTS)
 def test_a_size_has_the_published_number_of_parameters_in_every_form(size: str) -> None:
     with torch.device("meta"):
@@ -134,6 +135,7 @@ def test_deployed_network_predicts_as_the_trained_one(size: str) -> None:
     assert net.model[-1].aid is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("narrow")
 @torch.no_grad()
 def test_the_deployed_network_is_copied_and_exported_for_any_batch() -> None:
@@ -358,6 +360,7 @@ def test_losses_and_detectors_of_both_kinds_go_together(loss: Any, size: str) ->
     assert value > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("narrow")
 def test_the_loss_falls_by_half_on_four_images() -> None:
     net = network().train()
@@ -412,6 +415,7 @@ for channels in (1, 3):
 """
 
 
+@pytest.mark.thorough
 def test_stem_in_channels_last_on_avx2_has_the_gradients_of_float64() -> None:
     """In a process of its own: a strided 1x1 convolution of 3 channels ends it with a signal."""
     path = os.pathsep.join(entry for entry in sys.path if entry)

@@ -20,7 +20,7 @@ from tests.chromium import needs_chromium, open_chromium
 
 from ferbench.config.params import Params
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 WIDE, NARROW = (1280, 900), (390, 844)
 PAGES = ("demo/index.html", "local.html")
 # Layout does not depend on the colours, nor contrast on the width.

@@ -134,6 +134,7 @@ def test_text_cannot_become_markup(report: Report, study: StudyFiles, tmp_path: 
     assert "# &lt;img src=x onerror=alert(1)> 1 < 2\n" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.thorough
 def test_one_seed_makes_a_report_without_conclusions(tmp_path: Path) -> None:
     params = fabricate_all(tmp_path, (0,))
     report = make_report(read_study(params, tmp_path))

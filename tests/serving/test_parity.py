@@ -87,6 +87,7 @@ def test_validation_and_folded_network_agree_with_evaluation(
     check_parity(predict_by(folded, trained, packed, "val"), expected, trained.classes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "data"),
     [("ivsa", "stored"), pytest.param("yolov5s", "scenes", marks=pytest.mark.slow)],

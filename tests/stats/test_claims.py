@@ -145,6 +145,7 @@ def _two_way(rng, n, clusters, redrawn):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("redrawn", [False, True])
 def test_prediction_interval_counts_what_seeds_and_faces_share_once(redrawn):
     rng, hits, widths, runs, clusters = np.random.default_rng(1), 0, [], 1500, 40

@@ -55,6 +55,7 @@ def test_swapped_samples_negate_the_effect(name):
     assert np.sign(there.effect_size) == np.sign(there.statistic)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", TESTS)
 def test_false_positive_rate_is_at_most_the_level(name):
     test = load_test(name)

@@ -7,6 +7,8 @@ from tests.stats import nulls
 from ferbench.stats.comparisons.faces import cluster_bootstrap, mcnemar
 from ferbench.stats.comparisons.t_tests import corrected_t, paired_t
 
+pytestmark = pytest.mark.thorough
+
 
 def by_faces(a, b, groups):
     return cluster_bootstrap(a, b, np.arange(len(groups)))

@@ -183,6 +183,7 @@ def one_run(rng, skill):
     return Predictions(rows, pd.concat(boxes, ignore_index=True).assign(**place), 0.0)
 
 
+@pytest.mark.thorough
 def test_with_few_persons_differences_in_average_precision_are_not_about_seeds_only():
     rng = np.random.default_rng(3)
     rejected = np.zeros(2)

@@ -156,6 +156,7 @@ def test_detectable_difference_uses_the_spread_of_the_pair_and_holms_first_level
     assert row["high"] - row["estimate"] == pytest.approx(half)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(20))
 def test_a_difference_beyond_the_detectable_one_is_significant(seed):
     rng = np.random.default_rng(seed)

@@ -36,6 +36,8 @@ from ferbench.tracking.publish import (
 from ferbench.tracking.runs import MlflowRun, experiment_id, open_finished_run, open_run
 from ferbench.tracking.store import StoreError, connect
 
+pytestmark = pytest.mark.thorough
+
 CLAIMS = Path("reports", "demo", "claims.csv")
 
 

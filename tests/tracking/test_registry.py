@@ -119,6 +119,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return act
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", CHANGES)
 def test_killed_promotion_is_completed_by_the_next(
     tmp_path: Path, killed_after: Callable[[str], Any], change: str
@@ -132,6 +133,7 @@ def test_killed_promotion_is_completed_by_the_next(
     assert roll_back(NAME) == (second, first)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", CHANGES[:2])
 def test_killed_roll_back_is_completed_and_not_reversed(
     tmp_path: Path, killed_after: Callable[[str], Any], change: str

@@ -213,6 +213,7 @@ def test_errors_that_are_no_fault_of_a_store_are_let_through(own_store: Path) ->
         Path("nowhere").read_text()
 
 
+@pytest.mark.thorough
 def test_new_store_removes_partial_files_of_a_killed_process(own_store: Path) -> None:
     own_store.unlink()
     with subprocess.Popen(["true"]) as killed:

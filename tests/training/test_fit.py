@@ -136,6 +136,7 @@ def test_killed_training_resumes_to_the_same_result(
     assert_same(whole, resumed)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:.*training starts from epoch 0")
 @pytest.mark.parametrize("damaged", ["best.ckpt", "last.ckpt"])
 @pytest.mark.parametrize("how", ["absent", "cut", "junk"])
@@ -176,6 +177,7 @@ def test_lost_best_checkpoint_is_replaced_by_the_last_if_that_is_best(
     assert (tmp_path / "best.ckpt").is_file()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_two_stages_resume_after_a_kill_in_either(
     params: Params, few: PackedDataset, tmp_path: Path, straight: Straight, epoch: int
@@ -213,6 +215,7 @@ def test_detector_with_a_first_stage_is_refused(
         train(params, few, tmp_path, "yolov5s", head_epochs=1)
 
 
+@pytest.mark.thorough
 def test_gradient_accumulation_resumes(params: Params, few: PackedDataset, tmp_path: Path) -> None:
     changes = {"nominal_batch": 8, "warmup_epochs": 2, "warmup_momentum": 0.5, "optimizer": "sgd"}
     straight = train(params, few, tmp_path / "straight", "yolov5s", **changes)
@@ -229,6 +232,7 @@ def test_ten_crops_resume(params: Params, few: PackedDataset, tmp_path: Path) ->
     assert_same(straight, train(params, few, tmp_path / "killed", "vgg_improved", **changes))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
 def test_schedule_resumes(
     params: Params, few: PackedDataset, tmp_path: Path, schedule: str
@@ -262,6 +266,7 @@ def test_training_stops_early_and_stays_stopped(
     assert len(again.history) == 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["vgg_improved", "yolov5s"])
 def test_val_score_equals_the_metric_that_evaluation_reports(
     params: Params, stored: PackedDataset, tmp_path: Path, variant: str
@@ -300,6 +305,7 @@ def test_classifier_selected_by_a_metric_of_boxes_is_refused(
         fit(row, data, params.train, tmp_path, None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_mixed_precision_trains_every_task_with_every_optimizer(
@@ -331,6 +337,7 @@ def test_classifier_learns_obvious_classes(
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
 
 
+@pytest.mark.thorough
 def test_detector_learns_obvious_faces(
     params: Params, stored: PackedDataset, tmp_path: Path
 ) -> None:
@@ -415,6 +422,7 @@ def test_loader_processes_are_set_by_the_environment(monkeypatch: pytest.MonkeyP
         loader_workers(on_gpu=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_loader_processes_do_not_change_a_training(
     params: Params,

@@ -118,6 +118,7 @@ def broken(*_: Any) -> Any:
     raise ImportError("tracking is being edited")
 
 
+@pytest.mark.thorough
 def test_training_gives_equal_results_with_and_without_any_observer(
     train: Train, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,6 +22,8 @@ from ferbench.errors import InputError
 from ferbench.training.fit import batch_share, placement
 from ferbench.training.modules import RunModule
 
+pytestmark = pytest.mark.thorough
+
 PROJECT = Path(__file__).parents[2]
 
 SCRIPT = """

@@ -216,9 +216,13 @@ class DaskEngine:
             cluster = self._stack.enter_context(_instance(self._cluster))
             cluster.scale(self._cluster.workers)
             return cluster, None
+        import dask
         from distributed import LocalCluster
         from distributed.security import Security
 
+        # Threads of this process are lost with it alone. A silence means that all of it was stopped
+        # (Ctrl-Z, a suspended machine), after which Dask drops its workers and waits for others.
+        self._stack.enter_context(dask.config.set({"distributed.scheduler.worker-ttl": None}))
         security = Security.temporary()
         cluster = LocalCluster(
             n_workers=self._jobs,

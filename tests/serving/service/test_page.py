@@ -26,7 +26,7 @@ from ferbench.serving.service.answers import PromotionAnswer
 from ferbench.serving.service.app import Service
 from ferbench.serving.service.saliency import Saliency
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 WIDE, NARROW = (1280, 900), (390, 844)
 VIEWS = ((WIDE, "light"), (NARROW, "dark"))
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")

@@ -23,9 +23,9 @@ from typing import Any
 from ferbench import plugins
 from ferbench.data.ingest.archives import Limits, extract, is_archive
 from ferbench.data.ingest.layout import SUFFIXES, files_below
+from ferbench.data.ingest.lists import RENAME_ADVICE, header_of, is_list, read_list
 from ferbench.data.ingest.source import Reading, Source
 from ferbench.errors import InputError
-from ferbench.external.lists import header_of, is_list, read_list
 
 __all__ = ["SOURCES", "Form", "Opened", "open_data"]
 
@@ -173,7 +173,7 @@ def _advised(error: InputError, source: Source) -> InputError:
     """The error with the options of the commands, which the readers of the pipeline do not know."""
     advice = [error.remedy] if "archive:" not in error.remedy else []
     if "rename" in source.OPTIONS and error.what.startswith("unknown class"):
-        advice.append("`--rename WORD=EMOTION` says what a word of your own stands for")
+        advice.append(RENAME_ADVICE)
     advice.append("`--source NAME` says which data set it is, if that was not recognised")
     return InputError(error.what, where=error.where, remedy="; ".join(advice))
 

@@ -91,3 +91,29 @@ def test_litter_is_not_read_as_images(tmp_path: Path, draw: Draw) -> None:
     (tmp_path / "fear/._a.png").write_text("x")
     (tmp_path / "fear/notes.txt").write_text("x")
     assert len(Folder().read(tmp_path).records) == 1
+
+
+def test_list_of_images_decides_alone(tmp_path: Path, draw: Draw) -> None:
+    for name in ("s1/a.png", "s1/b.png", "s2/a.png", "happy/c.png"):
+        draw(tmp_path / "faces" / name)
+    rows = ["path,label,person,split", "s1/a.png,sad,s1,train", "s1/b.png,grin,s1,train"]
+    rows += ["s2/a.png,fear,s2,test", "s9/x.png,fear,s9,test"]
+    (tmp_path / "faces" / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    reading = Folder({"rename": {"grin": "happiness"}}).read(tmp_path)
+    assert [(r.path, r.emotion, r.person, r.source_split) for r in reading.records] == [
+        ("faces/s1/a.png", "sadness", "s1", "train"),
+        ("faces/s1/b.png", "happiness", "s1", "train"),
+        ("faces/s2/a.png", "fear", "s2", "test"),
+    ]
+    assert [(fault.path, fault.reason) for fault in reading.faults] == [
+        ("faces/s9/x.png", "in labels.csv, but not there"),
+        ("faces/happy/c.png", "not in labels.csv"),
+    ]
+    assert reading.emotions == ("happiness", "sadness", "fear")
+
+
+def test_list_with_a_label_of_ones_own_names_row_and_option(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("path,label\na.png,grin\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"labels\.csv: row 2: unknown class 'grin'(.|\n)*rename:"):
+        Folder().read(tmp_path)

@@ -1,7 +1,8 @@
-"""Your own data: a folder per class, optionally below a folder per split.
+"""Your own data: a folder per class, optionally below a folder per split, or a list of images.
 
 Forms: `<class>/**/*.jpg`, or `{train,val,test}/<class>/**/*.jpg` (also `valid`, `validation`,
-`training`, `testing`), inside any number of wrapping folders.
+`training`, `testing`), or any folders with a file `labels.csv` on top (columns `path` and `label`,
+and `split`, `person` and `sequence` if they are known), inside any number of wrapping folders.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ferbench.data.ingest.layout import emotion_of, folders, images, records
+from ferbench.data.ingest.lists import read_list
 from ferbench.data.ingest.source import Fault, Metadata, Reading, Source
 from ferbench.emotions import in_order, normalise
 from ferbench.errors import InputError
 
 __all__ = ["Folder"]
 
+_LIST = "labels.csv"
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -31,24 +34,34 @@ _SPLITS = {
 class Folder(Source):
     """A folder per class.
 
+    A file `labels.csv` decides alone, whatever the folders are called.
+
     Options: `rename` maps class words to emotions; `person_pattern` is a regular expression with
     one group, searched in file names (without suffix), that matches the name of the person.
     """
 
     METADATA = Metadata(
-        title="A folder per class",
+        title="A folder per class, or a list of images",
         citation="that of the data",
         licence="That of the data.",
         version="that of the data",
         images=None,
         emotions=(),
         faults="Not known. Without persons, a split cannot keep them apart.",
-        steps="set the row's `archive:` to a folder, zip or tar archive with a folder per class",
+        steps="set the row's `archive:` to a folder, zip or tar archive with a folder per class, "
+        "or with labels.csv (columns `path` and `label`, and `split`, `person`, `sequence`)",
     )
     OPTIONS: ClassVar[dict[str, Any]] = {"rename": {}, "person_pattern": None}
 
     def read(self, root: Path) -> Reading:
-        """Records in the order of paths, each image one aligned face."""
+        """Records in the order of paths, or of the list; each image is one aligned face.
+
+        Raises:
+            InputError: there are neither class folders nor a list, or a row of the list is wrong.
+        """
+        table = _list_below(root)
+        if table is not None:
+            return self._listed(root, table)
         pattern = _compiled(self.options["person_pattern"])
         reading = Reading()
         listed: list[tuple[str, str, dict[str, Any]]] = []
@@ -70,6 +83,17 @@ class Folder(Source):
         reading.emotions = tuple(in_order(record.emotion for record in reading.records))
         return reading
 
+    def _listed(self, root: Path, table: Path) -> Reading:
+        reading = read_list(table, root, self.options["rename"])
+        known = dict.fromkeys(one.path for one in reading.records)
+        absent = [path for path in known if not (root / path).is_file()]
+        gone = set(absent)
+        reading.records = [one for one in reading.records if one.path not in gone]
+        reading.faults += [Fault(path, f"in {_LIST}, but not there") for path in absent]
+        paths = (path.relative_to(root).as_posix() for path in images(root))
+        reading.faults += [Fault(path, f"not in {_LIST}") for path in paths if path not in known]
+        return reading
+
     def _parts(self, root: Path) -> list[tuple[str | None, Path]]:
         """Splits and the folders that hold their class folders."""
         top = root
@@ -86,6 +110,17 @@ class Folder(Source):
 
     def _is_class(self, word: str) -> bool:
         return word in self.options["rename"] or normalise(word) is not None
+
+
+def _list_below(root: Path) -> Path | None:
+    """The list of a data set, on top of it or in the only folder there."""
+    top = root
+    while not (top / _LIST).is_file():
+        below = folders(top)
+        if len(below) != 1:
+            return None
+        top = below[0]
+    return top / _LIST
 
 
 def _split(folder: Path) -> str:

@@ -17,7 +17,7 @@ from ferbench.data.ingest.source import Fault, Reading
 from ferbench.emotions import in_order
 from ferbench.errors import InputError, unknown
 
-__all__ = ["SPLIT_WORDS", "header_of", "is_list", "read_list"]
+__all__ = ["RENAME_ADVICE", "SPLIT_WORDS", "header_of", "is_list", "read_list"]
 
 _COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "image", "image_path", "filepath"),
@@ -31,6 +31,11 @@ SPLIT_WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "publictest"), "val"),
     **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
+# The option of commands, and of a study's data set.
+RENAME_ADVICE = (
+    "`--rename WORD=EMOTION` (in a study, `options: {rename: {WORD: EMOTION}}`) says what a word "
+    "of your own stands for"
+)
 _REMEDY = "the first line names the columns, such as `path,label,split,person`"
 
 
@@ -130,8 +135,8 @@ def _emotion(word: str, where: str, rename: Mapping[str, str] | None) -> str:
     try:
         return emotion_of(word, where, dict(rename or {}))
     except InputError as error:
-        advice = "`--rename WORD=EMOTION` says what a word of your own stands for"
-        raise InputError(error.what, where=where, remedy=f"{error.remedy}; {advice}") from error
+        advice = f"{error.remedy}; {RENAME_ADVICE}"
+        raise InputError(error.what, where=where, remedy=advice) from error
 
 
 def _split(word: str, where: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ferbench.data.ingest.lists import read_list
 from ferbench.data.ingest.source import Reading
 from ferbench.errors import InputError
-from ferbench.external.lists import read_list
 
 
 def listed(folder: Path, *lines: str) -> Reading:

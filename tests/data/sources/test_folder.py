@@ -117,3 +117,10 @@ def test_list_with_a_label_of_ones_own_names_row_and_option(tmp_path: Path, draw
     (tmp_path / "labels.csv").write_text("path,label\na.png,grin\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"labels\.csv: row 2: unknown class 'grin'(.|\n)*rename:"):
         Folder().read(tmp_path)
+
+
+def test_list_without_paths_is_refused_and_not_ignored(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "fear/a.png")
+    (tmp_path / "labels.csv").write_text("id,age\n1,30\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"labels\.csv: columns are id, age\n.*`path` and `label`"):
+        Folder().read(tmp_path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ferbench.data.ingest.layout import emotion_of, folders, images, records
-from ferbench.data.ingest.lists import read_list
+from ferbench.data.ingest.lists import header_of, is_list, read_list
 from ferbench.data.ingest.source import Fault, Metadata, Reading, Source
 from ferbench.emotions import in_order, normalise
 from ferbench.errors import InputError
@@ -120,7 +120,15 @@ def _list_below(root: Path) -> Path | None:
         if len(below) != 1:
             return None
         top = below[0]
-    return top / _LIST
+    table = top / _LIST
+    if not is_list(header := header_of(table)):
+        raise InputError(
+            f"columns are {', '.join(header)}",
+            where=table,
+            remedy="a list has columns `path` and `label`; give a file about other things another "
+            "name",
+        )
+    return table
 
 
 def _split(folder: Path) -> str:

@@ -220,7 +220,9 @@ def _params(root: Path, seeds: tuple[int, ...], probes: dict[str, object]) -> Pa
     tree["datasets"] = {"synthetic": {**row, "name": "synthetic", "protocol": "person_70_10_20"}}
     tree["robustness"] = probes
     path = root / "params.yaml"
-    path.write_text(yaml.safe_dump(_plain(tree), sort_keys=False), encoding="utf-8")
+    path.write_text(
+        yaml.dump(_plain(tree), Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8"
+    )
     return load_params(path)
 
 

@@ -53,4 +53,4 @@ def other_command(project: Path) -> Iterator[None]:
 
 
 def _write(path: Path, tree: object) -> None:
-    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")

@@ -27,7 +27,7 @@ def _first(table: str) -> str:
 
 def _written(folder: Path, tree: Any) -> Path:
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")
     return path
 
 

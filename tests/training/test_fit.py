@@ -121,7 +121,9 @@ def killed(killed_once: tuple[Path, Path]) -> Path:
     return Path(shutil.copytree(copy, folder))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", ["ivsa", pytest.param("yolov5s_osam", marks=pytest.mark.thorough)]
+)
 def test_killed_training_resumes_to_the_same_result(
     params: Params, few: PackedDataset, tmp_path: Path, straight: Straight, variant: str
 ) -> None:

@@ -16,7 +16,8 @@ from docs.references import REFERENCES, in_place, on_page_markdown
 
 from ferbench import plugins
 from ferbench.cli.main import build_parser
-from ferbench.config.claims import Claim
+from ferbench.config.catalogue import Catalogue
+from ferbench.config.claims import Claim, load_claims
 from ferbench.config.clusters import Cluster
 from ferbench.config.params import Params
 
@@ -184,3 +185,12 @@ def test_links_out_of_the_pages_lead_to_the_repository() -> None:
     assert on_page_markdown(text, page=None, config=config, files=None) == (
         "see the rules and [more](studies.md)"
     )
+
+
+def test_documents_count_rows_and_claims_right() -> None:
+    rows = len(Catalogue(ROOT / "params.yaml").variants)
+    claims = load_claims(ROOT / "studies" / "catalogue" / "claims.yaml")
+    assert f"| {rows} rows," in DOCUMENTS[0].read_text(encoding="utf-8")
+    assert f"has {rows} rows:" in (PAGES / "papers.md").read_text(encoding="utf-8")
+    told = f"{len(claims)} records of {len({claim.id for claim in claims})}\nclaims"
+    assert told in (PAGES / "claims.md").read_text(encoding="utf-8")

@@ -28,13 +28,13 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+from conditions import conditions
 from PIL import Image
 
 from ferbench.data.dedup import deduplicate
 from ferbench.data.ingest.layout import images
 from ferbench.data.ingest.source import Reading, Record
 from ferbench.files import write_json
-from ferbench.training.provenance import commit, hardware, versions
 
 RESULT = Path(__file__).parent / "results" / "dedup_speed.json"
 Act = Callable[[list[Path]], None]
@@ -129,7 +129,7 @@ def main() -> None:
             print(name, found[name])
     if args.folder:
         return
-    about = {"commit": commit(), "hardware": hardware(), "versions": versions()}
+    about = conditions()
     write_json(RESULT, {"forms": found} | about)
     print(f"-> {RESULT}")
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from conditions import conditions
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -45,7 +46,6 @@ from ferbench.files import write_json
 from ferbench.models.build import as_fractions, build_network, logits_of
 from ferbench.training.cuda_graphs import GraphedClassifier
 from ferbench.training.optimizers import build_optimizer
-from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 CLASSIFIERS = ("vgg_improved", "vgg_improved_cbam", "ivsa", "resnet18")
@@ -181,7 +181,7 @@ def main() -> None:
             for source in SOURCES:
                 rows.append(training(p1, variant, (pack, faces), source, device))
                 print(*rows[-1].values(), flush=True)
-    about = {"hardware": hardware(), "versions": versions(), "commit": commit()}
+    about = conditions()
     timed = latencies(p2, args.device, args.iterations)
     write_json(args.out, {**about, "training": rows, "latency": timed})
 

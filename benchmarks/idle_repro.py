@@ -31,6 +31,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from conditions import conditions
 
 from ferbench.cli import unchanged
 from ferbench.cli.dvc_checks import each_path_once
@@ -39,7 +40,6 @@ from ferbench.cli.studies import use
 from ferbench.config.params import load_params
 from ferbench.config.runs import all_runs
 from ferbench.files import write_json
-from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "idle_repro.json"
@@ -164,9 +164,7 @@ def main() -> None:
         "stages": stages,
         "commands": times,
         "load": os.getloadavg(),
-        "commit": commit(),
-        "hardware": hardware(),
-        "versions": versions(),
+        **conditions(),
     }
     write_json(RESULT, record)
     print(f"-> {RESULT}")

@@ -33,9 +33,9 @@ from typing import Any
 import aiohttp
 import numpy as np
 import psutil
+from conditions import conditions
 
 from ferbench.files import write_json
-from ferbench.training.provenance import commit, hardware, versions
 from synthfaces.dataset import plan_images, render
 
 RESULT = Path(__file__).parent / "results" / "service_load.json"
@@ -262,7 +262,7 @@ def main() -> None:
     finally:
         served.process.terminate()
         served.process.wait(60)
-    found |= {"commit": commit(), "hardware": hardware(), "versions": versions()}
+    found |= conditions()
     found["load_of_the_machine"] = [round(value, 1) for value in os.getloadavg()]
     write_json(args.out, found)
     for part in ("load", "malformed", "killed"):

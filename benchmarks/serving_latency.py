@@ -172,16 +172,17 @@ def main() -> None:
         times = time_ours(Path(args.model), crop, frame) if ours else time_fer(crop, frame)
         print(json.dumps(times))
         return
+    from conditions import conditions
+
     from ferbench.files import write_json
     from ferbench.serving.model_folder import open_folder
-    from ferbench.training.provenance import commit, hardware, versions
 
     if not args.fer_python:
         print("fer is left out: --fer-python names the interpreter of an environment that has it")
     found: dict[str, Any] = {"times": compare(args.model, args.fer_python)}
     _, record = open_folder(Path(args.model))
     found |= {"model": record.name, "digest": record.digest, "threads": 1, "turns": TURNS}
-    found |= {"commit": commit(), "hardware": hardware(), "versions": versions()}
+    found |= conditions()
     found["load_of_the_machine"] = [round(value, 1) for value in os.getloadavg()]
     write_json(args.out, found)
     for name, values in found["times"].items():

@@ -31,6 +31,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from conditions import conditions
 from synthetic_data import make_data
 from trainer_equivalence import by_library, by_ours, recipe_of, variant_of
 
@@ -44,7 +45,6 @@ from ferbench.training.arithmetic import FORMATS, arithmetic_of
 from ferbench.training.fit import TrainingData, fit
 from ferbench.training.modules import ClassifierModule, DetectorModule, SelectionMetric
 from ferbench.training.optimizers import build_optimizer, build_schedule
-from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "throughput.json"
@@ -201,9 +201,7 @@ def main() -> None:
             "load_before": load,
             "epochs": args.epochs,
             "images": {side: len(data.faces(side).frame) for side in ("train", "val")},
-            "commit": commit(),
-            "hardware": hardware(),
-            "versions": versions(),
+            **conditions(),
         }
         write_json(RESULT, record)
     print(f"-> {RESULT}")

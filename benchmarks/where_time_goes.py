@@ -24,6 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from conditions import conditions
 
 from ferbench.artifacts.runs import RunRecord
 from ferbench.cli.stage_times import FILE, StageTime, read_stage_times, shares
@@ -34,7 +35,6 @@ from ferbench.data.draws import EpochSampler
 from ferbench.data.loaders import FaceDataset, SceneDataset, loader
 from ferbench.files import write_json
 from ferbench.models.build import task_of
-from ferbench.training.provenance import commit, hardware, versions
 
 PROJECT = Path(__file__).parents[1]
 PARTS = {
@@ -110,9 +110,7 @@ def main() -> None:
         "cpu_seconds": round(total, 1),
         "parts": {name: round(seconds, 1) for name, seconds in parts.items()},
         "stages": stages,
-        "commit": commit(),
-        "hardware": hardware(),
-        "versions": versions(),
+        **conditions(),
     }
     write_json(PROJECT / "benchmarks" / "results" / f"where_time_goes_{args.study}.json", record)
 

@@ -55,6 +55,7 @@ def test_summary_has_decided_comparisons_alone() -> None:
     table = lines(FOUND.summary(), "ivsa over vgg_improved")
     assert [line.rsplit("|", 2)[1].strip() for line in table] == ["contradicted", "no difference"]
     assert "not the paper's data" in table[1]
+    assert table[0].startswith("| P1 T2: SAB helps \\| a lot |")
 
 
 def test_a_ratio_is_no_difference_in_points() -> None:

@@ -16,7 +16,7 @@ from ferbench.files import whole_file
 from ferbench.reporting.all_claims import known_tiers
 from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
 from ferbench.reporting.published import Publication, published_studies
-from ferbench.reporting.rendering import render
+from ferbench.reporting.rendering import markdown_cell, render
 from ferbench.reporting.settled import VERDICTS, SettledClaim, settle_claims
 
 __all__ = ["PAGE", "README", "FindingsPage", "findings_of", "write_findings"]
@@ -95,7 +95,7 @@ class FindingsPage:
         where = _where(row) + ("" if row.source else "; not the paper's data")
         cells = [self._claim_words(row), row.pair, where, _amount(row, row.printed)]
         cells += [_amount(row, row.estimate), _bounds(row), str(row.n_seeds), _faces(row)]
-        return f"| {' | '.join([*cells, row.direction])} |"
+        return f"| {' | '.join(map(markdown_cell, [*cells, row.direction]))} |"
 
     def _claim_words(self, row: ClaimRow) -> str:
         sentence = self.sentences.get(row.claim, row.claim)

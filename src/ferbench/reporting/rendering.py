@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from ferbench.reporting.numbers import count, percent
 
-__all__ = ["render"]
+__all__ = ["markdown_cell", "render"]
 
 # What begins HTML in Markdown: CommonMark 0.31, sections 4.6, 6.5 and 6.6.
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -31,7 +31,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         finalize=_without_tags if template.endswith(".md") else None,
     )
-    environment.filters["cell"] = _markdown_cell
+    environment.filters["cell"] = markdown_cell
     environment.filters["code"] = _code
     environment.filters["measured"] = _measured
     environment.filters["percent"] = percent
@@ -59,6 +59,6 @@ def _without_tags(value: Any) -> Any:
     return _TAG.sub("&lt;", value) if isinstance(value, str) else value
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """A text that cannot break a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 from docs.references import REFERENCES, in_place, on_page_markdown
@@ -194,3 +195,13 @@ def test_documents_count_rows_and_claims_right() -> None:
     assert f"has {rows} rows:" in (PAGES / "papers.md").read_text(encoding="utf-8")
     told = f"{len(claims)} records of {len({claim.id for claim in claims})}\nclaims"
     assert told in (PAGES / "claims.md").read_text(encoding="utf-8")
+
+
+def test_readme_has_the_demos_numbers() -> None:
+    readme = DOCUMENTS[0].read_text(encoding="utf-8")
+    rows = pd.read_csv(ROOT / "benchmarks" / "results" / "demo_numbers.csv")
+    for row in rows.to_dict("records"):
+        mean, low, high = (f"{100 * row[name]:.1f}" for name in ("mean", "low", "high"))
+        assert f"| {mean} | {low} to {high} |" in readme
+        assert f"commit {row['commit'][:10]}" in readme
+    assert len(rows) == 4

@@ -39,7 +39,7 @@ _CODE = ("src", "pipeline", "studies", "dvc.yaml")
 
 @dataclass(frozen=True)
 class Checkout:
-    """The checkout of `ferbench repro`, as its workers are told of it.
+    """The checkout of `ferbench repro`, as it is described to its workers.
 
     Args:
         name: identifies the checkout: of the plugin, and of its messages.

@@ -57,7 +57,7 @@ def tiers_of(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Tier]:
 def claims_of_tiers(
     claims: Iterable[Claim], tiers: Mapping[str, Tier], variants: Collection[str], data: set[str]
 ) -> Iterator[Claim]:
-    """The claims about two whole rows, said of each tier that a study has both of.
+    """The claims about two whole rows, for each tier of which a study has both.
 
     Costs and thresholds are those of whole networks, and are not claimed of narrow ones.
 

@@ -5,7 +5,7 @@ column of probabilities per class, named by any usual spelling. Optional columns
 the face in its image, from 0), `target` (its label, which is compared), `model` and `seed`. A row
 of zeros is a miss: no prediction for the face.
 
-Whatever is wrong is said by row. Rows of images that are not tested (train, val, copies that
+Every error names its row. Rows of images that are not tested (train, val, copies that
 deduplication left out) are counted and not used.
 """
 

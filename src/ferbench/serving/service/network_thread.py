@@ -23,7 +23,7 @@ class NetworkThread(Generic[Job, Result]):
     Args:
         run: takes a batch of jobs, returns a result each.
         batch: most jobs of one call.
-        on_batch: told the size of every batch.
+        on_batch: called with the size of every batch.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ __all__ = ["add_judge"]
 _DESCRIPTION = """\
 Judge files of predictions (CSV or parquet): a row per test image, named by image_id, md5 or path,
 and a column of probabilities per class. Several files are compared with each other; models and
-seeds are taken from file names (resnet_seed3.csv) or from columns `model` and `seed`. The data set is
+seeds are taken from file names (resnet_seed3.csv) or columns `model` and `seed`. The data set is
 the one of this checkout's data/, or --data. Writes judged.html and judged.json."""
 
 

@@ -1,11 +1,15 @@
 """Narrower tiers of the catalogue's rows, and the claims that they answer."""
 
+import json
 from pathlib import Path
 
 import pytest
+from tests.example_study import PROJECT
 
 from ferbench.config.catalogue import Catalogue
 from ferbench.config.claims import Claim
+from ferbench.config.deviations import network_deviations
+from ferbench.config.params import load_params
 from ferbench.config.tiers import Tier, claims_of_tiers, tiers_of
 
 CATALOGUE = Catalogue(Path("studies") / "any.yaml").variants
@@ -66,3 +70,11 @@ def test_catalogue_has_tiers_of_the_rows_of_papers():
     assert tiers["alexnet_quarter_osam_cbl0"].whole == "alexnet_osam_cbl0"
     assert "yolov5s" not in tiers
     assert all(tier.whole in CATALOGUE for tier in tiers.values())
+
+
+def test_every_size_of_a_tier_is_a_deviation_of_its_network():
+    params = load_params(PROJECT / "studies" / "all_rows.yaml")
+    for name, tier in tiers_of(CATALOGUE).items():
+        found = network_deviations(params.variants[name], params.recipe_of(name))
+        whole = network_deviations(params.variants[tier.whole], params.recipe_of(tier.whole))
+        assert len({*found} - {*whole}) == len(json.loads(tier.size)), name

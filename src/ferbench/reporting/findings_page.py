@@ -14,7 +14,8 @@ from ferbench.config.params import load_params
 from ferbench.errors import InputError
 from ferbench.files import whole_file
 from ferbench.reporting.all_claims import known_tiers
-from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
+from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
+from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words
 from ferbench.reporting.published import Publication, published_studies
 from ferbench.reporting.rendering import markdown_cell, render
 from ferbench.reporting.settled import VERDICTS, SettledClaim, settle_claims
@@ -62,6 +63,7 @@ class FindingsPage:
             "amount": _amount,
             "bounds": _bounds,
             "faces": _faces,
+            "is_undecided": is_undecided,
             "hours": lambda one: decimal(one.training_hours, 1),
             "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),
         }
@@ -74,7 +76,7 @@ class FindingsPage:
         parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
         rows = [row for claim in self.claims for row in claim.rows if row.study]
         rows += self.elsewhere
-        decided = sum(map(_is_decided, rows))
+        decided = sum(not is_undecided(row) for row in rows)
         return (
             f"Of {len(self.claims)} claims: {', '.join(parts)}. They were tested in {len(rows)} "
             f"comparisons, each of two networks on a data set and its split, of which {decided} "
@@ -84,7 +86,7 @@ class FindingsPage:
     def summary(self) -> str:
         """The README's part: the tally, and a table of all decided comparisons."""
         own = [row for claim in self.claims if claim.verdict not in _OPEN for row in claim.rows]
-        rows = [self._line(row) for row in (*own, *self.elsewhere) if _is_decided(row)]
+        rows = [self._line(row) for row in (*own, *self.elsewhere) if not is_undecided(row)]
         head = (
             "| claim | A over B | data, split | printed | ours | 95 % interval | seeds "
             "| test faces | verdict |\n|---|---|---|---:|---:|---:|---:|---:|---|"
@@ -155,28 +157,19 @@ def write_findings(root: Path) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _is_decided(row: ClaimRow) -> bool:
-    return not row.direction.startswith("undecided")
-
-
 def _where(row: ClaimRow) -> str:
     altered = f", altered: {row.robustness.replace(':', ' ')}" if row.robustness else ""
     return f"{row.dataset}, {row.protocol}{altered}" if row.dataset else NOTHING
 
 
 def _amount(row: ClaimRow, value: float) -> str:
-    """A difference in points, or a ratio, which is of no data set."""
-    if isnan(value):
-        return NOTHING
-    return points(value) if row.dataset else f"x {decimal(value, 2)}"
+    """A difference in points, or a ratio with a sign of its own."""
+    text = amount(row, value)
+    return f"x {text}" if is_ratio(row) and not isnan(value) else text
 
 
 def _bounds(row: ClaimRow) -> str:
-    if isnan(row.low) or isnan(row.high):
-        return NOTHING
-    if not row.dataset:
-        return f"{decimal(row.low, 2)} to {decimal(row.high, 2)}"
-    return f"{points(row.low)} to {points(row.high)}"
+    return NOTHING if isnan(row.low) or isnan(row.high) else bounds(row)
 
 
 def _faces(row: ClaimRow) -> str:

@@ -69,12 +69,12 @@ def alexnet(
 
 
 def _narrow(features: nn.Sequential, width: float) -> None:
-    """Replace convolutions by ones with a share of their channels, all but the input's."""
+    """Replace convolutions by ones with a share of their channels, but the first."""
     for index, layer in enumerate(features):
-        if isinstance(layer, nn.Conv2d):
+        if index and isinstance(layer, nn.Conv2d):
             c_in, c_out = (int(c * width) for c in (layer.in_channels, layer.out_channels))
             size, padding = layer.kernel_size[0], layer.padding[0]
-            features[index] = nn.Conv2d(max(c_in, 1), c_out, size, padding=padding)
+            features[index] = nn.Conv2d(c_in, c_out, size, padding=padding)
 
 
 def alexnet_weights(word: str, location: str = "none") -> Mapping[str, Tensor]:

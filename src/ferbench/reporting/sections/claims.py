@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from math import isnan
 
 from ferbench.artifacts.claims import ClaimRow
-from ferbench.config.claims import COSTS
 from ferbench.reporting.blocks import (
     Block,
     Table,
@@ -19,7 +18,8 @@ from ferbench.reporting.blocks import (
     word,
 )
 from ferbench.reporting.charts import Chart, Estimate, claim_chart
-from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
+from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
+from ferbench.reporting.numbers import NOTHING, count, metric_words
 from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["build"]
@@ -62,16 +62,12 @@ def build(study: StudyFiles) -> Block | None:
 
 def _first(rows: Sequence[ClaimRow]) -> list[ClaimRow]:
     """So many that the chart is on the first screen; of equal standing, in the claims' order."""
-    return sorted(rows, key=_is_undecided)[:_SENTENCES]
+    return sorted(rows, key=is_undecided)[:_SENTENCES]
 
 
 def _rest(rows: Sequence[ClaimRow]) -> str:
     more = len(rows) - _SENTENCES
     return f" The chart and the table show the other {count(more)} too." if more > 0 else ""
-
-
-def _is_undecided(row: ClaimRow) -> bool:
-    return row.direction.startswith("undecided")
 
 
 def _verdicts(rows: Sequence[ClaimRow]) -> str:
@@ -86,10 +82,6 @@ def tally(rows: Sequence[ClaimRow]) -> str:
     """How many rows have each verdict on direction, the most frequent first."""
     counts = Counter(row.direction for row in rows)
     return ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
-
-
-def _is_ratio(row: ClaimRow) -> bool:
-    return row.metric in COSTS
 
 
 def _metric(row: ClaimRow) -> str:
@@ -116,34 +108,24 @@ def _answer(row: ClaimRow) -> str:
 
     Of a ratio there is no interval over faces, of one seed none at all.
     """
-    unit = "" if _is_ratio(row) else " points"
-    text = f"{row.direction.capitalize()}: {_amount(row, row.estimate)}{unit}"
+    unit = "" if is_ratio(row) else " points"
+    text = f"{row.direction.capitalize()}: {amount(row, row.estimate)}{unit}"
     if not (isnan(row.low) or isnan(row.high)):
-        text += f" (95 % interval {_bounds(row)})"
+        text += f" (95 % interval {bounds(row)})"
     if not isnan(row.printed):
-        text += f", printed {_amount(row, row.printed)}"
+        text += f", printed {amount(row, row.printed)}"
     text += f"; {count(row.n_seeds)} seed{'' if row.n_seeds == 1 else 's'}"
     if row.n_faces:
         text += f", {count(row.n_faces)} test faces"
     if row.n_clusters:
         text += f" in {count(row.n_clusters)} clusters ({row.cluster})"
     text += f", {row.recipe} recipe"
-    return f"{text}. To decide it: {row.decided_by}." if _is_undecided(row) else f"{text}."
-
-
-def _amount(row: ClaimRow, value: float) -> str:
-    return decimal(value, 2) if _is_ratio(row) else points(value)
-
-
-def _bounds(row: ClaimRow) -> str:
-    if _is_ratio(row):
-        return f"{decimal(row.low, 2)} to {decimal(row.high, 2)}"
-    return f"{points(row.low)} to {points(row.high)}"
+    return f"{text}. To decide it: {row.decided_by}." if is_undecided(row) else f"{text}."
 
 
 def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
     """One chart of all claims about differences; none if there are none."""
-    chosen = [row for row in rows if row.variant_b and not _is_ratio(row)]
+    chosen = [row for row in rows if row.variant_b and not is_ratio(row)]
     if not chosen:
         return []
     estimates = [
@@ -152,7 +134,7 @@ def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
             row.estimate,
             row.low,
             row.high,
-            filled=not row.direction.startswith("undecided"),
+            filled=not is_undecided(row),
         )
         for row in chosen
     ]
@@ -162,7 +144,7 @@ def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
 
 
 def _verdict(row: ClaimRow) -> dict[str, Value]:
-    amount = (lambda value: real(value, 2)) if _is_ratio(row) else difference
+    amount = (lambda value: real(value, 2)) if is_ratio(row) else difference
     missing = Value(NOTHING, float("nan"))
     return {
         "claim": word(f"{row.claim} ({_source(row)})"),
@@ -172,7 +154,7 @@ def _verdict(row: ClaimRow) -> dict[str, Value]:
         "data": word(f"{row.dataset}, {row.protocol}"),
         "printed A − B, points": missing if isnan(row.printed) else amount(row.printed),
         "ours, points": amount(row.estimate),
-        "95 % interval": Value(_bounds(row), row.low),
+        "95 % interval": Value(bounds(row), row.low),
         "p corrected": probability(row.p_corrected),
         "direction": word(row.direction),
         "size": word(row.size),

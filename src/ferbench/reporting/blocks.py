@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,9 @@ __all__ = [
     "share",
     "word",
 ]
+
+# A browser lays out no more rows without a wait.
+_SHOWN_ROWS = 1000
 
 
 class Value(NamedTuple):
@@ -89,7 +93,8 @@ class Table:
 
     Args:
         name: of its file in `tables/`, without `.csv`; empty on pages that stand alone.
-        rows: entries by column heading, the same headings in every row.
+        rows: entries by column heading, the same headings in every row. The page shows the first
+            thousand, the file all.
         notes: number of reference rows at the end, which are not sorted with the others.
         folded: shown on demand only.
         title: what it shows; read aloud, and the summary of a folded table.
@@ -106,9 +111,17 @@ class Table:
         """The column headings."""
         return list(self.rows[0]) if self.rows else []
 
-    def is_numeric(self, column: str) -> bool:
-        """Whether all entries of a column but those of reference rows are numbers."""
-        return all(row[column].is_number for row in self.rows[: len(self.rows) - self.notes])
+    @cached_property
+    def numeric(self) -> frozenset[str]:
+        """The columns whose entries, except those of reference rows, are all numbers."""
+        rows = self.rows[: len(self.rows) - self.notes]
+        return frozenset(name for name in self.columns if all(row[name].is_number for row in rows))
+
+    @property
+    def shown(self) -> Sequence[Mapping[str, Value]]:
+        """The rows on the page: all of them, or the first of a long table that has a file."""
+        fits = not self.name or len(self.rows) <= _SHOWN_ROWS
+        return self.rows if fits else self.rows[:_SHOWN_ROWS]
 
     @property
     def frame(self) -> pd.DataFrame:

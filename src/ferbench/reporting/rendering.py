@@ -34,6 +34,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     environment.filters["cell"] = markdown_cell
     environment.filters["code"] = _code
     environment.filters["measured"] = _measured
+    environment.filters["number"] = count
     environment.filters["percent"] = percent
     environment.filters["sentence"] = _sentence
     return environment.get_template(template).render(context)

@@ -257,3 +257,59 @@ def test_face_that_is_not_square_has_the_same_geometry_in_training_and_evaluatio
     assert torch.equal(plain, trained)
     assert (plain[0, :14] == 50).all()
     assert (plain[0, 18:] == 200).all()
+
+
+def without_draws(params: Params, name: str) -> Recipe:
+    return dataclasses.replace(params.recipes[name], augment="none", mosaic=0.0, crops=1)
+
+
+def read_ids(monkeypatch: pytest.MonkeyPatch, items: FaceDataset | SceneDataset) -> list[str]:
+    """The images that are read from the pack from now on."""
+    ids: list[str] = []
+    image = items.pack.image
+
+    def read(name: str) -> Any:
+        ids.append(name)
+        return image(name)
+
+    monkeypatch.setattr(items.pack, "image", read)
+    return ids
+
+
+@pytest.mark.parametrize("kind", [FaceDataset, SceneDataset])
+def test_kept_items_are_read_once_and_equal_those_made_anew(
+    stored: PackedDataset,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[FaceDataset | SceneDataset],
+) -> None:
+    recipe = without_draws(params, "p1" if kind is FaceDataset else "p0")
+    kept, anew = (kind(stored.pack, stored.faces("train"), recipe, 0) for _ in range(2))
+    kept.keep_items()
+    ids = read_ids(monkeypatch, kept)
+    keys = [(epoch, index) for epoch in (-1, 0, 1) for index in (0, 1)]
+    for key in keys:
+        for one, two in zip(kept[key], anew[key], strict=True):
+            assert torch.equal(torch.as_tensor(one), torch.as_tensor(two))
+    assert len(ids) == 4  # two items in training, and in evaluation
+
+
+def test_augmented_items_are_never_kept(
+    stored: PackedDataset, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = FaceDataset(stored.pack, stored.faces("train"), params.recipes["p1"], 0)
+    faces.keep_items()
+    ids = read_ids(monkeypatch, faces)
+    assert not torch.equal(faces[0, 0][0], faces[1, 0][0])
+    assert len(ids) == 2
+
+
+def test_items_are_kept_while_there_is_room(
+    stored: PackedDataset, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = FaceDataset(stored.pack, stored.faces("train"), without_draws(params, "p1"), 0)
+    faces.keep_items(faces[-1, 0][0].nbytes)
+    ids = read_ids(monkeypatch, faces)
+    for _ in range(3):
+        faces[-1, 0], faces[-1, 1]
+    assert len(ids) == 4  # the first one once, the second three times

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ferbench.artifacts.datasets import BOX
 from ferbench.artifacts.pack import Pack
@@ -34,6 +34,9 @@ from ferbench.plugins import load
 
 __all__ = ["FaceDataset", "SceneDataset", "loader", "single_left"]
 
+_KEPT_BYTES = 256 * 2**20
+# Transforms that draw nothing.
+_FIXED = (A.CenterCrop, A.Resize)
 _BOXES = {"format": "yolo", "label_fields": ["cls"], "clip": True, "filter_invalid_bboxes": True}
 # As in the YOLO trainers: a face is left out of training if less than a tenth of its box is left by
 # all transforms together, or a side is below two pixels.
@@ -44,13 +47,52 @@ cv2.setNumThreads(0)
 
 
 class _Images(Dataset[Any]):
-    """Base of both data sets: decoded images, channels and seeded transforms."""
+    """Base of both data sets: decoded images, channels and seeded transforms.
+
+    Each item is made anew unless `keep_items` was called.
+
+    Args:
+        pack: folder of packed images.
+        faces: labelled faces.
+        recipe: how they are prepared and augmented.
+        seed: of the run.
+    """
 
     def __init__(self, pack: Path, faces: FaceTable, recipe: Recipe, seed: int) -> None:
         self.pack = Pack(pack)
         self.faces = faces
         self.recipe = recipe
         self.seed = seed
+        plan = load("ferbench.data.augmentations", recipe.augment)(recipe, recipe.resize_px)
+        self._draws = recipe.mosaic > 0 or not all(isinstance(t, _FIXED) for t in plan)
+        self._kept: dict[tuple[bool, int], Any] = {}
+        self._room = 0
+
+    def keep_items(self, room: int = _KEPT_BYTES) -> None:
+        """Keep items without random draws, such as those of validation, for the next epochs.
+
+        Args:
+            room: bytes of images that are kept at most.
+        """
+        self._room = room
+
+    def __getitem__(self, key: Key) -> Any:
+        plain = key[0] < 0
+        if self._draws and not plain:
+            return self.item(key)
+        place = plain, key[1]
+        item = self._kept.get(place)
+        if item is None:
+            item = self.item(key)
+            # Every worker of a loader would keep its own.
+            if get_worker_info() is None and item[0].nbytes <= self._room:
+                self._kept[place] = item
+                self._room -= item[0].nbytes
+        return item
+
+    def item(self, key: Key) -> Any:
+        """A sample of an epoch, made anew; a negative epoch means no augmentation."""
+        raise NotImplementedError
 
     def image(self, image_id: str) -> NDArray[np.uint8]:
         """An image (H, W, C) with the recipe's channels."""
@@ -96,7 +138,8 @@ class FaceDataset(_Images):
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
+    def item(self, key: Key) -> tuple[Tensor, int, int]:
+        """Image, class and index of a face, made anew."""
         index, plain = key[1], key[0] < 0
         image = self.prepared(index)
         if not plain:
@@ -152,7 +195,8 @@ class SceneDataset(_Images):
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
+    def item(self, key: Key) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Image, boxes, classes and index of a scene, made anew."""
         index = key[1]
         scene = self._scene(index)
         transform = self.plain if key[0] < 0 else self.augment

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from ferbench.config.params import Recipe
 from ferbench.errors import DAMAGED, InputError
@@ -23,6 +26,7 @@ from ferbench.files import whole_file
 
 __all__ = [
     "BEST",
+    "LAST",
     "History",
     "RampedAverage",
     "Selection",
@@ -33,7 +37,48 @@ __all__ = [
 ]
 
 BEST = "best.ckpt"
-_LAST = "last"
+LAST = "last.ckpt"
+
+
+class _Average(AveragedModel):
+    """`AveragedModel` of parameters and buffers, which lists them once instead of every step.
+
+    It moves to the model's device at the first step: Lightning creates it before it moves the
+    model to a GPU. The lists hold as long as the model stays there, as it does in training.
+    """
+
+    def __init__(
+        self, model: nn.Module, average: Callable[[list[Tensor], list[Tensor], int], None]
+    ) -> None:
+        super().__init__(model, use_buffers=True)
+        self._average = average
+        self._steps: int | None = None  # of `n_averaged`, which a checkpoint restores
+        self._lists: list[tuple[list[Tensor], list[Tensor]]] = []  # one pair for each data type
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move every tensor towards the model's; the first time, copy them."""
+        if self._steps is None:
+            self._steps = int(self.n_averaged)
+            self.to(next(model.parameters()).device)
+            self._lists = _by_type(self.module, model)
+        for averaged, current in self._lists:
+            if self._steps == 0 or not averaged[0].is_floating_point():  # counters of batches
+                torch._foreach_copy_(averaged, current)
+            else:
+                self._average(averaged, current, self._steps)
+        self._steps += 1
+        self.n_averaged.fill_(self._steps)
+
+
+def _by_type(averaged: nn.Module, current: nn.Module) -> list[tuple[list[Tensor], list[Tensor]]]:
+    """The tensors of two equal modules, detached, in lists of one data type."""
+    lists: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    own, other = (chain(m.parameters(), m.buffers()) for m in (averaged, current))
+    for one, two in zip(own, other, strict=True):
+        pair = lists.setdefault(one.dtype, ([], []))
+        pair[0].append(one.detach())
+        pair[1].append(two.detach())
+    return list(lists.values())
 
 
 class RampedAverage(WeightAveraging):
@@ -49,14 +94,17 @@ class RampedAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float, steps: int) -> None:
-        def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-            if not averaged[0].is_floating_point():  # counters of batches
-                torch._foreach_copy_(averaged, current)
-                return
-            weight = decay * (1 - math.exp(-float(count) / steps))
-            torch._foreach_lerp_(averaged, current, 1 - weight)
+        super().__init__(use_buffers=True)
+        self._decay, self._time_constant = decay, steps
 
-        super().__init__(use_buffers=True, multi_avg_fn=average)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Create the average when training begins."""
+        if stage == "fit":
+            self._average_model = _Average(pl_module, self._move)
+
+    def _move(self, averaged: list[Tensor], current: list[Tensor], count: int) -> None:
+        weight = self._decay * (1 - math.exp(-count / self._time_constant))
+        torch._foreach_lerp_(averaged, current, 1 - weight)
 
 
 def train_classifier_alone(network: Any) -> None:
@@ -133,20 +181,23 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
-class Selection(Callback):
+class Selection(Checkpoint):
     """Keeps the checkpoint that is best on val, and stops training when the score stays below it.
 
     `ferbench.evaluation.selection` defines the rule: the best `val_score`, then the lower
     `val_loss`. Patience counts from the last epoch that reached the best score, ties included.
 
+    `last.ckpt`, to resume from, is written after every epoch; `best.ckpt` is the same file when the
+    epoch is the best one so far.
+
     Args:
-        folder: for `best.ckpt`.
+        folder: for both checkpoints.
         higher_is_better: direction of `val_score`.
         patience: epochs below the best score before training stops.
     """
 
     def __init__(self, folder: Path, higher_is_better: bool, patience: int) -> None:
-        self._path, self._higher_is_better = folder / BEST, higher_is_better
+        self.folder, self._higher_is_better = folder, higher_is_better
         self._patience = patience
         self._best: Candidate | None = None
         self._wait = 0
@@ -156,9 +207,14 @@ class Selection(Callback):
         values = trainer.callback_metrics
         epoch = Candidate(float(values["val_score"]), float(values["val_loss"]))
         self._wait = 0 if self._reaches_best(epoch) else self._wait + 1
+        last, best = self.folder / LAST, self.folder / BEST
         if self._is_better(epoch):
             self._best = epoch
-            trainer.save_checkpoint(self._path)
+            trainer.save_checkpoint(best)
+            if trainer.is_global_zero:
+                _link(best, last)
+        else:
+            trainer.save_checkpoint(last)
         if self._wait >= self._patience:
             trainer.should_stop = True
 
@@ -188,23 +244,27 @@ def run_callbacks(
 ) -> list[Callback]:
     """All callbacks of a run.
 
-    `Selection` writes `best.ckpt`; `last.ckpt`, to resume from, is written every epoch.
-
     Args:
         folder: for checkpoints.
         recipe: gives patience and moving average.
         history: collects the rows.
         higher_is_better: direction of `val_score`.
     """
-    last = ModelCheckpoint(
-        folder,
-        filename=_LAST,
-        save_top_k=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
     average = [RampedAverage(recipe.ema_decay, recipe.ema_steps)] if recipe.ema_decay else []
-    return [history, *average, Selection(folder, higher_is_better, recipe.patience), last]
+    return [history, *average, Selection(folder, higher_is_better, recipe.patience)]
+
+
+def _link(path: Path, name: Path) -> None:
+    """Give a file a second name, or make a copy where the file system has no links.
+
+    Checkpoints are replaced, never written over, so the other name keeps its content.
+    """
+    with whole_file(name) as temporary:
+        temporary.unlink()
+        try:
+            os.link(path, temporary)
+        except OSError:
+            shutil.copyfile(path, temporary)
 
 
 def resume_point(folder: Path) -> tuple[Path | None, bool]:
@@ -214,7 +274,7 @@ def resume_point(folder: Path) -> tuple[Path | None, bool]:
     provided its epoch is the best one. Otherwise, or if a file is damaged, both checkpoints are
     deleted and training starts from epoch 0.
     """
-    last, best = folder / f"{_LAST}.ckpt", folder / BEST
+    last, best = folder / LAST, folder / BEST
     if not last.is_file():
         return None, False
     content = _read(last)
@@ -227,8 +287,7 @@ def resume_point(folder: Path) -> tuple[Path | None, bool]:
         best.unlink(missing_ok=True)
         return None, False
     if not best.is_file():
-        with whole_file(best) as temporary:
-            shutil.copyfile(last, temporary)
+        _link(last, best)
     state = content["callbacks"][Selection.__qualname__]
     return last, state["wait"] >= state["patience"]
 

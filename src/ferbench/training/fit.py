@@ -323,6 +323,8 @@ def _loaders(row: Row, data: TrainingData, trainer: Trainer) -> tuple[_Loader, _
             ResidentLoader(ResidentFaces(train, device), order, share),
             ResidentLoader(ResidentFaces(val, device), every, recipe.batch_size),
         )
+    for items in (train, val):
+        items.keep_items()
     workers = loader_workers(on_gpu=device.type == "cuda")
     return (
         loader(train, order, share, workers),

@@ -14,6 +14,7 @@ from dvc import dvcfile
 from dvc.utils import strictyaml
 from dvc.utils.serialize import _yaml, load_yaml
 from tests.example_study import PROJECT
+from voluptuous import Invalid, MultipleInvalid
 
 from ferbench.cli.dvc_files import speed_up_dvc
 
@@ -36,6 +37,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_yaml, "parse_yaml", counted)
     monkeypatch.setattr(strictyaml, "parse_yaml", strictyaml.parse_yaml)
+    monkeypatch.setattr(strictyaml, "validate", strictyaml.validate)
     monkeypatch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
     speed_up_dvc()
     yield texts
@@ -63,7 +65,11 @@ def test_the_lock_file_is_what_dvc_would_write(
     loaded = []
     for fast in (False, True):
         with monkeypatch.context() as patch:
-            for module, name in ((_yaml, "parse_yaml"), (strictyaml, "parse_yaml")):
+            for module, name in (
+                (_yaml, "parse_yaml"),
+                (strictyaml, "parse_yaml"),
+                (strictyaml, "validate"),
+            ):
                 patch.setattr(module, name, getattr(module, name))
             patch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
             if fast:
@@ -142,13 +148,58 @@ def test_a_lock_file_is_parsed_once_for_all_processes(parsed: list[str]) -> None
     assert not parsed
 
 
-@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"sha256": 1, "data": {}}', "\x00"])
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"checked_sha256": 1, "data": {}}', "\x00"])
 def test_a_damaged_record_of_the_lock_file_is_not_used(parsed: list[str], kept: str) -> None:
     text = write("one", 1)
     KEPT.write_text(kept)
     speed_up_dvc()
     assert strictyaml.parse_yaml(text, "dvc.lock")["stages"]["one"] == stage(1)
     assert parsed == [text]
+
+
+class Schema:
+    """Refuses what has no stages, and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, data: Any) -> Any:
+        self.calls += 1
+        if "stages" not in data:
+            raise MultipleInvalid([Invalid("no stages")])
+        return data
+
+
+def test_a_text_is_checked_once_and_another_text_again(parsed: list[str]) -> None:
+    path, schema = Path("dvc.yaml"), Schema()
+    for text, calls in (("stages: {}\n", 1), ("stages: {}\n", 1), ("stages: {a: 1}\n", 2)):
+        path.write_text(text)
+        strictyaml.load(str(path), schema)
+        assert schema.calls == calls
+
+
+def test_a_lock_file_that_dvc_has_written_or_checked_is_not_checked_by_other_processes(
+    parsed: list[str],
+) -> None:
+    schema = Schema()
+    write("one", 1)
+    strictyaml.load("dvc.lock", schema)
+    assert schema.calls == 0
+    Path("dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    for calls in (1, 1):
+        speed_up_dvc()  # as another process
+        strictyaml.load("dvc.lock", schema)
+        assert schema.calls == calls
+
+
+def test_a_lock_file_that_is_not_as_expected_is_refused_every_time(parsed: list[str]) -> None:
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    for _ in range(3):
+        speed_up_dvc()
+        for _ in range(2):
+            with pytest.raises(strictyaml.YAMLValidationError):
+                strictyaml.load("dvc.lock", Schema())
+    assert not KEPT.exists()
 
 
 def test_other_yaml_files_keep_their_comments(parsed: list[str]) -> None:

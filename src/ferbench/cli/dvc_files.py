@@ -4,9 +4,10 @@ DVC parses `params.yaml` again for every stage, and parses and writes all of `dv
 stage. With 64 stages that is most of its time, and it grows with the square of their number. Here
 
 - a file is written in one step, so that a kill leaves no half of it;
-- a text that this process has parsed is not parsed again;
+- a text that this process has parsed and checked is not parsed or checked again;
 - of `dvc.lock`, only the stages that have changed are formatted; the others keep their text;
-- what `dvc.lock` says is kept as JSON in `.cache/dvc_lock.json`, which is read 70 times faster.
+- what `dvc.lock` says is kept as JSON in `.cache/dvc_lock.json` once DVC has checked or written it,
+  which is read 70 times faster.
 
 What DVC gets, and the files, are the same as without. A DVC that is started by hand has none of
 this, and may work in the same checkout.
@@ -20,7 +21,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -53,44 +54,84 @@ def write_whole_files() -> None:
 
 
 def speed_up_dvc() -> None:
-    """Make the DVC of this process parse a text once, and format changed stages alone."""
+    """Make the DVC of this process parse and check a text once, and format changed stages alone."""
     from dvc import dvcfile
     from dvc.utils import strictyaml
     from dvc.utils.serialize import _yaml
 
-    parse, modify = _yaml.parse_yaml, dvcfile.modify_yaml
-    parsed: dict[str, tuple[str, bytes]] = {}  # of every file, the last text and what it says
+    texts = _Texts(_yaml.parse_yaml, strictyaml.validate, dvcfile.modify_yaml)
+    strictyaml.parse_yaml = _yaml.parse_yaml = texts.parse
+    strictyaml.validate = texts.validate
+    dvcfile.modify_yaml = texts.modify
 
-    def parse_once(text: str, path: Any, typ: str = "safe") -> Any:
+
+class _Texts:
+    """The texts of DVC's YAML files that this process has seen.
+
+    Args:
+        parse: DVC's own parser.
+        validate: DVC's own check of what a file says.
+        modify: DVC's own context in which a file is changed.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[..., Any],
+        validate: Callable[..., Any],
+        modify: Callable[..., AbstractContextManager[Any]],
+    ) -> None:
+        self._parse, self._validate, self._modify = parse, validate, modify
+        # By path, the last text and what it says, and by name, the last text that DVC accepts.
+        self._parsed: dict[str, tuple[str, bytes]] = {}
+        self._checked: dict[str, str] = {}
+
+    def parse(self, text: str, path: Any, typ: str = "safe") -> Any:
+        """What a text says; the caller may change it."""
         if typ != "safe":  # with comments, for a file that will be written
-            return parse(text, path, typ=typ)
-        last, data = parsed.get(str(path), ("", b""))
+            return self._parse(text, path, typ=typ)
+        last, data = self._parsed.get(str(path), ("", b""))
         if not data or last != text:
             found = _kept(text) if _is_lock_file(path) else None
             if found is None:
-                found = parse(text, path)
-                if _is_lock_file(path):
-                    _keep(text, found)
+                found = self._parse(text, path)
+            else:
+                self._checked[Path(path).name] = text
             data = pickle.dumps(found)
-            parsed[str(path)] = text, data
-        return pickle.loads(data)  # the caller may change it
+            self._parsed[str(path)] = text, data
+        return pickle.loads(data)
+
+    def validate(
+        self,
+        data: Any,
+        schema: Any,
+        text: str | None = None,
+        path: str | None = None,
+        rev: Any = None,
+    ) -> Any:
+        """Check what a text says against a schema; DVC ignores what this returns."""
+        name = Path(path or "").name
+        if not text or self._checked.get(name) != text:
+            self._validate(data, schema, text=text, path=path, rev=rev)
+            if text:
+                self._checked[name] = text
+                if _is_lock_file(name):
+                    _keep(text, data)
+        return data
 
     @contextmanager
-    def modify_lock_file(path: str, fs: Any = None) -> Iterator[Any]:
+    def modify(self, path: str, fs: Any = None) -> Iterator[Any]:
+        """What a file says, which is written when the block ends."""
         if not _is_lock_file(path):
-            with modify(path, fs=fs) as data:
+            with self._modify(path, fs=fs) as data:
                 yield data
             return
         place = Path(path)
         text = place.read_text(encoding="utf-8") if place.is_file() else ""
-        before, data = ((parse_once(text, path) if text else None) or {} for _ in range(2))
+        before, data = ((self.parse(text, path) if text else None) or {} for _ in range(2))
         yield data
         new = _formatted(text, before, data)
         _write(place, new)
         _keep(new, data)
-
-    strictyaml.parse_yaml = _yaml.parse_yaml = parse_once
-    dvcfile.modify_yaml = modify_lock_file
 
 
 def split_lock_file(text: str) -> tuple[str, list[str]]:
@@ -146,14 +187,14 @@ def _kept(text: str) -> Any:
     """What a `dvc.lock` with this text says, if a process has kept it; else None."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(_PARSED.read_bytes())
-        if kept["sha256"] == digest(text):
+        if kept["checked_sha256"] == digest(text):
             return kept["data"]
     return None
 
 
 def _keep(text: str, data: Any) -> None:
     """Keep it for other processes; where that fails, they parse the text."""
-    content = json.dumps({"sha256": digest(text), "data": data})
+    content = json.dumps({"checked_sha256": digest(text), "data": data})
     if json.loads(content)["data"] == data:  # no keys or values that JSON does not know
         with suppress(OSError):
             _write(_PARSED, content)

@@ -13,7 +13,6 @@ from ferbench.files import write_json
 from ferbench.reporting.charts import (
     Chart,
     confusion_chart,
-    curve_chart,
     reliability_chart,
     shares,
 )
@@ -22,14 +21,13 @@ from ferbench.tracking.store import shown, store_uri
 
 
 def draw_charts(tables: RunTables) -> list[Chart]:
-    """The report's charts, of one run."""
+    """The report's charts, of one run; MLflow draws the learning curves itself."""
     record = tables.record
     confusion = tables.confusion[tables.confusion["subset"] == "test"]
     title = f"{record.variant} on {record.name}, seed {record.seed}"
     return [
         confusion_chart("confusion_test", f"{title}: test, per cent", shares(confusion)),
         reliability_chart("reliability_test", f"{title}: test", tables.reliability),
-        curve_chart("curves", title, tables.history, record.select),
     ]
 
 

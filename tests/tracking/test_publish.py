@@ -43,7 +43,7 @@ CLAIMS = Path("reports", "demo", "claims.csv")
 
 def charts(tables: RunTables) -> list[SimpleNamespace]:
     """One chart, which shows the sizes of the tables."""
-    sizes = (len(tables.history), len(tables.confusion), len(tables.reliability))
+    sizes = (len(tables.confusion), len(tables.reliability))
     return [SimpleNamespace(name="sizes", svg=f"<svg>{sizes}</svg>")]
 
 
@@ -299,11 +299,10 @@ def test_stage_track_draws_the_reports_charts_of_one_run(scored: tuple[Params, P
         name: table[(table["variant"] == run.variant) & (table["seed"] == run.seed)]
         for name, table in tables.items()
     }
-    history = read_history(root / run.folder / "history.csv").assign(seed=run.seed)
     record = RunRecord.read(root / run.folder / "run.json")
     draw_charts = runpy.run_path(str(PROJECT / "pipeline" / "track.py"))["draw_charts"]
-    drawn = draw_charts(RunTables(record, history, results=pd.DataFrame(), **own))
-    assert [chart.name for chart in drawn] == ["confusion_test", "reliability_test", "curves"]
+    drawn = draw_charts(RunTables(record, results=pd.DataFrame(), **own))
+    assert [chart.name for chart in drawn] == ["confusion_test", "reliability_test"]
     assert all("<svg" in chart.svg for chart in drawn)
 
 

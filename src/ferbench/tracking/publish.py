@@ -82,7 +82,6 @@ class RunTables:
     """One run's rows of the study's tables."""
 
     record: RunRecord  # its `run.json`
-    history: pd.DataFrame  # its `history.csv`, with a column `seed`
     results: pd.DataFrame  # its rows of `results.csv`
     classes: pd.DataFrame  # its rows of `classes.csv`
     confusion: pd.DataFrame  # its rows of `confusion.csv`
@@ -120,8 +119,7 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
             record = RunRecord.read(run.folder / "run.json")
             mlflow_run = complete_run(run, params)
             own = {name: _rows_of(params, table, run) for name, table in tables.items()}
-            history = read_history(run.folder / "history.csv").assign(seed=run.seed)
-            _log_results(mlflow_run, run, params, RunTables(record, history, **own), draw_charts)
+            _log_results(mlflow_run, run, params, RunTables(record, **own), draw_charts)
             if run.variant in judged:
                 mlflow_run.log_file(reports / "claims.csv")
             mlflow_run.set_tags(run_tags(record) | {"best_seed": run in best})
@@ -230,7 +228,7 @@ def precision_recall_figure(predictions: pd.DataFrame) -> Figure:
     Args:
         predictions: rows of `predictions.parquet`.
     """
-    figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6, 5.4))
     for emotion in classes_of(predictions):
         own = predictions["target"] == emotion
         if own.any():
@@ -252,7 +250,8 @@ def class_figure(classes: pd.DataFrame) -> Figure:
     table = classes[classes["metric"].isin(_DRAWN)]
     order = table["emotion"].unique()
     wide = table.pivot_table(index="emotion", columns="metric", values="value", dropna=False)
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    figure.subplots_adjust(bottom=0.3)  # fixed: to measure all labels takes as long as to draw
     wide.reindex(index=order, columns=list(_DRAWN)).plot.bar(ax=axes, rot=30, width=0.8)
     axes.set(ylim=(0, 1), xlabel="", title="Test, by class")
     axes.legend(title="", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)

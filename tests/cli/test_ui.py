@@ -11,7 +11,7 @@ import pytest
 from tests.example_study import PROJECT
 
 from ferbench.cli.main import main
-from ferbench.config.params import load_params
+from ferbench.config.params import Params, load_params
 from ferbench.tracking.runs import experiment_id
 from ferbench.tracking.store import connect
 
@@ -52,6 +52,33 @@ def test_study_without_runs_gets_no_experiment(
     assert "has no runs yet" in capsys.readouterr().out
     assert connect().get_experiment_by_name(load_params().study.name) is None
     assert len(started) == 1
+
+
+def test_runs_that_only_have_files_are_added_before_the_pages_open(
+    started: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ferbench.tracking.publish.missing_runs", lambda params: [1, 2])
+
+    def publish(params: Params, _: object) -> None:
+        assert not started
+        experiment_id(connect(), params.study.name)
+
+    monkeypatch.setattr("ferbench.tracking.publish.publish_study", publish)
+    assert main(["ui"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "runs of study demo added to MLflow from their files: 2"
+    assert "/#/experiments/" in lines[1]
+
+
+def test_pages_open_although_a_study_is_not_complete(
+    started: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ferbench.tracking.publish.missing_runs", lambda params: [1])
+    assert main(["ui"]) == 3
+    told = capsys.readouterr()
+    assert "finished runs of study demo that MLflow lacks: 1; they cannot be added: " in told.err
+    assert "remedy: run `dvc pull` or `ferbench repro` first" in told.err
+    assert "has no runs yet" in told.out
 
 
 def test_server_is_named_without_its_password_and_not_started(

@@ -44,7 +44,7 @@ from ferbench.tracking.runs import (
     run_tags,
 )
 from ferbench.tracking.selection import best_runs, study_results
-from ferbench.tracking.store import store_faults, store_lock
+from ferbench.tracking.store import connect, store_faults, store_lock
 
 __all__ = [
     "DrawCharts",
@@ -52,6 +52,7 @@ __all__ = [
     "RunTables",
     "class_figure",
     "complete_run",
+    "missing_runs",
     "precision_recall_figure",
     "publish_study",
     "run_points",
@@ -130,6 +131,24 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
         text = f"{_summary(params, results)}\n\n{_claims_note(claims)}"
         describe_study(params.study.name, text)
     return ids
+
+
+def missing_runs(params: Params) -> list[Run]:
+    """The finished trainings of a study that the store does not have, as after `dvc pull`."""
+    client = connect()
+    found = client.get_experiment_by_name(params.study.name)
+    finished = [run for run in all_runs(params) if (run.folder / "run.json").is_file()]
+    if found is None:
+        return finished
+    return [
+        run
+        for run in finished
+        if not client.search_runs(
+            [found.experiment_id],
+            f"tags.run_key = '{RunRecord.read(run.folder / 'run.json').run_key}'",
+            max_results=1,
+        )
+    ]
 
 
 def complete_run(run: Run, params: Params) -> MlflowRun:

@@ -7,9 +7,13 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferbench.cli.arguments import whole_number
+from ferbench.errors import InputError
+
+if TYPE_CHECKING:
+    from ferbench.config.params import Params
 
 __all__ = ["add_ui"]
 
@@ -23,7 +27,8 @@ def add_ui(commands: Any) -> None:
         "ui",
         help="browse runs and models in MLflow",
         description="Start MLflow's pages on this machine and print the address of the active "
-        "study's runs. If MLFLOW_TRACKING_URI names a server, nothing is started.",
+        "study's runs. Finished runs that the store lacks, as after `dvc pull`, are added from "
+        "their files. If MLFLOW_TRACKING_URI names a server, nothing is started or added.",
     )
     parser.add_argument("--port", type=whole_number(1, 2**16 - 1), default=5000)
     parser.set_defaults(run=_run)
@@ -34,10 +39,13 @@ def _run(args: argparse.Namespace) -> int:
     from ferbench.tracking.store import connect, shown, store_uri
 
     uri = store_uri()
-    client = connect()
-    study = load_params().study.name
-    found = client.get_experiment_by_name(study)
     is_server = uri.startswith(("http://", "https://"))
+    params = load_params()
+    study = params.study.name
+    if not is_server:
+        _add_missing(params)
+    client = connect()
+    found = client.get_experiment_by_name(study)
     base = shown(uri).rstrip("/") if is_server else f"http://127.0.0.1:{args.port}"
     if found is None:
         print(f"{base} (study {study} has no runs yet)", flush=True)
@@ -61,3 +69,23 @@ def _run(args: argparse.Namespace) -> int:
     with suppress(KeyboardInterrupt):  # which MLflow has received as well
         return subprocess.run(command, env=environment, check=False).returncode
     return 0
+
+
+def _add_missing(params: Params) -> None:
+    """Add the study's finished runs to a store that lacks some, from their files."""
+    from ferbench.reporting.run_charts import run_charts
+    from ferbench.tracking.publish import missing_runs, publish_study
+
+    lacking, study = missing_runs(params), params.study.name
+    if not lacking:
+        return
+    try:
+        publish_study(params, run_charts)
+    except (InputError, FileNotFoundError) as error:
+        print(
+            f"finished runs of study {study} that MLflow lacks: {len(lacking)}; they cannot be "
+            f"added: {error}\n  remedy: run `dvc pull` or `ferbench repro` first",
+            file=sys.stderr,
+        )
+    else:
+        print(f"runs of study {study} added to MLflow from their files: {len(lacking)}")

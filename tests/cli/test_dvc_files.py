@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from dulwich.repo import Repo
 from dvc import dvcfile
 from dvc.utils import strictyaml
 from dvc.utils.serialize import _yaml, load_yaml
+from scmrepo.git.backend.dulwich import DulwichBackend
 from tests.example_study import PROJECT
 from voluptuous import Invalid, MultipleInvalid
 
@@ -39,6 +42,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     monkeypatch.setattr(strictyaml, "parse_yaml", strictyaml.parse_yaml)
     monkeypatch.setattr(strictyaml, "validate", strictyaml.validate)
     monkeypatch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
+    monkeypatch.setattr(DulwichBackend, "is_tracked", DulwichBackend.is_tracked)
     speed_up_dvc()
     yield texts
 
@@ -72,6 +76,7 @@ def test_the_lock_file_is_what_dvc_would_write(
             ):
                 patch.setattr(module, name, getattr(module, name))
             patch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
+            patch.setattr(DulwichBackend, "is_tracked", DulwichBackend.is_tracked)
             if fast:
                 speed_up_dvc()
             Path("dvc.lock").unlink(missing_ok=True)
@@ -220,3 +225,32 @@ def test_the_projects_lock_file_keeps_its_text(parsed: list[str]) -> None:
     with dvcfile.modify_yaml("dvc.lock") as data:
         data["stages"][name] = one
     assert Path("dvc.lock").read_text(encoding="utf-8") == text
+
+
+def test_files_that_git_has_are_known_and_the_list_is_read_again_when_it_changes(
+    parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], check=True, capture_output=True)
+
+    git("init", "-q")
+    Path("src").mkdir()
+    for name in ("src/a.py", "src.txt", "b.py"):
+        Path(name).touch()
+    git("add", "src/a.py")
+    read = []
+    open_index = Repo.open_index
+    monkeypatch.setattr(Repo, "open_index", lambda own: (read.append(1), open_index(own))[1])  # type: ignore[func-returns-value]
+    backend = DulwichBackend(".")
+    for name, tracked in (("src/a.py", True), ("src", True), ("src.txt", False), ("b.py", False)):
+        assert backend.is_tracked(str(Path(name).resolve())) is tracked
+    assert len(read) == 1
+    git("add", "b.py")
+    assert backend.is_tracked(str(Path("b.py").resolve()))
+    assert len(read) == 2
+
+
+def test_a_new_repository_has_no_files(parsed: list[str]) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path("a.py").touch()
+    assert not DulwichBackend(".").is_tracked(str(Path("a.py").resolve()))

@@ -7,7 +7,8 @@ stage. With 64 stages that is most of its time, and it grows with the square of 
 - a text that this process has parsed and checked is not parsed or checked again;
 - of `dvc.lock`, only the stages that have changed are formatted; the others keep their text;
 - what `dvc.lock` says is kept as JSON in `.cache/dvc_lock.json` once DVC has checked or written it,
-  which is read 70 times faster.
+  which is read 70 times faster;
+- git's list of files is read again only when it has changed, not for every output.
 
 What DVC gets, and the files, are the same as without. A DVC that is started by hand has none of
 this, and may work in the same checkout.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import re
 from collections import OrderedDict
@@ -63,6 +65,31 @@ def speed_up_dvc() -> None:
     strictyaml.parse_yaml = _yaml.parse_yaml = texts.parse
     strictyaml.validate = texts.validate
     dvcfile.modify_yaml = texts.modify
+    _read_index_once()
+
+
+def _read_index_once() -> None:
+    """Keep git's list of files while its file stays as it is."""
+    from scmrepo.git.backend.dulwich import DulwichBackend
+
+    is_tracked = DulwichBackend.is_tracked
+    read: dict[tuple[Any, ...], tuple[bytes, ...]] = {}  # of one state of the file at a time
+
+    def is_tracked_by_list(self: Any, path: str) -> bool:
+        index = Path(self.repo.index_path())
+        try:
+            state = index.stat()
+        except FileNotFoundError:
+            return bool(is_tracked(self, path))
+        key = index, state.st_ino, state.st_size, state.st_mtime_ns
+        if key not in read:
+            names = tuple(self.repo.open_index())
+            read.clear()
+            read[key] = names
+        place = Path(os.path.relpath(path, self.root_dir)).as_posix().encode()
+        return any(name == place or name.startswith(place + b"/") for name in read[key])
+
+    DulwichBackend.is_tracked = is_tracked_by_list  # type: ignore[method-assign]
 
 
 class _Texts:

@@ -63,16 +63,16 @@ class Match:
 
 
 def match_scene(
-    score: NDArray[np.float64], corners: NDArray[np.float64], faces: pd.DataFrame
+    score: NDArray[np.float64], corners: NDArray[np.float64], faces: NDArray[np.float64]
 ) -> Match:
     """Match the boxes of one image with its faces.
 
     Args:
         score: of each box, (M,).
         corners: of each box, fractions of the image, (M, 4).
-        faces: of the image, with the columns cx, cy, w and h, fractions of the image.
+        faces: boxes of the annotated faces as cx, cy, w, h, fractions of the image, (F, 4).
     """
-    centre, size = faces[["cx", "cy"]].to_numpy(), faces[["w", "h"]].to_numpy()
+    centre, size = np.hsplit(faces, 2)
     truth = np.concatenate((centre - size / 2, centre + size / 2), axis=1)
     iou = overlaps(corners[:, None], truth[None])
     return Match(truth, iou, assign_faces(score, iou))

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ferbench.artifacts.datasets import BOX
 from ferbench.artifacts.paths import StudyPaths
 from ferbench.artifacts.predictions import FACE_KEY, MISS, arrays, classes_of, predicted
 from ferbench.config.params import Params
@@ -226,7 +227,7 @@ def _place(view: View, face: Face, dataset: SceneDataset) -> int:
         decoded = view.trained.network(view.input(face))[0].float().cpu()
     boxes = kept_boxes(decoded, len(view.trained.classes), MAX_BOXES)[0]
     corners = dataset.to_fractions(boxes.xyxy.double().numpy(), face.image_id)
-    match = match_scene(boxes.score.double().numpy(), corners, scene)
+    match = match_scene(boxes.score.double().numpy(), corners, scene[BOX].to_numpy())
     own = np.flatnonzero(match.chosen == list(scene["face"]).index(face.face))
     if not own.size:  # a box at the threshold of its overlap, on another device
         return int(decoded[0, 4 + face.cls].argmax())

@@ -140,8 +140,7 @@ class SceneReader:
         """
         found = kept_boxes(output.cpu(), len(self._classes), MAX_BOXES)
         for number, boxes in zip(index.tolist(), found, strict=True):
-            image_id, faces = self._dataset.scenes[number]
-            self._read(image_id, faces, boxes)
+            self._read(number, boxes)
 
     def tables(self) -> Predicted:
         """All that was read."""
@@ -152,17 +151,18 @@ class SceneReader:
             pd.DataFrame(columns).astype(empty.dtypes.to_dict()),
         )
 
-    def _read(self, image_id: str, faces: pd.DataFrame, boxes: Boxes) -> None:
+    def _read(self, number: int, boxes: Boxes) -> None:
         """Add the probabilities of one image's faces, and its annotated and predicted boxes."""
+        image_id, _ = self._dataset.scenes[number]
+        cls = self._dataset.targets[number].astype(int)
         corners = self._dataset.to_fractions(boxes.xyxy.double().numpy(), image_id)
         score, scores = boxes.score.double().numpy(), boxes.prob.double().numpy()
-        match = match_scene(score, corners, faces)
+        match = match_scene(score, corners, self._dataset.boxes[number])
         chosen = match.chosen
-        prob = np.zeros((len(faces), len(self._classes)))
+        prob = np.zeros((len(cls), len(self._classes)))
         hit = np.flatnonzero(chosen >= 0)
         prob[chosen[hit]] = scores[hit] / scores[hit].sum(axis=1, keepdims=True)
         self._prob.append(prob)
-        cls = faces["cls"].to_numpy()
         truth = self._columns(image_id, match.faces, cls, np.eye(len(self._classes))[cls])
         predicted = self._columns(image_id, corners, boxes.cls.numpy(), scores)
         own = np.where(chosen >= 0, match.iou[np.arange(len(chosen)), chosen], 0.0)

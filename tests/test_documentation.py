@@ -205,3 +205,8 @@ def test_readme_has_the_demos_numbers() -> None:
         assert f"| {mean} | {low} to {high} |" in readme
         assert f"commit {row['commit'][:10]}" in readme
     assert len(rows) == 4
+    claims = pd.read_csv(ROOT / "benchmarks" / "results" / "demo_claims.csv")
+    for row in claims[claims["variant_b"].notna()].to_dict("records"):
+        estimate, low, high = (f"{100 * row[name]:+.1f}" for name in ("estimate", "low", "high"))
+        assert f"{estimate} points ({low} to {high})".replace("-", "\N{MINUS SIGN}") in readme
+        assert f"*{row['direction']}*" in readme

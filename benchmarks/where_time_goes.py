@@ -2,7 +2,8 @@
 
 - `network`: epochs of training without their data, that is forward, backward and optimizer steps,
   and one forward pass over val an epoch;
-- `data`: reading and augmenting the batches of these epochs, measured again on one epoch a run;
+- `data`: reading and augmenting the batches of these epochs, measured again on two epochs a run,
+  as items without random draws are kept after the first;
 - `training, else`: of stage `train`: building the network, checkpoints, records;
 - `evaluation`, `tracking`, `other stages`: all that these stages take;
 - `DVC and imports`: the rest, that is DVC, its lock file, and the process that imports for stages.
@@ -57,18 +58,23 @@ def reproduce(clone: Path, study: str, jobs: str) -> float:
 
 
 def data_seconds(params: Params, run: Run, epochs: int) -> float:
-    """CPU seconds that the batches of a run's epochs take, by those of one epoch."""
+    """CPU seconds that the batches of a run's epochs take, by those of the first two."""
     recipe, stored = params.recipe_of(run.variant), open_dataset(run.dataset, run.seed)
     kind = SceneDataset if task_of(params.variants[run.variant]) == "detect" else FaceDataset
-    seconds = 0.0
+    seconds = [0.0, 0.0]
     for side, seed in (("train", run.seed), ("val", None)):
         faces = kind(stored.pack, stored.faces(side), recipe, run.seed)
-        batches = loader(faces, EpochSampler(len(faces), seed), recipe.batch_size)
-        start = time.process_time()
-        for _ in batches:
-            pass
-        seconds += time.process_time() - start
-    return seconds * epochs
+        faces.keep_items()
+        sampler = EpochSampler(len(faces), seed)
+        batches = loader(faces, sampler, recipe.batch_size)
+        for epoch in range(2):
+            sampler.set_epoch(epoch)
+            start = time.process_time()
+            for _ in batches:
+                pass
+            seconds[epoch] += time.process_time() - start
+    first, later = seconds
+    return first + (epochs - 1) * later
 
 
 def parts_of(params: Params, rows: list[StageTime], total: float) -> dict[str, float]:

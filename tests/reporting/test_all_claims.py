@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,3 +78,10 @@ def test_the_index_writes_the_table_of_published_studies_and_that_of_all(root: P
 def test_a_folder_without_catalogue_has_the_studies_alone(root: Path) -> None:
     shutil.rmtree(root / "studies")
     assert len(all_claims(root, STUDIES)) == 2
+
+
+def test_a_study_of_one_seed_tests_nothing(root: Path) -> None:
+    without = replace(ROW, study="one", low=math.nan, high=math.nan)
+    write_claims(root / "reports" / "one" / "claims.csv", [without])
+    assert {row.study for row in all_claims(root, STUDIES)} == {"two", ""}
+    assert len(all_claims(root, ["one"])) == len(CLAIMS)

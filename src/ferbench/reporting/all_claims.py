@@ -27,7 +27,7 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     """The rows of every study that is not withdrawn, then the catalogue's untested claims.
 
     A claim counts as tested by a study on the claim's own data set, of a narrower tier of its
-    variants too.
+    variants too. A study of one seed has no interval and tests nothing.
 
     Args:
         root: the project's folder; without `studies/catalogue/claims.yaml` nothing is untested.
@@ -40,6 +40,7 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     withdrawn = read_withdrawn(reports)
     paths = [reports / name / "claims.csv" for name in sorted({*studies} - {*withdrawn})]
     rows = [row for path in paths if path.is_file() for row in read_claims(path)]
+    rows = [row for row in rows if not math.isnan(row.low)]
     catalogue = root / "studies" / "catalogue" / "claims.yaml"
     claims = load_claims(catalogue) if catalogue.is_file() else ()
     tiers = known_tiers(root)

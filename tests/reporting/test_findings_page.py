@@ -60,10 +60,12 @@ def test_summary_has_decided_comparisons_alone() -> None:
 
 def test_a_ratio_is_no_difference_in_points() -> None:
     ratio = claim_row(
-        dataset="", protocol="", metric="gflops", printed=0.7, estimate=0.68, low=0.68
-    )
-    page = FindingsPage(settle_claims([ratio]), [], {}, []).page()
-    assert "| x 0.70 | x 0.68 | 0.68 to" in page
+        dataset="", protocol="", metric="gflops", printed=0.7, estimate=0.68, low=0.68,
+        high=0.69, n_seeds=0, direction="confirmed",
+    )  # fmt: skip
+    page = FindingsPage(settle_claims([ratio]), [], {}, [])
+    for text in (page.page(), page.summary()):
+        assert "| x 0.70 | x 0.68 | 0.68 to 0.69 | \N{EN DASH} |" in text
 
 
 def test_readme_without_a_place_is_refused_and_kept(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class FindingsPage:
     def _line(self, row: ClaimRow) -> str:
         where = _where(row) + ("" if row.source else "; not the paper's data")
         cells = [self._claim_words(row), row.pair, where, _amount(row, row.printed)]
-        cells += [_amount(row, row.estimate), _bounds(row), str(row.n_seeds), _faces(row)]
+        cells += [_amount(row, row.estimate), _bounds(row), _seeds(row), _faces(row)]
         return f"| {' | '.join(map(markdown_cell, [*cells, row.direction]))} |"
 
     def _claim_words(self, row: ClaimRow) -> str:
@@ -104,6 +104,11 @@ class FindingsPage:
         metric = "" if row.metric == "accuracy" else f" ({metric_words(row.metric)})"
         tables = f"{row.paper.upper()} {row.tables}: " if row.tables else ""
         return f"{tables}{sentence}{metric}"
+
+
+def _seeds(row: ClaimRow) -> str:
+    """Number of seeds; a dash for a ratio of costs, which has none."""
+    return str(row.n_seeds) if row.n_seeds else NOTHING
 
 
 def findings_of(root: Path) -> FindingsPage:

@@ -106,7 +106,7 @@ def _question(row: ClaimRow) -> str:
 def _answer(row: ClaimRow) -> str:
     """One sentence with the verdict, the estimate, its interval and what it rests on.
 
-    Of a ratio there is no interval over faces, of one seed none at all.
+    A ratio of costs has neither seeds nor faces, one seed no interval.
     """
     unit = "" if is_ratio(row) else " points"
     text = f"{row.direction.capitalize()}: {amount(row, row.estimate)}{unit}"
@@ -114,7 +114,8 @@ def _answer(row: ClaimRow) -> str:
         text += f" (95 % interval {bounds(row)})"
     if not isnan(row.printed):
         text += f", printed {amount(row, row.printed)}"
-    text += f"; {count(row.n_seeds)} seed{'' if row.n_seeds == 1 else 's'}"
+    if row.n_seeds:
+        text += f"; {count(row.n_seeds)} seed{'' if row.n_seeds == 1 else 's'}"
     if row.n_faces:
         text += f", {count(row.n_faces)} test faces"
     if row.n_clusters:
@@ -158,7 +159,7 @@ def _verdict(row: ClaimRow) -> dict[str, Value]:
         "p corrected": probability(row.p_corrected),
         "direction": word(row.direction),
         "size": word(row.size),
-        "seeds": number(row.n_seeds),
+        "seeds": number(row.n_seeds or None),
         "test faces": number(row.n_faces),
         "clusters": number(row.n_clusters),
     }

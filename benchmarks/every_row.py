@@ -4,8 +4,8 @@
 
 Reads the last times of the stages and the results of that study in this checkout, and writes
 benchmarks/results/every_row.csv: a row a variant with CPU and wall-clock seconds of training and
-evaluation, the peak memory of training, the number of scores on test, and the exit status. A
-variant without a stage of its own, or without a score, has an empty entry.
+evaluation, the peak memory of training, the number of scores on test, and the exit status. Where
+the times of a stage are missing, entries are empty and the status is 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from conditions import conditions
 
 from ferbench.artifacts.runs import RunRecord
 from ferbench.cli.stage_times import StageTime, read_stage_times
-from ferbench.config.params import Params, load_params
+from ferbench.config.params import load_params
 from ferbench.config.runs import Run, all_runs
 from ferbench.files import whole_file
 from ferbench.tracking.selection import study_results
@@ -44,7 +44,7 @@ def row_of(run: Run, stages: dict[str, StageTime], scores: pd.DataFrame) -> dict
 
 
 def main() -> None:
-    params: Params = load_params()
+    params = load_params()
     assert params.study.name == "all_rows", "`ferbench study use all_rows`, then `make repro`"
     stages = {row.stage: row for row in read_stage_times()}
     scores = study_results(params)

@@ -304,6 +304,18 @@ def test_augmented_items_are_never_kept(
     assert len(ids) == 2
 
 
+def test_a_transform_that_is_applied_by_chance_is_a_draw(
+    stored: PackedDataset, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, plan = without_draws(params, "p1"), [A.CenterCrop(8, 8, p=0.5)]
+    monkeypatch.setattr("ferbench.data.loaders.load", lambda *_: lambda *_: plan)
+    faces = FaceDataset(stored.pack, stored.faces("train"), recipe, 0)
+    faces.keep_items()
+    ids = read_ids(monkeypatch, faces)
+    faces[0, 0], faces[1, 0]
+    assert len(ids) == 2
+
+
 def test_items_are_kept_while_there_is_room(
     stored: PackedDataset, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ from ferbench.plugins import load
 __all__ = ["FaceDataset", "SceneDataset", "loader", "single_left"]
 
 _KEPT_BYTES = 256 * 2**20
-# Transforms that draw nothing.
+# Transforms that draw nothing but whether they are applied.
 _FIXED = (A.CenterCrop, A.Resize)
 _BOXES = {"format": "yolo", "label_fields": ["cls"], "clip": True, "filter_invalid_bboxes": True}
 # As in the YOLO trainers: a face is left out of training if less than a tenth of its box is left by
@@ -63,8 +63,10 @@ class _Images(Dataset[Any]):
         self.faces = faces
         self.recipe = recipe
         self.seed = seed
-        plan = load("ferbench.data.augmentations", recipe.augment)(recipe, recipe.resize_px)
-        self._draws = recipe.mosaic > 0 or not all(isinstance(t, _FIXED) for t in plan)
+        self.augmentation = load("ferbench.data.augmentations", recipe.augment)
+        plan = self.augmentation(recipe, recipe.resize_px)
+        fixed = all(isinstance(part, _FIXED) and part.p == 1 for part in plan)
+        self._draws = recipe.mosaic > 0 or not fixed
         self._kept: dict[tuple[bool, int], Any] = {}
         self._room = 0
 
@@ -129,8 +131,7 @@ class FaceDataset(_Images):
         side = recipe.resize_px
         self.prepare = A.Compose([A.Resize(side, side)])
         self.centre = A.Compose([A.CenterCrop(recipe.input_px, recipe.input_px)])
-        augment = load("ferbench.data.augmentations", recipe.augment)
-        plan: list[A.BasicTransform] = augment(recipe, side)
+        plan: list[A.BasicTransform] = self.augmentation(recipe, side)
         if recipe.crops == 10:
             plan, self.after_crop = split_at_crop(plan, recipe.augment)
         self.augment = A.Compose(plan)
@@ -181,7 +182,6 @@ class SceneDataset(_Images):
         # Plain arrays: a data frame's columns cost more than the transforms do.
         self.boxes = [rows[BOX].to_numpy(float) for _, rows in self.scenes]
         self.targets = [rows["cls"].to_numpy(float) for _, rows in self.scenes]
-        augment = load("ferbench.data.augmentations", recipe.augment)
         side = max(recipe.resize_px, recipe.input_px)
         fit = [
             A.LongestMaxSize(recipe.resize_px),
@@ -189,8 +189,8 @@ class SceneDataset(_Images):
         ]
         self.plain = A.Compose(fit, A.BboxParams(**_BOXES))
         trained = A.BboxParams(**_BOXES, **_TRAINED)
-        self.augment = A.Compose([*fit, *augment(recipe, side)], trained)
-        self.augment_mosaic = A.Compose(augment(recipe, 2 * recipe.resize_px), trained)
+        self.augment = A.Compose([*fit, *self.augmentation(recipe, side)], trained)
+        self.augment_mosaic = A.Compose(self.augmentation(recipe, 2 * recipe.resize_px), trained)
 
     def __len__(self) -> int:
         return len(self.scenes)

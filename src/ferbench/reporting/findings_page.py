@@ -63,6 +63,7 @@ class FindingsPage:
             "amount": _amount,
             "bounds": _bounds,
             "faces": _faces,
+            "seeds": _seeds,
             "is_undecided": is_undecided,
             "hours": lambda one: decimal(one.training_hours, 1),
             "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),

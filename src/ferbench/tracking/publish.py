@@ -135,20 +135,14 @@ def publish_study(params: Params, draw_charts: DrawCharts) -> dict[str, str]:
 
 def missing_runs(params: Params) -> list[Run]:
     """The finished trainings of a study that the store does not have, as after `dvc pull`."""
-    client = connect()
+    client, known = connect(), set()
     found = client.get_experiment_by_name(params.study.name)
+    page: Any = None
+    while found is not None and (page is None or page.token):
+        page = client.search_runs([found.experiment_id], page_token=page and page.token)
+        known |= {run.data.tags.get("run_key") for run in page}
     finished = [run for run in all_runs(params) if (run.folder / "run.json").is_file()]
-    if found is None:
-        return finished
-    return [
-        run
-        for run in finished
-        if not client.search_runs(
-            [found.experiment_id],
-            f"tags.run_key = '{RunRecord.read(run.folder / 'run.json').run_key}'",
-            max_results=1,
-        )
-    ]
+    return [run for run in finished if RunRecord.read(run.folder / "run.json").run_key not in known]
 
 
 def complete_run(run: Run, params: Params) -> MlflowRun:

@@ -45,7 +45,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     group.add_argument(
         "--face-detector",
         metavar="NAME",
-        help="mtcnn, or the path of YuNet's ONNX file (default: FERBENCH_YUNET, or mtcnn)",
+        help="yunet, mtcnn, or the path of an ONNX file of YuNet (default: FERBENCH_YUNET; without "
+        "it yunet where its package is installed, else mtcnn)",
     )
     return group
 

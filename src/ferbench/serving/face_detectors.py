@@ -3,8 +3,12 @@
 - MTCNN: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
   Networks", IEEE SPL 2016, arXiv:1604.02878, by facenet-pytorch, whose package holds the weights;
 - YuNet: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
-  Research 2023, by OpenCV (`cv2.FaceDetectorYN`). It is some ten times faster, but its file
-  `face_detection_yunet_2023mar.onnx` has to be brought along.
+  Research 2023, by libfacedetection, whose package yuface holds the weights (Linux and Windows on
+  x86-64), or by OpenCV (`cv2.FaceDetectorYN`) with a file that has to be brought along,
+  `face_detection_yunet_2023mar.onnx`.
+
+`benchmarks/face_detectors.py` compares the two: YuNet of yuface finds more of ExpW's faces in a ninth
+of MTCNN's time.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -23,9 +28,16 @@ from numpy.typing import NDArray
 from ferbench.artifacts.pack import Pixels
 from ferbench.errors import InputError
 
-__all__ = ["MTCNN_NAME", "YUNET_VARIABLE", "FaceDetector", "FoundFaces", "face_detector"]
+__all__ = [
+    "MTCNN_NAME",
+    "YUNET_NAME",
+    "YUNET_VARIABLE",
+    "FaceDetector",
+    "FoundFaces",
+    "face_detector",
+]
 
-MTCNN_NAME = "mtcnn"
+MTCNN_NAME, YUNET_NAME = "mtcnn", "yunet"
 YUNET_VARIABLE = "FERBENCH_YUNET"
 # Longer pictures are shrunk: the cost grows with the area, and faces below some 20 px show no
 # expression to a classifier.
@@ -33,6 +45,11 @@ _LONGEST_PX = 1280
 _LEAST_FACE_PX = 20
 _MTCNN_SCORES = (0.6, 0.7, 0.9)  # of the three stages; the library's last one is 0.7
 _YUNET_SCORE, _YUNET_NMS, _YUNET_MOST = 0.7, 0.3, 5000
+# yuface's YuNet finds faces from some 10 px on, half of what a classifier needs, so it is shown
+# pictures of half their size: longer side 320 px at least, if the picture has as much, and 640 px
+# at most.
+_YUFACE_SHRINK, _YUFACE_LEAST_PX, _YUFACE_MOST_PX = 2, 320, 640
+_YUFACE_SCORE = 0.6
 
 
 @dataclass(frozen=True)
@@ -63,14 +80,19 @@ def face_detector(choice: str | Path | None = None) -> FaceDetector:
     """The face detector to use.
 
     Args:
-        choice: `mtcnn`, or the path of YuNet's file. None takes the file that the environment
-            variable FERBENCH_YUNET names, and MTCNN without it.
+        choice: `yunet` (of the package yuface), `mtcnn`, or the path of YuNet's file for OpenCV.
+            None takes what the environment variable FERBENCH_YUNET names, and without it YuNet
+            where yuface is installed, else MTCNN.
 
     Raises:
-        InputError: the file is absent or no face detector.
+        InputError: the package is not installed; the file is absent or no face detector.
     """
-    choice = choice or os.environ.get(YUNET_VARIABLE) or MTCNN_NAME
-    return MTCNN() if choice == MTCNN_NAME else YuNet(Path(choice))
+    choice = choice or os.environ.get(YUNET_VARIABLE)
+    if not choice:
+        choice = YUNET_NAME if find_spec("yuface") else MTCNN_NAME
+    if choice == MTCNN_NAME:
+        return MTCNN()
+    return PackagedYuNet() if choice == YUNET_NAME else YuNet(Path(choice))
 
 
 class MTCNN:
@@ -97,6 +119,40 @@ class MTCNN:
         return _found(np.asarray(corners, float), np.asarray(scores, float), picture)
 
 
+class PackagedYuNet:
+    """YuNet by libfacedetection's package yuface, on the CPU.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+
+    name = YUNET_NAME
+
+    def __init__(self) -> None:
+        try:
+            # Its Python function warns of large pictures and cuts off what we need.
+            from yuface.yuface import detect
+        except ImportError as error:
+            raise InputError(
+                f"the face detector `{YUNET_NAME}` needs the package yuface ({error})",
+                remedy="pip install yuface (Linux and Windows on x86-64), or use `mtcnn`",
+            ) from error
+        self._detect = detect
+        self._lock = threading.Lock()  # the library keeps its layers between two calls
+
+    def __call__(self, image: Pixels) -> FoundFaces:
+        """The faces of a picture."""
+        longest = max(image.shape[:2]) // _YUFACE_SHRINK
+        picture = _bounded(image, min(max(longest, _YUFACE_LEAST_PX), _YUFACE_MOST_PX))
+        with self._lock:
+            rows = self._detect(np.ascontiguousarray(picture[:, :, ::-1]))  # BGR
+        # A row is score (percent), left, top, width, height and five landmarks.
+        rows = np.asarray(rows, float).reshape(-1, 16)
+        rows = rows[rows[:, 0] >= 100 * _YUFACE_SCORE]
+        corners = np.hstack([rows[:, 1:3], rows[:, 1:3] + rows[:, 3:5]])
+        return _found(corners, rows[:, 0] / 100, picture)
+
+
 class YuNet:
     """YuNet by OpenCV.
 
@@ -104,7 +160,7 @@ class YuNet:
         path: of its ONNX file.
     """
 
-    name = "yunet"
+    name = YUNET_NAME
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -138,10 +194,10 @@ class YuNet:
         return _found(corners, rows[:, -1].astype(float), picture)
 
 
-def _bounded(image: Pixels) -> Pixels:
-    """A picture in RGB, its longer side at most `_LONGEST_PX`."""
+def _bounded(image: Pixels, longest_px: int = _LONGEST_PX) -> Pixels:
+    """A picture in RGB, its longer side at most `longest_px`."""
     height, width = image.shape[:2]
-    scale = _LONGEST_PX / max(height, width)
+    scale = longest_px / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], -1)

@@ -13,6 +13,7 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ _REQUIREMENTS = (
     *("opencv-python-headless", "pandas", "pillow", "psutil", "pyarrow", "pydantic", "pyyaml"),
     *("safetensors", "scipy", "timm", "torch", "torchvision", "tqdm", "ultralytics"),
 )
+# A face detector that has no package for other machines.
+_YUNET, _WHERE = "yuface", "platform_machine in 'x86_64 AMD64' and sys_platform != 'darwin'"
 # Name of a logged model; `model` was the bare network of earlier versions.
 _LOGGED = "faces"
 
@@ -110,9 +113,17 @@ def log_model(trained: Trained, description: ModelRecord, card: str, run_id: str
             artifacts={"model": str(place / "model")},
             code_paths=[str(_carried_code(place / "code"))],
             signature=_signature(),
-            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=_requirements(),
             metadata={"classes": list(trained.classes), "digest": description.own_digest()},
         )
+
+
+def _requirements() -> list[str]:
+    """What a registered model needs, in the installed versions."""
+    needed = [f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS]
+    if find_spec(_YUNET):
+        needed.append(f"{_YUNET}=={metadata.version(_YUNET)}; {_WHERE}")
+    return needed
 
 
 def _carried_code(place: Path) -> Path:

@@ -29,8 +29,8 @@ WORKERS = 3
 PORT = 8786
 # Stages behind the runs, which the machine of the study does alone.
 LATER = (
-    *("audit", "baselines", "findings", "explain", "latency", "score", "compare", "claims"),
-    *("track", "report", "register", "promote"),
+    *("audit", "baselines", "findings", "explain", "latency", "study_data", "score", "compare"),
+    *("claims", "track", "report", "register", "promote"),
 )
 RESULTS = ("history.csv", "model.pt", "predictions.parquet", "val/predictions.parquet")
 VARIANT = "vgg_improved"

@@ -104,6 +104,11 @@ class StudyPaths:
         return self.root / "reports" / self.study
 
     @property
+    def data(self) -> Path:
+        """Digests of the tables of its data sets (stage `study_data`)."""
+        return self.root / "data" / "studies" / f"{self.study}.json"
+
+    @property
     def runs(self) -> Path:
         """Folder of all runs."""
         return self.root / "runs" / self.study

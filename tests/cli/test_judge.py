@@ -57,6 +57,26 @@ def test_predictions_are_judged_in_an_empty_folder(data, predictions, capsys):
     assert "Predictions on folder, judged" in Path("judged.html").read_text()
 
 
+def test_what_predict_writes_is_judged(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(data / "test"), "--crop", "--csv"]) == 0
+    Path("fer2013_seed0.csv").write_text(capsys.readouterr().out)
+    table = pd.read_csv("fer2013_seed0.csv")
+    right = [Path(path).parent.name for path in table["path"]] == table[_CLASSES].idxmax(axis=1)
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "a.png", "--csv", "--json"])
+    capsys.readouterr()
+    options = ("--dataset", "folder", "--data", data, "--json")
+    assert judge("fer2013_seed0.csv", *options) == 2
+    assert "neutral" in capsys.readouterr().err  # a class that the data lacks
+    known = table[_CLASSES].div(table[_CLASSES].sum(axis=1), axis=0)
+    known.insert(0, "path", table["path"])
+    known.to_csv("fer2013_seed0.csv", index=False)
+    assert judge("fer2013_seed0.csv", *options) == 0
+    judged = json.loads(capsys.readouterr().out)["models"]["fer2013"]["metrics"]
+    assert judged["accuracy"]["value"] == pytest.approx(right.mean())
+
+
 def test_files_of_the_user_are_replaced_only_by_force(data, predictions, capsys):
     Path("judged.html").write_text("mine")
     assert judge(predictions, "--dataset", "folder", "--data", data) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.serving.models import model_folder
 from ferbench.cli.main import main
 from ferbench.config.params import Params
 from ferbench.serving import box
+from ferbench.serving.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,47 @@ def test_crops_give_a_line_of_json_each(
     assert sorted(path.name for path in pictures.iterdir()) == [
         *("a.png", "b.jpg", "bad.jpg", "film.avi")
     ]
+
+
+def test_csv_has_a_row_per_picture_or_face(
+    models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "*.??g", "--model", str(models / "ivsa"), "--crop", "--csv"]) == 2
+    out, err = capsys.readouterr()
+    rows = list(csv.DictReader(out.splitlines()))
+    assert "error: bad.jpg" in err
+    assert [row.pop("path") for row in rows] == ["a.png", "b.jpg"]
+    for row in rows:
+        assert sum(map(float, row.values())) == pytest.approx(1, abs=1e-5)
+    model = ["--model", str(models / "yolov5s")]
+    assert main(["predict", "a.png", *model, "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert main(["predict", "a.png", *model, "--json"]) == 0
+    (plain,) = lines(capsys)
+    for number, (row, face) in enumerate(zip(rows, plain["faces"], strict=True)):
+        box = [float(row[side]) for side in ("left", "top", "right", "bottom")]
+        assert (row["path"], int(row["face"]), box) == ("a.png", number, face["box"])
+        assert {k: float(row[k]) for k in face["probabilities"]} == face["probabilities"]
+
+
+def test_crop_in_which_a_detector_finds_nothing_is_a_row_of_zeros(
+    models: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(Predictor, "predict_crops", lambda self, images: [[] for _ in images])
+    model = ["--model", str(models / "yolov5s")]
+    assert main(["predict", "a.png", *model, "--crop", "--csv"]) == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert row.pop("path") == "a.png"
+    assert set(row.values()) == {"0"}
+
+
+def test_csv_of_a_video_is_refused(
+    models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "film.avi", "--model", str(models / "ivsa"), "--csv"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "not videos" in err
 
 
 def test_bad_picture_does_not_end_the_others_and_is_the_status(

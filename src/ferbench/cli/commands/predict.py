@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from collections import Counter
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_predict"]
 
-_DECIMALS = 6  # of numbers in JSON
+_DECIMALS = 6  # of numbers in JSON and CSV
+_PLACE = ("face", "left", "top", "right", "bottom")  # columns of CSV
 
 
 def add_predict(commands: Any) -> None:
@@ -39,7 +41,13 @@ def add_predict(commands: Any) -> None:
         help="a picture, a video, a folder, a quoted pattern, or webcam[:NUMBER]",
     )
     parser.add_argument("--crop", action="store_true", help="each picture is one aligned face")
-    parser.add_argument("--json", action="store_true", help="a line of JSON per picture")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a line of JSON per picture")
+    form.add_argument(
+        "--csv",
+        action="store_true",
+        help="a row of CSV per face; with --crop the form that `ferbench judge` reads",
+    )
     parser.add_argument(
         "--save", metavar="FOLDER", type=Path, help="save annotated pictures; overwrites none"
     )
@@ -79,8 +87,14 @@ def _run(args: argparse.Namespace) -> int:
     predictor = Predictor.load(
         model_folder(args.model), args.device, engine=args.engine, detector=detector
     )
-    output = _JsonLines() if args.json else _Table()
     pictures = [source for source in sources if not is_video(source)]
+    if args.csv and len(pictures) < len(sources):
+        raise InputError("--csv takes pictures, not videos or cameras", remedy="use --json")
+    output: _Output = _Table()
+    if args.json:
+        output = _JsonLines()
+    elif args.csv:
+        output = _CsvRows(predictor.classes, crop=args.crop)
     faults = _predict_pictures(predictor, pictures, args, output)
     for source in sources:
         if is_video(source):
@@ -188,6 +202,41 @@ class _JsonLines:
         print(json.dumps(row, ensure_ascii=False), flush=True)
 
 
+class _CsvRows:
+    """A row of CSV per face of a picture.
+
+    With `crop`, a row per picture without number and box; zeros where a detector finds no face.
+    """
+
+    def __init__(self, classes: Sequence[str], *, crop: bool) -> None:
+        self._classes, self._crop = classes, crop
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(["path", *([] if crop else _PLACE), *classes])
+
+    def picture(self, result: PredictedPicture) -> None:
+        if result.error is not None:
+            return
+        if self._crop and not result.faces:
+            self._writer.writerow([result.path, *[0] * len(self._classes)])
+        for number, face in enumerate(result.faces):
+            plain = _plain(face)
+            place = [] if self._crop else [number, *plain["box"]]
+            values = [plain["probabilities"][name] for name in self._classes]
+            self._writer.writerow([result.path, *place, *values])
+
+    def frame(self, source: str, frame: Frame, faces: Sequence[SeenFace]) -> None:
+        raise AssertionError("videos are refused")
+
+    def end_of_video(self, source: str) -> None:
+        raise AssertionError("videos are refused")
+
+    def saved(self, path: Path) -> None:
+        print(f"saved {path}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Nothing is left to print."""
+
+
 class _Table:
     """A table of pictures and their faces, and of videos and their persons."""
 
@@ -242,7 +291,7 @@ class _Table:
             console.print(f"saved {path}")
 
 
-_Output = _JsonLines | _Table
+_Output = _JsonLines | _CsvRows | _Table
 
 
 def _ranked(probabilities: dict[str, float]) -> list[tuple[str, float]]:

@@ -1,15 +1,15 @@
 """Milliseconds per aligned face and per 640x480 frame on one thread, beside PyPI's `fer`.
 
-    ferbench export runs/<study>/<variant>/<dataset>/<seed> model
     python -m venv /elsewhere/fer && /elsewhere/fer/bin/pip install fer
-    python benchmarks/serving_latency.py --model model --fer-python /elsewhere/fer/bin/python
+    python benchmarks/serving_latency.py --fer-python /elsewhere/fer/bin/python
 
+`--model` names other model folders than the installed ones; the first also gets the frames.
 `fer` has an environment of its own, because it needs other versions of our libraries; without
 `--fer-python` it is left out. Both get the same pixels, one picture a call, from the array to the
 probabilities: a 48 px face, and a rendered scene of one face with the face detectors that each
-offers (YuNet if FERBENCH_YUNET names its file). The sides take turns, each in a process of its own.
-Values are medians over turns of the mean CPU time of a call, which other load changes less than
-wall-clock time; of that, the shortest turn is given too.
+offers (and OpenCV's YuNet if FERBENCH_YUNET names its file). The sides take turns, each in a
+process of its own. Values are medians over turns of the mean CPU time of a call, which other load
+changes less than wall-clock time; of that, the shortest turn is given too.
 
 Writes benchmarks/results/serving_latency.json: some two minutes.
 """
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,33 +52,42 @@ def timed(call: Callable[[], Any]) -> tuple[float, float]:
     return 1000 * (time.process_time() - cpu) / count, 1000 * wall / count
 
 
-def time_ours(folder: Path, crop: Any, frame: Any) -> Times:
-    """The engines of a model folder, and the face detectors."""
+def time_ours(folders: Sequence[str], crop: Any, frame: Any) -> Times:
+    """The engines of each model folder, and the face detectors."""
     import cv2
     import torch
 
-    from ferbench.serving.face_detectors import MTCNN_NAME, YUNET_VARIABLE, face_detector
+    from ferbench.serving.face_detectors import (
+        MTCNN_NAME,
+        YUNET_NAME,
+        YUNET_VARIABLE,
+        face_detector,
+    )
     from ferbench.serving.model_folder import INT8, ONNX, open_folder
     from ferbench.serving.predictor import Predictor
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    _, record = open_folder(folder)
-    engines = ["torch", *(["onnx"] if ONNX in record.files else [])]
-    engines += ["int8"] if INT8 in record.files else []
     found: Times = {}
-    for engine in engines:
-        predictor = Predictor.load(folder, engine=engine)  # type: ignore[arg-type]
-        found[f"ferbench {engine}: crop"] = timed(partial(predictor.predict_crops, [crop]))
-    choices = [MTCNN_NAME, *filter(None, [os.environ.get(YUNET_VARIABLE)])]
-    for choice in choices if record.task == "classify" else []:
-        detector = face_detector(choice)
-        predictor = Predictor.load(folder, detector=detector)
-        assert predictor.predict([frame])[0], f"{detector.name} finds no face"
-        found[f"ferbench {detector.name}: frame"] = timed(partial(predictor.predict, [frame]))
-    if record.task == "detect":
-        predictor = Predictor.load(folder)
-        found["ferbench one stage: frame"] = timed(partial(predictor.predict, [frame]))
+    for folder in folders:
+        _, record = open_folder(Path(folder))
+        engines = ["torch", *(["onnx"] if ONNX in record.files else [])]
+        engines += ["int8"] if INT8 in record.files else []
+        for engine in engines:
+            predictor = Predictor.load(folder, engine=engine)  # type: ignore[arg-type]
+            name = f"ferbench {Path(folder).name} {engine}: crop"
+            found[name] = timed(partial(predictor.predict_crops, [crop]))
+    first = Predictor.load(folders[0])
+    if first.record.task == "detect":
+        found["ferbench one stage: frame"] = timed(partial(first.predict, [frame]))
+        return found
+    yunet_file = os.environ.get(YUNET_VARIABLE)
+    choices = {YUNET_NAME: YUNET_NAME, MTCNN_NAME: MTCNN_NAME}
+    choices |= {"opencv yunet": yunet_file} if yunet_file else {}
+    for name, choice in choices.items():
+        predictor = Predictor.load(folders[0], detector=face_detector(choice))
+        assert predictor.predict([frame])[0], f"{name} finds no face"
+        found[f"ferbench {name}: frame"] = timed(partial(predictor.predict, [frame]))
     return found
 
 
@@ -122,9 +131,9 @@ def pictures() -> tuple[Any, Any]:
     return cv2.resize(crop, (CROP_PX, CROP_PX))[:, :, None], frame
 
 
-def turn(python: str, side: str, folder: Path, model: str) -> Times:
+def turn(python: str, side: str, folder: Path, models: Sequence[str]) -> Times:
     """The times of one side in a process of its own."""
-    words = [python, __file__, "--side", side, "--pictures", str(folder), "--model", model]
+    words = [python, __file__, "--side", side, "--pictures", str(folder), "--model", *models]
     ended = subprocess.run(
         words, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -132,7 +141,7 @@ def turn(python: str, side: str, folder: Path, model: str) -> Times:
     return times
 
 
-def compare(model: str, fer_python: str | None) -> dict[str, Any]:
+def compare(models: Sequence[str], fer_python: str | None) -> dict[str, Any]:
     """All times by what was measured."""
     import numpy as np
 
@@ -143,7 +152,7 @@ def compare(model: str, fer_python: str | None) -> dict[str, Any]:
         for _ in range(TURNS):
             sides = [(sys.executable, "ours")] + ([(fer_python, "fer")] if fer_python else [])
             for python, side in sides:
-                for name, pair in turn(python, side, Path(place), model).items():
+                for name, pair in turn(python, side, Path(place), models).items():
                     turns[name].append(pair)
     return {
         name: {
@@ -157,7 +166,7 @@ def compare(model: str, fer_python: str | None) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--model", required=True, help="a model folder")
+    parser.add_argument("--model", nargs="+", help="model folders (default: the installed ones)")
     parser.add_argument("--fer-python", help="the interpreter of an environment that has `fer`")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--side", choices=("ours", "fer"), help=argparse.SUPPRESS)
@@ -169,19 +178,21 @@ def main() -> None:
         with np.load(args.pictures / "pictures.npz") as stored:
             crop, frame = stored["crop"], stored["frame"]
         ours = args.side == "ours"
-        times = time_ours(Path(args.model), crop, frame) if ours else time_fer(crop, frame)
+        times = time_ours(args.model, crop, frame) if ours else time_fer(crop, frame)
         print(json.dumps(times))
         return
     from conditions import conditions
 
     from ferbench.files import write_json
+    from ferbench.serving.box import boxed_models
     from ferbench.serving.model_folder import open_folder
 
     if not args.fer_python:
         print("fer is left out: --fer-python names the interpreter of an environment that has it")
-    found: dict[str, Any] = {"times": compare(args.model, args.fer_python)}
-    _, record = open_folder(Path(args.model))
-    found |= {"model": record.name, "digest": record.digest, "threads": 1, "turns": TURNS}
+    models = args.model or [str(folder) for folder in boxed_models().values()]
+    found: dict[str, Any] = {"times": compare(models, args.fer_python)}
+    found["digests"] = {Path(m).name: open_folder(Path(m))[1].digest for m in models}
+    found |= {"threads": 1, "turns": TURNS}
     found |= conditions()
     found["load_of_the_machine"] = [round(value, 1) for value in os.getloadavg()]
     write_json(args.out, found)

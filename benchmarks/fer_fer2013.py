@@ -31,7 +31,12 @@ def main() -> None:
     model: Any = fer.FER(offsets=(0, 0))
     raw: list[Any] = []  # `detect_emotions` rounds to two decimals
     classify = model._classify_emotions
-    model._classify_emotions = lambda faces: raw.append(classify(faces)) or raw[-1]
+
+    def kept(faces: Any) -> Any:
+        raw.append(classify(faces))
+        return raw[-1]
+
+    model._classify_emotions = kept
     labels = [model._get_labels()[number] for number in range(7)]
     right = []
     with zipfile.ZipFile(archive) as file, Path(out).open("w", newline="") as target:

@@ -83,6 +83,25 @@ def test_page_is_not_wider_than_the_screen(view: View) -> None:
     assert sizes[0] <= sizes[1]
 
 
+def test_every_section_is_linked_in_view_on_a_wide_screen(reports: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
+    page.goto((reports / "demo/index.html").as_uri())
+    links = page.locator("nav a")
+    assert links.count() > 10
+    for link in links.all():
+        box = link.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= WIDE[0]
+    links.last.click()
+    heading = page.locator(f"{links.last.get_attribute('href')} h2").bounding_box()
+    nav = page.locator("nav").bounding_box()
+    assert heading is not None
+    assert nav is not None
+    assert heading["y"] >= nav["y"] + nav["height"]
+    page.close()
+
+
 def test_axe_finds_no_serious_violation(view: View) -> None:
     # Contrast is sought at one width: on a narrow screen that takes half a minute.
     contrast = {"color-contrast": {"enabled": False}}

@@ -25,6 +25,9 @@ def main() -> None:
         temporary.write_text(page, encoding="utf-8")
     for row in outcome.values():
         print(f"{row['model']} version {row['version']}: promoted: {row['promoted']}")
+        for gate in row["gates"]:
+            if not gate["passed"]:
+                print(f"  gate {gate['gate']} failed: {gate['reason']}")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def test_git_keeps_the_report_and_its_data_pages_but_no_predictions(
     assert git(root, "ls-files", "reports") == []
     record = publish(root, params)
     write_index(root)
-    count = stage_in_git(root, record)
+    count = stage_in_git(root, record, params.variants)
     staged = git(root, "diff", "--cached", "--name-only", "--", "reports")
     assert len(staged) == count
     own = {path.removeprefix("reports/") for path in staged}
@@ -99,11 +99,28 @@ def test_git_keeps_the_report_and_its_data_pages_but_no_predictions(
     assert not own & {f"demo/{name}" for name in PRIVATE}
 
 
+def test_description_of_a_row_that_the_study_no_longer_has_leaves_git(
+    finished: tuple[Path, Params],
+) -> None:
+    root, params = finished
+    names = [next(iter(params.variants)), "gone"]
+    paths = [f"reports/demo/variants/{name}.json" for name in names]
+    for path in paths:
+        write(root / path)
+    record = publish(root, params)
+    write_index(root)
+    stage_in_git(root, record, names)
+    assert git(root, "ls-files", *paths) == sorted(paths)
+    stage_in_git(root, record, params.variants)
+    assert git(root, "ls-files", *paths) == paths[:1]
+    assert (root / paths[1]).is_file()
+
+
 def test_running_another_study_leaves_git_clean(finished: tuple[Path, Params]) -> None:
     root, params = finished
     record = publish(root, params)
     write_index(root)
-    stage_in_git(root, record)
+    stage_in_git(root, record, params.variants)
     git(root, "commit", "-qm", "publish")
     write(root / "reports" / "third" / "index.html")
     write(root / "reports" / "data" / "third.html")
@@ -178,7 +195,7 @@ def test_outside_a_repository_nothing_is_staged(tmp_path: Path) -> None:
     params = fabricate(tmp_path)
     write(tmp_path / "reports" / "demo" / "index.html")
     with pytest.raises(InputError, match="not a git repository"):
-        stage_in_git(tmp_path, publish(tmp_path, params))
+        stage_in_git(tmp_path, publish(tmp_path, params), params.variants)
 
 
 def test_command_publishes_the_active_study_if_it_is_up_to_date(

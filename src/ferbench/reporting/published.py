@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -192,14 +192,16 @@ def published_studies(reports: Path) -> dict[str, Publication]:
     return {path.parent.name: Publication.read(path) for path in sorted(reports.glob(f"*/{_FILE}"))}
 
 
-def stage_in_git(root: Path, record: Publication) -> int:
+def stage_in_git(root: Path, record: Publication, variants: Collection[str]) -> int:
     """Add the files of a published study to git's index; nothing is committed.
 
-    Predictions and pictures of people are left out.
+    Predictions, pictures of people, and descriptions of rows that the study no longer has are left
+    out.
 
     Args:
         root: the project's folder.
         record: of the study.
+        variants: names of the study's rows.
 
     Returns:
         The number of files that git keeps of it.
@@ -209,11 +211,15 @@ def stage_in_git(root: Path, record: Publication) -> int:
     """
     reports = root / "reports"
     folder = reports / record.study
-    own = [path for path in folder.rglob("*") if path.is_file()]
+    stale = {p for p in (folder / "variants").glob("*.json") if p.stem not in variants}
+    own = [path for path in folder.rglob("*") if path.is_file() and path not in stale]
     kept = [path for path in own if path.relative_to(folder).parts[0] not in _PRIVATE]
     kept += [path for key in record.data for path in reports.glob(f"data/{key}.*")]
     kept += [path for name in _SHARED if (path := root / name).is_file()]
     _git(root, "add", "-f", "--", *(path.relative_to(root).as_posix() for path in kept))
+    if stale:
+        former = [path.relative_to(root).as_posix() for path in stale]
+        _git(root, "rm", "--cached", "-q", "--ignore-unmatch", "--", *former)
     return len(kept)
 
 

@@ -165,7 +165,7 @@ def _publish(args: argparse.Namespace) -> int:
             )
         record = publish(Path(), params)
         write_index(Path())
-        files = stage_in_git(Path(), record)
+        files = stage_in_git(Path(), record, params.variants)
     print(f"study {args.name}: {record.line}")
     print(f"{files} files are staged in git; look at `git diff --cached --stat`, then commit")
     return 0

@@ -224,6 +224,9 @@ def test_osam_on_a_single_position_is_the_identity(repeat: int) -> None:
 def test_osam_uses_so_many_units_a_branch_and_all_of_them_learn(norm: str, repeat: int) -> None:
     module = seeded(OSAM, 16, repeat, norm).train()
     assert len(module.maximum) == len(module.mean) == repeat
+    for norm_layer in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
+        # Without a bias, the next norm undoes the scale of this one, whose gradient would be zero.
+        nn.init.uniform_(norm_layer.bias, 0.5, 1.0)
     found = gradients(module, noise(4, 16, 8, 8))
     convolutions = [n for n, m in module.named_modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 2 * repeat + 1

@@ -26,7 +26,7 @@ from typing import Any
 from torch import nn
 
 from ferbench.config.params import Recipe, Variant
-from ferbench.errors import unknown
+from ferbench.errors import InputError, unknown
 from ferbench.files import digest, md5_file
 from ferbench.models.build import PARTS, build_network, task_of
 from ferbench.models.deploy import deployed, gflops
@@ -68,7 +68,7 @@ def describe(
         metric: that selects its checkpoint; None where nothing is trained.
 
     Raises:
-        InputError: a word of the row is unknown, or its parts do not fit.
+        InputError: a word of the row is unknown, its parts do not fit, or a teacher is absent.
     """
     network = build_network(variant, recipe, classes, seed=0).eval()
     code = code_of(variant, recipe, metric, network)
@@ -86,9 +86,23 @@ def describe(
         "gflops": round(gflops(deployed_network, recipe.channels, recipe.input_px), 4),
         "input_px": recipe.input_px,
         "weights_md5": md5_file(weights) if weights.is_file() else None,
+        **_teachers(variant),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "code": {module: digest(text)[:16] for module, text in code.items()},
     }
+
+
+def _teachers(variant: Variant) -> dict[str, Any]:
+    """Digests of the files of a distilled row's teachers by path; nothing for other rows."""
+    paths = [Path(path) for path in variant.options.get("loss", {}).get("teachers", ())]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(
+                "no such teacher",
+                where=path,
+                remedy="train it first: `ferbench repro --study` with the study in its path",
+            )
+    return {"teachers_md5": {str(path): md5_file(path) for path in paths}} if paths else {}
 
 
 def _parameters(network: nn.Module) -> int:

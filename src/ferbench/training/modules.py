@@ -259,7 +259,8 @@ class ClassifierModule(RunModule):
             mixup = v2.MixUp(alpha=self.recipe.mixup_alpha, num_classes=self.classes)
             image, target = mixup(image, target)
         network = self._graphed or partial(logits_of, self.network)
-        return self.loss(network(image), target), size
+        seen = (image,) if getattr(self.loss, "SEES_IMAGES", False) else ()
+        return self.loss(network(image), target, *seen), size
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and predictions."""

@@ -4,6 +4,7 @@
     /elsewhere/fer/bin/python benchmarks/fer_fer2013.py fer2013.zip fer_seed0.csv
     unzip fer2013.zip 'test/*' -d fer2013
     ferbench predict fer2013/test --crop --csv > fer2013_seed0.csv
+    ferbench predict fer2013/test --crop --csv --flip > fer2013flip_seed0.csv
     ferbench predict fer2013/test --crop --csv --model fer2013_fast > fast_seed0.csv
     ferbench judge *_seed0.csv --dataset fer2013 --data fer2013.zip
 

@@ -96,6 +96,18 @@ def test_crop_in_which_a_detector_finds_nothing_is_a_row_of_zeros(
     assert set(row.values()) == {"0"}
 
 
+def test_flip_is_passed_on_and_refused_for_a_one_stage_detector(
+    models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", "a.png", "--crop", "--json", "--model"]
+    assert main([*command, str(models / "ivsa")]) == 0
+    assert main([*command, str(models / "ivsa"), "--flip"]) == 0
+    plain, flipped = lines(capsys)
+    assert plain["faces"][0]["probabilities"] != flipped["faces"][0]["probabilities"]
+    assert main([*command, str(models / "yolov5s"), "--flip"]) == 2
+    assert "leave out the option" in capsys.readouterr().err
+
+
 def test_csv_of_a_video_is_refused(
     models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,23 @@ def test_one_stage_detector_loads_no_face_detector(detector: Path) -> None:
     assert Predictor.load(detector).detector is None
 
 
+def test_flip_gives_the_mean_over_a_face_and_its_mirror_image(classifier: Path) -> None:
+    plain, flipped = (Predictor.load(classifier, flip=flip) for flip in (False, True))
+    square = [np.ascontiguousarray(PICTURES[2])]
+    mirrored = [np.ascontiguousarray(PICTURES[2][:, ::-1])]
+    one, other, mean = (
+        np.array(list(predictor.predict_crops(images)[0][0].probabilities.values()))
+        for predictor, images in ((plain, square), (plain, mirrored), (flipped, square))
+    )
+    assert not np.allclose(one, other, atol=1e-4)
+    np.testing.assert_allclose(mean, (one + other) / 2, atol=1e-5)
+
+
+def test_flip_of_a_one_stage_detector_is_refused(detector: Path) -> None:
+    with pytest.raises(InputError, match="does not average mirror images"):
+        Predictor.load(detector, flip=True)
+
+
 def test_engine_without_a_file_is_refused(classifier: Path) -> None:
     with pytest.raises(InputError, match="has no file for engine int8") as caught:
         Predictor.load(classifier, engine="int8")

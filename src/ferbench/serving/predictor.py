@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferbench.artifacts.pack import Pixels
 from ferbench.detection.boxes import MAX_BOXES, kept_boxes
 from ferbench.detection.matching import MIN_IOU, overlaps
+from ferbench.errors import InputError
 from ferbench.serving.engines import Engine, EngineName, engine_of
 from ferbench.serving.face_detectors import FaceDetector, face_detector
 from ferbench.serving.model_folder import CARD, ModelRecord, open_folder
@@ -66,6 +68,11 @@ class Predictor:
         detector: finds faces for a classifier; None loads `face_detector()` at the first picture
             that needs it.
         card: the model card, Markdown.
+        flip: give the mean of a classifier's probabilities for a face and its mirror image, which
+            takes twice the time.
+
+    Raises:
+        InputError: `flip` is set for a one-stage detector.
     """
 
     def __init__(
@@ -74,8 +81,17 @@ class Predictor:
         engine: Engine,
         detector: FaceDetector | None = None,
         card: str = "",
+        *,
+        flip: bool = False,
     ) -> None:
+        if flip and record.task == "detect":
+            raise InputError(
+                "a one-stage detector does not average mirror images",
+                where=record.variant,
+                remedy="leave out the option, or take a classifier",
+            )
         self.record = record
+        self._flip = flip
         self.card = card
         self._engine = engine
         self._detector = detector
@@ -92,6 +108,7 @@ class Predictor:
         *,
         engine: EngineName = "auto",
         detector: FaceDetector | None = None,
+        flip: bool = False,
     ) -> Predictor:
         """The predictor of a model folder.
 
@@ -101,14 +118,15 @@ class Predictor:
             engine: `torch`; `onnx` or `int8`, ONNX Runtime in float32 or 8 bits; or `auto`, which
                 is `onnx` on a CPU if the folder has the file, and else `torch`.
             detector: finds faces for a classifier; None takes `face_detector()`.
+            flip: average a face with its mirror image.
 
         Raises:
-            InputError: it is no model folder, a file's digest differs, a value is wrong, or the
-                folder has no file for the engine.
+            InputError: it is no model folder, a file's digest differs, a value is wrong, the folder
+                has no file for the engine, or `flip` is set for a one-stage detector.
         """
         folder, record = open_folder(Path(path))
         card = (folder / CARD).read_text(encoding="utf-8")
-        return cls(record, engine_of(engine, folder, record, device), detector, card)
+        return cls(record, engine_of(engine, folder, record, device), detector, card, flip=flip)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -188,11 +206,16 @@ class Predictor:
         for numbers in _batches([len(own) for own in boxes]):
             inputs = self._faces([images[n] for n in numbers], [boxes[n] for n in numbers])
             for start in range(0, len(inputs), _BATCH):
-                logits = self._engine(inputs[start : start + _BATCH])
-                out = torch.softmax(logits.double(), dim=1).numpy()
+                out = self._probabilities(inputs[start : start + _BATCH])
                 prob[place : place + len(out)] = out
                 place += len(out)
         return np.split(prob, counts[:-1]) if len(counts) else []
+
+    def _probabilities(self, inputs: Tensor) -> NDArray[np.float64]:
+        """Probabilities (N, K) of prepared faces (N, C, H, W)."""
+        views = [inputs, inputs.flip(-1)] if self._flip else [inputs]
+        each = [torch.softmax(self._engine(view).double(), dim=1) for view in views]
+        return torch.stack(each).mean(dim=0).numpy()
 
     def _of_scenes(self, pictures: Sequence[Pixels], least: float) -> list[list[Face]]:
         assert self._scenes is not None

@@ -41,6 +41,11 @@ def add_predict(commands: Any) -> None:
         help="a picture, a video, a folder, a quoted pattern, or webcam[:NUMBER]",
     )
     parser.add_argument("--crop", action="store_true", help="each picture is one aligned face")
+    parser.add_argument(
+        "--flip",
+        action="store_true",
+        help="average each face with its mirror image: slower, a little more accurate",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="a line of JSON per picture")
     form.add_argument(
@@ -85,7 +90,11 @@ def _run(args: argparse.Namespace) -> int:
     sources = find_sources(args.paths)
     detector = face_detector(args.face_detector) if args.face_detector else None
     predictor = Predictor.load(
-        model_folder(args.model), args.device, engine=args.engine, detector=detector
+        model_folder(args.model),
+        args.device,
+        engine=args.engine,
+        detector=detector,
+        flip=args.flip,
     )
     pictures = [source for source in sources if not is_video(source)]
     if args.csv and len(pictures) < len(sources):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ferbench.cli.stage import run_stage
-from ferbench.cli.stage_times import FILE, StageTime, read_stage_times, shares
+from ferbench.cli.stage_times import FILE, StageTime, read_stage_times, shares, trainings
 from ferbench.errors import InputError
 
 
@@ -70,3 +70,12 @@ def test_rows_are_chosen_by_their_start_and_added_by_kind() -> None:
     rows = [StageTime(now, f"{kind}@a", 0, cpu, 1.0, 1) for kind, cpu in
             (("score", 1.0), ("train", 2.0), ("train", 3.0))]  # fmt: skip
     assert list(shares(rows).items()) == [("train", 5.0), ("score", 1.0)]
+
+
+def test_the_last_successful_training_of_a_run_counts() -> None:
+    def row(stage: str, status: int, cpu: float) -> StageTime:
+        return StageTime("2026-11-27T00:00:00+00:00", stage, status, cpu, 1.0, 1)
+
+    rows = [row("train@a-b-0", 0, 1.0), row("train@a-b-0", 0, 2.0), row("train@a-b-0", 1, 3.0)]
+    rows += [row("train@a-b-1", 2, 4.0), row("evaluate@a-b-0", 0, 5.0), row("dedup@b", 0, 6.0)]
+    assert trainings(rows) == {"a-b-0": rows[1]}

@@ -19,6 +19,7 @@ from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
 from ferbench.reporting.index import write_index
 from ferbench.reporting.published import (
+    TrainingCost,
     publish,
     published_studies,
     retract_if_replaced,
@@ -80,6 +81,21 @@ def test_record_says_what_produced_the_numbers(finished: tuple[Path, Params]) ->
     # From 23:00 to midnight and 21 seconds, when the last of the others ended.
     assert record.wall_hours == pytest.approx(1 + 21 / 3600, abs=1e-3)
     assert "8 runs; Imaginary 2-core" in record.line
+
+
+def test_record_has_processor_time_and_memory_where_every_run_was_measured(
+    finished: tuple[Path, Params],
+) -> None:
+    root, params = finished
+    names = [run.name for run in all_runs(params)]
+    costs = {name: TrainingCost(1800.0, 100 + i) for i, name in enumerate(names)}
+    record = publish(root, params, costs | {"of-another-study-0": TrainingCost(1e6, 10**6)})
+    assert (record.cpu_hours, record.peak_mib) == (4.0, 107)
+    shown = sum(run.train_images * run.epochs for run in records(root, params))
+    assert record.images == shown > 0
+    del costs[names[0]]
+    record = publish(root, params, costs)
+    assert (record.cpu_hours, record.peak_mib, record.images) == (None, None, shown)
 
 
 def test_git_keeps_the_report_and_its_data_pages_but_no_predictions(

@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
-__all__ = ["FILE", "StageTime", "read_stage_times", "recorded", "shares"]
+__all__ = ["FILE", "StageTime", "read_stage_times", "recorded", "shares", "trainings"]
 
 FILE = Path(".cache", "stage_times.csv")
 
@@ -100,6 +100,12 @@ def read_stage_times(since: str = "") -> list[StageTime]:
         StageTime(**{f.name: kinds.get(f.name, str)(row[f.name]) for f in fields(StageTime)})
         for row in rows
     ]
+
+
+def trainings(rows: Iterable[StageTime]) -> dict[str, StageTime]:
+    """The last successful training of each run, by the run's name."""
+    done = (row for row in rows if row.kind == "train" and row.status == 0)
+    return {row.stage.partition("@")[2]: row for row in done}
 
 
 def shares(rows: Iterable[StageTime]) -> Mapping[str, float]:

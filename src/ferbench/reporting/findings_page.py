@@ -65,7 +65,9 @@ class FindingsPage:
             "faces": _faces,
             "seeds": _seeds,
             "is_undecided": is_undecided,
-            "hours": lambda one: decimal(one.training_hours, 1),
+            "hours": lambda value: decimal(value, 1),
+            "millions": lambda one: decimal(one.images and one.images / 1e6, 2),
+            "memory": lambda one: NOTHING if one.peak_mib is None else count(one.peak_mib),
             "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),
         }
         return render("findings.md", context)

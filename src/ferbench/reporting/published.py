@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import subprocess
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from ferbench.reporting.withdrawn import without_mark
 
 __all__ = [
     "Publication",
+    "TrainingCost",
     "publication_of",
     "publish",
     "published_studies",
@@ -54,6 +56,11 @@ class Publication(Record):
         training_hours: sum over the runs; None where older records do not have it.
         wall_hours: from the start of the first training to the end of the last one, pauses
             included; None where that is not known.
+        cpu_hours: processor time of all trainings; None where one of them was not measured, as
+            after `dvc pull`.
+        peak_mib: largest resident memory of a training; None likewise.
+        images: training images that all runs were shown, once for each epoch; None in older
+            records.
         data: keys of the data sets whose pages belong to the report.
     """
 
@@ -68,6 +75,9 @@ class Publication(Record):
     versions: list[dict[str, str]]
     training_hours: float | None
     wall_hours: float | None
+    cpu_hours: float | None = None
+    peak_mib: int | None = None
+    images: int | None = None
     data: list[str]
 
     @property
@@ -90,13 +100,32 @@ class Publication(Record):
         return "; ".join(part for part in parts if part)
 
 
-def publication_of(study: str, records: Sequence[RunRecord], data: Iterable[str]) -> Publication:
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a training took on this machine.
+
+    Args:
+        cpu_seconds: processor time of its process.
+        peak_mib: largest resident memory.
+    """
+
+    cpu_seconds: float
+    peak_mib: int
+
+
+def publication_of(
+    study: str,
+    records: Sequence[RunRecord],
+    data: Iterable[str],
+    costs: Sequence[TrainingCost] = (),
+) -> Publication:
     """The record of a study whose runs are finished.
 
     Args:
         study: its name.
         records: of all its runs.
         data: keys of its data sets.
+        costs: of the trainings that were measured here.
 
     Raises:
         InputError: a run's code differed from its commit, so that nobody can get it again.
@@ -114,6 +143,7 @@ def publication_of(study: str, records: Sequence[RunRecord], data: Iterable[str]
         start + datetime.timedelta(seconds=record.train_seconds)
         for start, record in zip(starts, records, strict=True)
     ]
+    measured = len(costs) == len(records)
     return Publication(
         study=study,
         published=datetime.date.today().isoformat(),
@@ -124,6 +154,9 @@ def publication_of(study: str, records: Sequence[RunRecord], data: Iterable[str]
         versions=_once(record.versions for record in records),
         training_hours=round(sum(record.train_seconds for record in records) / 3600, 3),
         wall_hours=round((max(ends) - min(starts)).total_seconds() / 3600, 3),
+        cpu_hours=round(sum(c.cpu_seconds for c in costs) / 3600, 3) if measured else None,
+        peak_mib=max(c.peak_mib for c in costs) if measured else None,
+        images=sum(record.train_images * record.epochs for record in records),
         data=list(data),
     )
 
@@ -136,12 +169,15 @@ def _once(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def publish(root: Path, params: Params) -> Publication:
+def publish(
+    root: Path, params: Params, costs: Mapping[str, TrainingCost] | None = None
+) -> Publication:
     """Write the record of a study whose report is finished.
 
     Args:
         root: the project's folder.
         params: of the study.
+        costs: of trainings that were measured on this machine, by the run's name.
 
     Raises:
         InputError: it has no report, a run is missing, or its code is not in git.
@@ -153,8 +189,10 @@ def publish(root: Path, params: Params) -> Publication:
             where=folder / "index.html",
             remedy=f"`make repro STUDY={params.study.name}` makes it",
         )
-    records = [RunRecord.read(root / run.folder / "run.json") for run in all_runs(params)]
-    record = publication_of(params.study.name, records, params.datasets)
+    runs = all_runs(params)
+    records = [RunRecord.read(root / run.folder / "run.json") for run in runs]
+    own = [costs[run.name] for run in runs if run.name in costs] if costs else []
+    record = publication_of(params.study.name, records, params.datasets, own)
     record.write(folder / _FILE)
     return record
 

@@ -11,6 +11,7 @@ from typing import Any
 from ferbench.cli import lock, studies
 from ferbench.cli.arguments import whole_number
 from ferbench.cli.cluster import counts_elsewhere
+from ferbench.cli.stage_times import read_stage_times, trainings
 from ferbench.config.params import load_params
 from ferbench.config.runs import all_runs
 from ferbench.errors import InputError
@@ -145,7 +146,7 @@ def _status(_: argparse.Namespace) -> int:
 
 def _publish(args: argparse.Namespace) -> int:
     from ferbench.reporting.index import write_index
-    from ferbench.reporting.published import publish, stage_in_git
+    from ferbench.reporting.published import TrainingCost, publish, stage_in_git
 
     params = load_params()
     remedy = f"`make repro STUDY={args.name}` brings it up to date"
@@ -163,7 +164,11 @@ def _publish(args: argparse.Namespace) -> int:
                 where="dvc.lock",
                 remedy=remedy,
             )
-        record = publish(Path(), params)
+        costs = {
+            name: TrainingCost(row.cpu_seconds, row.peak_mib)
+            for name, row in trainings(read_stage_times()).items()
+        }
+        record = publish(Path(), params, costs)
         write_index(Path())
         files = stage_in_git(Path(), record, params.variants)
     print(f"study {args.name}: {record.line}")

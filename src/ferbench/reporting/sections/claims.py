@@ -147,18 +147,18 @@ def _charts(rows: Sequence[ClaimRow]) -> list[Chart]:
 def _verdict(row: ClaimRow) -> dict[str, Value]:
     amount = (lambda value: real(value, 2)) if is_ratio(row) else difference
     missing = Value(NOTHING, float("nan"))
+    # The verdict and what it rests on come first: a narrow window scrolls the rest.
     return {
         "claim": word(f"{row.claim} ({_source(row)})"),
-        "A": word(row.variant_a),
-        "B": word(row.variant_b or NOTHING),
-        "metric": word(_metric(row)),
-        "data": word(f"{row.dataset}, {row.protocol}"),
-        "printed A − B, points": missing if isnan(row.printed) else amount(row.printed),
+        "direction": word(row.direction),
+        "A over B": word(row.pair),
         "ours, points": amount(row.estimate),
         "95 % interval": Value(bounds(row), row.low),
-        "p corrected": probability(row.p_corrected),
-        "direction": word(row.direction),
+        "printed A − B, points": missing if isnan(row.printed) else amount(row.printed),
         "size": word(row.size),
+        "p corrected": probability(row.p_corrected),
+        "data": word(f"{row.dataset}, {row.protocol}"),
+        "metric": word(_metric(row)),
         "seeds": number(row.n_seeds or None),
         "test faces": number(row.n_faces),
         "clusters": number(row.n_clusters),

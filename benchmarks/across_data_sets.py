@@ -14,12 +14,11 @@ Writes benchmarks/results/across_data_sets.csv: half a minute.
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import ZipFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -28,22 +27,20 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 from ferbench.artifacts.pack import Pixels
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.ingest.source import Source
+from ferbench.data.sources.ckplus import CKPlus
+from ferbench.data.sources.expw import ExpW
+from ferbench.data.sources.fer2013 import Fer2013
 from ferbench.serving.box import boxed_model
 from ferbench.serving.images import read_image
 from ferbench.serving.predictor import Predictor, square_crops
 
 RESULT = Path(__file__).parent / "results" / "across_data_sets.csv"
-CKPLUS = {
-    "anger": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "sadness": "sadness",
-    "surprise": "surprise",
+SOURCES: dict[str, tuple[Source, str]] = {
+    "ckplus": (CKPlus(), "ckplus48.zip"),
+    "expw": (ExpW(), "expw_sample.zip"),
 }
-# The numbers of ExpW's list.
-EXPW = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-LIST, IMAGES = "label/label.lst", "image/origin/"
 MODELS = ("fer2013", "fer2013_fast")
 
 
@@ -57,32 +54,23 @@ class Labelled:
     emotions: list[str]
 
 
-def ckplus(archive: ZipFile) -> Iterator[Labelled]:
-    """The pictures of CK+48 whose emotion FER2013 has."""
-    for name in sorted(archive.namelist()):
-        path = Path(name)
-        if path.suffix == ".png" and path.parent.name in CKPLUS:
-            whole = np.array([[0.0, 0.0, 1.0, 1.0]])
-            image, emotion = read_image(archive.read(name)), CKPLUS[path.parent.name]
-            yield Labelled(path.stem.split("_")[0], image, whole, [emotion])
-
-
-def expw(archive: ZipFile) -> Iterator[Labelled]:
-    """The scenes of the ExpW sample.
-
-    Rows of its list are name, face, top, left, right, bottom, confidence, emotion.
-    """
-    rows = defaultdict(list)
-    for line in archive.read(LIST).decode().splitlines():
-        name, _, top, left, right, bottom, _, emotion = line.split()
-        rows[name].append(([float(v) for v in (left, top, right, bottom)], EXPW[int(emotion)]))
-    names = set(archive.namelist())
-    for name in sorted(name for name in rows if IMAGES + name in names):
-        image = read_image(archive.read(IMAGES + name))
-        size = np.array([image.shape[1], image.shape[0]] * 2, float)
-        boxes = np.array([box for box, _ in rows[name]]) / size
-        emotions = [emotion for _, emotion in rows[name]]
-        yield Labelled(name, image, square_crops(boxes, image), emotions)
+def labelled_faces(dataset: str) -> Iterator[Labelled]:
+    """The pictures of a data set with the faces whose emotion FER2013 has."""
+    source, archive = SOURCES[dataset]
+    with TemporaryDirectory() as folder:
+        root = Path(folder, dataset)
+        fetch(source, dataset, archive, root)
+        for record in source.read(root).records:
+            if record.emotion not in Fer2013.METADATA.emotions:
+                continue
+            image = read_image((root / record.path).read_bytes())
+            boxes, emotions = np.array([[0.0, 0.0, 1.0, 1.0]]), [record.emotion]
+            if record.faces:
+                size = np.array([image.shape[1], image.shape[0]] * 2, float)
+                corners = [(b.left, b.top, b.right, b.bottom) for b in record.faces]
+                boxes = square_crops(np.array(corners) / size, image)
+                emotions = [box.emotion for box in record.faces]
+            yield Labelled(record.person or record.path, image, boxes, emotions)
 
 
 def hits_of(predictor: Predictor, faces: list[Labelled]) -> dict[str, list[bool]]:
@@ -120,12 +108,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     rows = []
-    for dataset, archive, read in (
-        ("ckplus", "ckplus48.zip", ckplus),
-        ("expw", "expw_sample.zip", expw),
-    ):
-        with ZipFile(Path(os.environ["FERBENCH_DATA"], archive)) as file:
-            faces = list(read(file))
+    for dataset in SOURCES:
+        faces = list(labelled_faces(dataset))
         counts = Counter(emotion for own in faces for emotion in own.emotions)
         largest = round(max(counts.values()) / counts.total(), 4)
         for model in MODELS:

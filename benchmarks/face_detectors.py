@@ -16,8 +16,8 @@ import os
 import time
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import ZipFile
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before the detectors' libraries start
 
@@ -27,22 +27,15 @@ import torch
 from conditions import conditions
 from statsmodels.stats.proportion import proportion_confint
 
+from ferbench.data.ingest.fetch import fetch
+from ferbench.data.sources.expw import ExpW
 from ferbench.detection.matching import MIN_IOU, overlaps
 from ferbench.files import write_json
 from ferbench.serving.face_detectors import MTCNN_NAME, YUNET_NAME, face_detector
 from ferbench.serving.images import read_image
 
 RESULT = Path(__file__).parent / "results" / "face_detectors.json"
-ARCHIVE, LIST, IMAGES = "expw_sample.zip", "label/label.lst", "image/origin/"
-
-
-def labelled_faces(archive: ZipFile) -> dict[str, list[list[float]]]:
-    """Boxes xyxy in pixels of each picture; the list has name, face, top, left, right, bottom."""
-    faces = defaultdict(list)
-    for line in archive.read(LIST).decode().splitlines():
-        name, _, top, left, right, bottom = line.split()[:6]
-        faces[name].append([float(left), float(top), float(right), float(bottom)])
-    return faces
+ARCHIVE = "expw_sample.zip"
 
 
 def main() -> None:
@@ -56,22 +49,24 @@ def main() -> None:
     found: dict[str, list[bool]] = defaultdict(list)
     boxes: dict[str, int] = defaultdict(int)
     seconds: dict[str, float] = defaultdict(float)
-    with ZipFile(Path(os.environ["FERBENCH_DATA"], ARCHIVE)) as archive:
-        labels = labelled_faces(archive)
-        names = sorted(name for name in labels if IMAGES + name in archive.namelist())
-        for name in names[: args.pictures]:
-            picture = read_image(archive.read(IMAGES + name))
+    with TemporaryDirectory() as folder:
+        root, source = Path(folder, "expw"), ExpW()
+        fetch(source, "expw", ARCHIVE, root)
+        records = source.read(root).records[: args.pictures]
+        for record in records:
+            picture = read_image((root / record.path).read_bytes())
             height, width = picture.shape[:2]
+            labels = np.array([(b.left, b.top, b.right, b.bottom) for b in record.faces])
             for detector in detectors:
                 start = time.process_time()
                 faces = detector(picture)
                 seconds[detector.name] += time.process_time() - start
                 own = faces.xyxy * [width, height, width, height]
                 boxes[detector.name] += len(own)
-                for label in np.array(labels[name]):
+                for label in labels:
                     hit = len(own) > 0 and overlaps(label, own).max() >= MIN_IOU
                     found[detector.name].append(bool(hit))
-    result: dict[str, Any] = {"pictures": len(names[: args.pictures])}
+    result: dict[str, Any] = {"pictures": len(records)}
     for name, hits in found.items():
         low, high = proportion_confint(sum(hits), len(hits), method="wilson")
         result[name] = {

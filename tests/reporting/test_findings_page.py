@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ferbench.reporting.findings_page import (
     findings_of,
     write_findings,
 )
+from ferbench.reporting.judged_values import JudgedValue
 from ferbench.reporting.settled import settle_claims
 
 ROWS = [
@@ -66,6 +68,22 @@ def test_a_ratio_is_no_difference_in_points() -> None:
     page = FindingsPage(settle_claims([ratio]), [], {}, [])
     for text in (page.page(), page.summary()):
         assert "| x 0.70 | x 0.68 | 0.68 to 0.69 | \N{EN DASH} |" in text
+
+
+def test_printed_values_are_counted_and_listed() -> None:
+    value = JudgedValue(
+        study="p1_t2", paper="P1", table="T2", row="IVSA", dataset="ckplus", kind="score",
+        metric="accuracy", printed=0.9552, mean=0.98, low=0.96, high=0.99, n=5, difference=0.0248,
+        difference_low=0.004, difference_high=0.0456, verdict="not reproduced", reason="",
+    )  # fmt: skip
+    found = FindingsPage([], [], {}, [], [value, replace(value, verdict="reproduced")])
+    assert found.printed_tally.endswith("allow a verdict: 1 not reproduced, 1 reproduced.")
+    assert found.printed_tally in found.summary()
+    rows = lines(found.page(), "P1-T2: IVSA")
+    assert len(rows) == 2
+    assert "| 95.5 | 98.0 | 96.0 to 99.0 | 5 | +2.5 | +0.4 to +4.6 | not reproduced |" in rows[0]
+    assert "## Printed values" not in FOUND.page()
+    assert FOUND.printed_tally == ""
 
 
 def test_readme_without_a_place_is_refused_and_kept(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from ferbench.errors import InputError
 from ferbench.files import whole_file
 from ferbench.reporting.all_claims import known_tiers
 from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
+from ferbench.reporting.judged_values import JudgedValue, judged_values
 from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words
 from ferbench.reporting.published import Publication, published_studies
 from ferbench.reporting.rendering import markdown_cell, render
 from ferbench.reporting.settled import VERDICTS, SettledClaim, settle_claims
+from ferbench.reporting.withdrawn import read_withdrawn
 
 __all__ = ["PAGE", "README", "FindingsPage", "findings_of", "write_findings"]
 
@@ -38,12 +40,14 @@ class FindingsPage:
         elsewhere: comparisons on another data set than the paper's, which settle no claim.
         sentences: of the claims, by id.
         publications: of the studies that count.
+        printed: printed values with a verdict about their reproduction.
     """
 
     claims: Sequence[SettledClaim]
     elsewhere: Sequence[ClaimRow]
     sentences: Mapping[str, str]
     publications: Sequence[Publication]
+    printed: Sequence[JudgedValue] = ()
 
     def page(self) -> str:
         """The text of `findings.md`."""
@@ -54,6 +58,8 @@ class FindingsPage:
         untested = dict.fromkeys(claim.rows[0].claim for claim in groups.pop(NOT_TESTED))
         context = {
             "tally": self.tally,
+            "printed": self.printed,
+            "printed_tally": self.printed_tally,
             "groups": {verdict: own for verdict, own in groups.items() if own},
             "elsewhere": self.elsewhere,
             "untested": ", ".join(untested),
@@ -86,15 +92,29 @@ class FindingsPage:
             "are decided."
         )
 
+    @property
+    def printed_tally(self) -> str:
+        """One sentence: how many printed values were reproduced; empty if none was judged."""
+        if not self.printed:
+            return ""
+        counts = Counter(value.verdict for value in self.printed)
+        parts = [f"{number} {verdict}" for verdict, number in counts.items()]
+        return (
+            f"Of {len(self.printed)} printed values that studies have measured under conditions "
+            f"which allow a verdict: {', '.join(parts)}."
+        )
+
     def summary(self) -> str:
-        """The README's part: the tally, and a table of all decided comparisons."""
+        """The README's part: the tallies, and a table of all decided comparisons."""
         own = [row for claim in self.claims if claim.verdict not in _OPEN for row in claim.rows]
         rows = [self._line(row) for row in (*own, *self.elsewhere) if not is_undecided(row)]
         head = (
             "| claim | A over B | data, split | printed | ours | 95 % interval | seeds "
             "| test faces | verdict |\n|---|---|---|---:|---:|---:|---:|---:|---|"
         )
-        return "\n".join([self.tally, "", head, *rows])
+        return "\n".join(
+            [" ".join(filter(None, (self.tally, self.printed_tally))), "", head, *rows]
+        )
 
     def _line(self, row: ClaimRow) -> str:
         where = _where(row) + ("" if row.source else "; not the paper's data")
@@ -126,6 +146,7 @@ def findings_of(root: Path) -> FindingsPage:
     rows = read_claims(root / "reports" / "claims.csv")
     studies = sorted({row.study for row in rows if row.study})
     published = published_studies(root / "reports")
+    standing = {*published} - {*read_withdrawn(root / "reports")}
     files = [root / "studies" / f"{name}.yaml" for name in studies]
     own = [claim for path in files if path.is_file() for claim in load_params(path).claims]
     known = (*own, *load_claims(root / "studies" / "catalogue" / "claims.yaml"))
@@ -134,6 +155,7 @@ def findings_of(root: Path) -> FindingsPage:
         elsewhere=[row for row in rows if row.study and not row.source],
         sentences={claim.id: claim.sentence for claim in known},
         publications=[published[name] for name in studies],
+        printed=judged_values(root / "reports", standing),
     )
 
 

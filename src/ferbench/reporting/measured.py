@@ -63,9 +63,9 @@ def measure(value: PrintedValue, study: StudyFiles, key: str, subset: str) -> Me
     return found(value, study, key, subset) if found else None
 
 
-def is_fraction(value: PrintedValue) -> bool:
-    """Whether a printed value and ours are fractions, which are written in per cent."""
-    return value.kind in ("score", "confusion", "spread", "delta") and value.metric != "nll"
+def is_fraction(kind: str, metric: str) -> bool:
+    """Whether printed values of a kind and ours are fractions, which are written in per cent."""
+    return kind in ("score", "confusion", "spread", "delta") and metric != "nll"
 
 
 def measured(study: StudyFiles, key: str, variant: str, metric: str, subset: str) -> Mean | None:

@@ -32,8 +32,8 @@ def build(study: StudyFiles) -> Block:
     rows = against_papers(study)
     ours = [(row, row.mean) for row in rows if row.mean is not None]
     ours.sort(key=lambda pair: VERDICTS.index(pair[0].verdict))
-    scores = [pair for pair in ours if is_fraction(pair[0].value)]
-    others = [pair for pair in ours if not is_fraction(pair[0].value)]
+    scores = [pair for pair in ours if is_fraction(pair[0].value.kind, pair[0].value.metric)]
+    others = [pair for pair in ours if pair not in scores]
     absent = [_absent(row) for row in rows if row.mean is None]
     links = [("papers.csv", "All printed values as CSV")] if rows else []
     if study.has_findings:

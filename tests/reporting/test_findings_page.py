@@ -60,6 +60,19 @@ def test_summary_has_decided_comparisons_alone() -> None:
     assert table[0].startswith("| P1 T2: SAB helps \\| a lot |")
 
 
+def test_a_printed_difference_against_the_sentence_is_named() -> None:
+    words = "the other way round"
+    lower = claim_row(printed=-0.01, direction="confirmed")
+    assert words in FindingsPage(settle_claims([lower]), [], {}, []).summary()
+    as_claimed = FindingsPage(
+        settle_claims([lower]), [], {}, [], lower_is_better=[("p1_sab", "accuracy")]
+    )
+    assert words not in as_claimed.page()
+    assert words not in FOUND.page()
+    unprinted = claim_row(printed=nan, direction="confirmed")
+    assert words not in FindingsPage(settle_claims([unprinted]), [], {}, []).page()
+
+
 def test_a_ratio_is_no_difference_in_points() -> None:
     ratio = claim_row(
         dataset="", protocol="", metric="gflops", printed=0.7, estimate=0.68, low=0.68,

@@ -10,6 +10,7 @@ import pytest
 from tests.claim_rows import claim_row
 from tests.example_study import PROJECT
 
+from ferbench.artifacts.claims import AGAINST_SENTENCE
 from ferbench.errors import InputError
 from ferbench.reporting.findings_page import (
     PAGE,
@@ -62,15 +63,11 @@ def test_summary_has_decided_comparisons_alone() -> None:
 
 def test_a_printed_difference_against_the_sentence_is_named() -> None:
     words = "the other way round"
-    lower = claim_row(printed=-0.01, direction="confirmed")
-    assert words in FindingsPage(settle_claims([lower]), [], {}, []).summary()
-    as_claimed = FindingsPage(
-        settle_claims([lower]), [], {}, [], lower_is_better=[("p1_sab", "accuracy")]
-    )
-    assert words not in as_claimed.page()
+    row = claim_row(conditions=f"one split for all seeds; {AGAINST_SENTENCE}")
+    found = FindingsPage(settle_claims([row]), [], {}, [])
+    assert words in found.summary()
+    assert words in found.page()
     assert words not in FOUND.page()
-    unprinted = claim_row(printed=nan, direction="confirmed")
-    assert words not in FindingsPage(settle_claims([unprinted]), [], {}, []).page()
 
 
 def test_a_ratio_is_no_difference_in_points() -> None:

@@ -135,6 +135,22 @@ def test_conditions_name_split_recipe_and_test_part(rows):
     assert "one split for all seeds" in _row(rows, "p1_sab", IMAGE).conditions
 
 
+def test_conditions_say_that_two_networks_have_different_recipes(evidence, rows):
+    words = "A and B are trained by different recipes"
+    assert words not in _row(rows, "p1_sab").conditions
+    other = dataclasses.replace(PARAMS.variants["ivsa"], recipe="other")
+    params = dataclasses.replace(
+        PARAMS,
+        variants={**PARAMS.variants, "ivsa": other},
+        recipes={**PARAMS.recipes, "other": PARAMS.recipe_of("ivsa")},
+    )
+    changed = judge_claims(params, evidence, CLAIMS, {})
+    assert words in _row(changed, "p1_sab").conditions
+    leak = _row(changed, "field_leak", f"{IMAGE} over {PERSON}", variant_a="ivsa")
+    assert words not in leak.conditions
+    assert "differs from the paper" in leak.conditions
+
+
 def test_a_leak_is_the_score_by_image_over_that_by_person(rows, evidence):
     row = _row(rows, "field_leak", f"{IMAGE} over {PERSON}", variant_a="ivsa")
     by = {part.place["protocol"]: part for part in evidence.parts()}

@@ -16,9 +16,19 @@ import pandas as pd
 from ferbench.errors import InputError
 from ferbench.files import whole_file
 
-__all__ = ["COLUMNS", "NOT_TESTED", "ClaimRow", "claim_frame", "read_claims", "write_claims"]
+__all__ = [
+    "AGAINST_SENTENCE",
+    "COLUMNS",
+    "NOT_TESTED",
+    "ClaimRow",
+    "claim_frame",
+    "read_claims",
+    "write_claims",
+]
 
 NOT_TESTED = "not tested"  # direction and size of a claim that no study has tested
+# A condition: the verdict is about the sign of the printed difference, not about the sentence.
+AGAINST_SENTENCE = "the printed numbers are against the claim's sentence"
 
 
 @dataclass(frozen=True)

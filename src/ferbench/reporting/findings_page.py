@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 
-from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
+from ferbench.artifacts.claims import AGAINST_SENTENCE, NOT_TESTED, ClaimRow, read_claims
 from ferbench.config.claims import load_claims
 from ferbench.config.params import load_params
 from ferbench.errors import InputError
@@ -41,7 +41,6 @@ class FindingsPage:
         sentences: of the claims, by id.
         publications: of the studies that count.
         printed: printed values with a verdict about their reproduction.
-        lower_is_better: id and metric of the claims in whose sentence A has the lower value.
     """
 
     claims: Sequence[SettledClaim]
@@ -49,7 +48,6 @@ class FindingsPage:
     sentences: Mapping[str, str]
     publications: Sequence[Publication]
     printed: Sequence[JudgedValue] = ()
-    lower_is_better: Collection[tuple[str, str]] = ()
 
     def page(self) -> str:
         """The text of `findings.md`."""
@@ -128,17 +126,9 @@ class FindingsPage:
         sentence = self.sentences.get(row.claim, row.claim)
         metric = "" if row.metric == "accuracy" else f" ({metric_words(row.metric)})"
         tables = f"{row.paper.upper()} {row.tables}: " if row.tables else ""
-        against = " (the paper's own difference is the other way round)" * self._opposes(row)
+        opposes = AGAINST_SENTENCE in row.conditions
+        against = " (the paper's own difference is the other way round)" if opposes else ""
         return f"{tables}{sentence}{metric}{against}"
-
-    def _opposes(self, row: ClaimRow) -> bool:
-        """Whether the printed difference has another sign than the claim's sentence.
-
-        A verdict is about the printed sign, so the reader has to know.
-        """
-        if is_ratio(row) or isnan(row.printed) or row.printed == 0:
-            return False
-        return (row.printed < 0) != ((row.claim, row.metric) in self.lower_is_better)
 
 
 def _seeds(row: ClaimRow) -> str:
@@ -168,7 +158,6 @@ def findings_of(root: Path) -> FindingsPage:
         sentences={claim.id: claim.sentence for claim in known},
         publications=[published[name] for name in studies],
         printed=judged_values(root / "reports", standing),
-        lower_is_better={(claim.id, claim.metric) for claim in known if claim.better == "lower"},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ferbench import plugins
-from ferbench.artifacts.claims import ClaimRow
+from ferbench.artifacts.claims import AGAINST_SENTENCE, ClaimRow
 from ferbench.config.claims import ANY, Claim
 from ferbench.config.deviations import deviations
 from ferbench.config.params import Dataset, Params
@@ -188,6 +188,10 @@ def _variants(claim: Claim) -> list[str]:
     return list(dict.fromkeys([claim.a, claim.b or claim.a]))
 
 
+def _has_two_recipes(params: Params, claim: Claim) -> bool:
+    return len({params.variants[name].recipe for name in _variants(claim)}) > 1
+
+
 def _deviations(params: Params, claim: Claim) -> list[str]:
     """How network and training of the two variants differ from their papers', each once.
 
@@ -233,13 +237,14 @@ def _conditions(params: Params, case: _Case, data: Dataset, own: bool) -> list[s
         (math.isnan(case.estimate.v_test), "the interval is over seeds only"),
         (
             case.direct and claim.sign != claim.claimed_sign,
-            "the printed numbers are against the claim's sentence",
+            AGAINST_SENTENCE,
         ),
+        (_has_two_recipes(params, claim), "A and B are trained by different recipes"),
         (bool(differs), f"differs from the paper: {differs}"),
         (bool(claim.note), claim.note),
     ]
     if claim.kind == "protocol":  # of no paper
-        texts = [texts[1], texts[4], texts[7], texts[11], texts[13]]
+        texts = [texts[1], texts[4], texts[7], texts[11], texts[14]]
     return [text for holds, text in texts if holds]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import nan
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.claim_rows import claim_row
 from tests.example_study import PROJECT
@@ -20,6 +21,8 @@ from ferbench.reporting.findings_page import (
     write_findings,
 )
 from ferbench.reporting.judged_values import JudgedValue
+from ferbench.reporting.learning_curves import learning_curves
+from ferbench.reporting.numbers import points
 from ferbench.reporting.settled import settle_claims
 
 ROWS = [
@@ -94,6 +97,14 @@ def test_printed_values_are_counted_and_listed() -> None:
     assert "| 95.5 | 98.0 | 96.0 to 99.0 | 5 | +2.5 | +0.4 to +4.6 | not reproduced |" in rows[0]
     assert "## Printed values" not in FOUND.page()
     assert FOUND.printed_tally == ""
+
+
+def test_studies_are_listed_with_their_late_gain() -> None:
+    found = findings_of(PROJECT)
+    (row,) = [one for one in found.page().splitlines() if one.startswith("| [claims_fer2013](")]
+    table = pd.read_csv(PROJECT / "reports" / "claims_fer2013" / "plots" / "history.csv")
+    gains = [curve.late_gain for curve in learning_curves(table)]
+    assert f"| {points(max(gains))} |" in row
 
 
 def test_readme_without_a_place_is_refused_and_kept(tmp_path: Path) -> None:

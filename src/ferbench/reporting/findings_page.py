@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isnan
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan, nan
 from pathlib import Path
+
+import pandas as pd
 
 from ferbench.artifacts.claims import AGAINST_SENTENCE, NOT_TESTED, ClaimRow, read_claims
 from ferbench.config.claims import load_claims
@@ -16,7 +18,8 @@ from ferbench.files import whole_file
 from ferbench.reporting.all_claims import known_tiers
 from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
 from ferbench.reporting.judged_values import JudgedValue, judged_values
-from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words
+from ferbench.reporting.learning_curves import learning_curves
+from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
 from ferbench.reporting.published import Publication, published_studies
 from ferbench.reporting.rendering import markdown_cell, render
 from ferbench.reporting.settled import VERDICTS, SettledClaim, settle_claims
@@ -41,6 +44,7 @@ class FindingsPage:
         sentences: of the claims, by id.
         publications: of the studies that count.
         printed: printed values with a verdict about their reproduction.
+        late_gains: the largest late gain of a study's networks, by study.
     """
 
     claims: Sequence[SettledClaim]
@@ -48,6 +52,7 @@ class FindingsPage:
     sentences: Mapping[str, str]
     publications: Sequence[Publication]
     printed: Sequence[JudgedValue] = ()
+    late_gains: Mapping[str, float] = field(default_factory=dict)
 
     def page(self) -> str:
         """The text of `findings.md`."""
@@ -74,6 +79,7 @@ class FindingsPage:
             "hours": lambda value: decimal(value, 1),
             "millions": lambda one: decimal(one.images and one.images / 1e6, 2),
             "memory": lambda one: NOTHING if one.peak_mib is None else count(one.peak_mib),
+            "late_gain": lambda one: points(self.late_gains.get(one.study, nan)),
             "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),
         }
         return render("findings.md", context)
@@ -158,7 +164,19 @@ def findings_of(root: Path) -> FindingsPage:
         sentences={claim.id: claim.sentence for claim in known},
         publications=[published[name] for name in studies],
         printed=judged_values(root / "reports", standing),
+        late_gains=dict(_late_gains(root / "reports", studies)),
     )
+
+
+def _late_gains(reports: Path, studies: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """The largest late gain of each study that has trained networks."""
+    for study in studies:
+        path = reports / study / "plots" / "history.csv"
+        if path.is_file():
+            gains = [curve.late_gain for curve in learning_curves(pd.read_csv(path))]
+            known = [gain for gain in gains if not isnan(gain)]
+            if known:
+                yield study, max(known)
 
 
 def write_findings(root: Path) -> None:

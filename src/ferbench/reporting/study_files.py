@@ -27,6 +27,7 @@ from ferbench.evaluation.scoring import higher_is_better, metric_info
 from ferbench.files import read_json
 from ferbench.reporting.blocks import Picture
 from ferbench.reporting.charts import Estimate
+from ferbench.reporting.learning_curves import LearningCurve, learning_curves
 from ferbench.reporting.numbers import count, seed_count
 from ferbench.reporting.withdrawn import without_mark
 from ferbench.stats.basis import SEEDS_ONLY, seeds_and
@@ -254,6 +255,16 @@ class StudyFiles:
         """The variants by `metric` on test, best first; of equals the earlier row is first."""
         sign = 1 if lower_is_better(self.metric) else -1
         return sorted(self.on("test", key, self.metric).values(), key=lambda m: sign * m.mean)
+
+    def learning_curves(self, key: str) -> list[LearningCurve]:
+        """Of the variants on a data set row, in the order of `ranked`."""
+        curves: list[LearningCurve] = []
+        for mean in self.ranked(key):
+            score = self.params.train.select[self.descriptions[mean.variant]["task"]]
+            own = self.history[self.history["variant"] == mean.variant]
+            own = own[own["dataset"] == key]
+            curves += learning_curves(own, lower=lower_is_better(score))
+        return curves
 
     @cached_property
     def _parts(self) -> dict[tuple[str, str, str], EvidencePart]:

@@ -19,7 +19,7 @@ from ferbench.reporting.blocks import (
 )
 from ferbench.reporting.charts import Chart, Estimate, claim_chart
 from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
-from ferbench.reporting.numbers import NOTHING, count, metric_words
+from ferbench.reporting.numbers import NOTHING, count, listed, metric_words, points
 from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["build"]
@@ -43,7 +43,9 @@ def build(study: StudyFiles) -> Block | None:
         return None
     return Block(
         "Claims",
-        words=(f"{_verdicts(rows)}: {tally(rows)}.{_rest(rows)}",),
+        words=tuple(
+            filter(None, (f"{_verdicts(rows)}: {tally(rows)}.{_rest(rows)}", _unsettled(study)))
+        ),
         answers=[(_question(row), _answer(row)) for row in _first(rows)],
         charts=[*_charts(rows)],
         tables=(
@@ -57,6 +59,23 @@ def build(study: StudyFiles) -> Block | None:
         ),
         note=_NOTE,
         links=[("claims.csv", "All of it as CSV")],
+    )
+
+
+def _unsettled(study: StudyFiles) -> str:
+    """A warning about networks whose training may have been too short for a comparison."""
+    compared = {name for row in study.claims for name in (row.variant_a, row.variant_b)}
+    found: dict[str, float] = {}
+    for key in study.keys:
+        for curve in study.learning_curves(key):
+            if curve.still_rises and curve.variant in compared:
+                found[curve.variant] = max(curve.late_gain, found.get(curve.variant, 0.0))
+    if not found:
+        return ""
+    names = listed([f"`{name}` ({points(gain)})" for name, gain in found.items()])
+    return (
+        f"On val, {names} still gained in the last third of training, in points. A longer training "
+        "may change verdicts about them."
     )
 
 

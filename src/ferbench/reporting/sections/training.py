@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ferbench.reporting.blocks import Block
+from ferbench.reporting.blocks import Block, Table, Value, difference, number, real, share, word
 from ferbench.reporting.charts import Chart, curve_chart
+from ferbench.reporting.learning_curves import LearningCurve
 from ferbench.reporting.study_files import StudyFiles
 
 __all__ = ["build"]
@@ -11,7 +12,12 @@ __all__ = ["build"]
 
 def build(study: StudyFiles) -> Block:
     """A card a data set row, with the curves of every variant."""
-    words = ("Thin lines are seeds, thick lines their mean. Checkpoints are selected on val only.",)
+    words = (
+        "Thin lines are seeds, thick lines their mean. Checkpoints are selected on val only.",
+        "The late gain is the best score on val minus the best one in the first two thirds of a "
+        "training. Where it is large, a longer training may reach more, and a comparison favours "
+        "the network that learns faster.",
+    )
     cards = []
     for key in study.keys:
         name, protocol = study.place(key)
@@ -19,6 +25,13 @@ def build(study: StudyFiles) -> Block:
             title=name,
             tags=(protocol,),
             panels=[_curves(study, key, mean.variant) for mean in study.ranked(key)],
+            tables=[
+                Table(
+                    f"learning_curves_{key}",
+                    [_settled(curve) for curve in study.learning_curves(key)],
+                    title="score on val at the end of training",
+                )
+            ],
             note=f"{study.source(key, 'validation')}.",
             links=(("plots/history.csv", "Values: plots/history.csv"),),
         )
@@ -32,3 +45,13 @@ def _curves(study: StudyFiles, key: str, variant: str) -> Chart:
     score = study.params.train.select[study.descriptions[variant]["task"]]
     title = f"{variant}, {own['epoch'].nunique()} epochs"
     return curve_chart(f"curves_{key}_{variant}", title, own, score)
+
+
+def _settled(curve: LearningCurve) -> dict[str, Value]:
+    return {
+        "variant": word(curve.variant),
+        "epochs": number(curve.epochs),
+        "best on val %": share(curve.best),
+        "in epoch": real(curve.best_epoch, 1),
+        "late gain, points": difference(curve.late_gain),
+    }

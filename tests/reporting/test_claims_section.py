@@ -24,7 +24,11 @@ ROWS = [
 
 def test_claims_have_sentences_with_their_numbers_decided_ones_first(study: StudyFiles) -> None:
     block = build(replace(study, claims=ROWS))
-    assert block.words[0] == "3 verdicts on 2 claims: 1 contradicted, 1 undecided, 1 confirmed."
+    assert block.words == (
+        "3 verdicts on 2 claims: 1 contradicted, 1 undecided, 1 confirmed.",
+        "On val, `ivsa` (+7.5) and `vgg_improved` (+7.5) still gained in the last third of "
+        "training, in points. A longer training may change verdicts about them.",
+    )
     (question, first), (_, ratio), (_, second) = block.answers
     assert question == "ivsa over vgg_improved, accuracy on ckplus, person_70_10_20 (P1-T2)"
     assert first == (

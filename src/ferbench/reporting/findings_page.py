@@ -18,7 +18,7 @@ from ferbench.files import whole_file
 from ferbench.reporting.all_claims import known_tiers
 from ferbench.reporting.claim_words import amount, bounds, is_ratio, is_undecided
 from ferbench.reporting.judged_values import JudgedValue, judged_values
-from ferbench.reporting.learning_curves import learning_curves
+from ferbench.reporting.learning_curves import NOTICEABLE, learning_curves
 from ferbench.reporting.numbers import NOTHING, count, decimal, metric_words, points
 from ferbench.reporting.published import Publication, published_studies
 from ferbench.reporting.rendering import markdown_cell, render
@@ -79,6 +79,7 @@ class FindingsPage:
             "hours": lambda value: decimal(value, 1),
             "millions": lambda one: decimal(one.images and one.images / 1e6, 2),
             "memory": lambda one: NOTHING if one.peak_mib is None else count(one.peak_mib),
+            "noticeable": decimal(100 * NOTICEABLE, 0),
             "late_gain": lambda one: points(self.late_gains.get(one.study, nan)),
             "commits": lambda one: ", ".join(commit[:10] for commit in one.commits),
         }

@@ -260,11 +260,18 @@ class StudyFiles:
         """Of the variants on a data set row, in the order of `ranked`."""
         curves: list[LearningCurve] = []
         for mean in self.ranked(key):
-            score = self.params.train.select[self.descriptions[mean.variant]["task"]]
-            own = self.history[self.history["variant"] == mean.variant]
-            own = own[own["dataset"] == key]
-            curves += learning_curves(own, lower=lower_is_better(score))
+            lower = lower_is_better(self.selection_metric(mean.variant))
+            curves += learning_curves(self.history_of(key, mean.variant), lower=lower)
         return curves
+
+    def history_of(self, key: str, variant: str) -> pd.DataFrame:
+        """The rows of `history` of a variant's runs on a data set row."""
+        table = self.history
+        return table[(table["dataset"] == key) & (table["variant"] == variant)]
+
+    def selection_metric(self, variant: str) -> str:
+        """The metric on val that selects a variant's checkpoints: `val_score` of `history`."""
+        return self.params.train.select[self.descriptions[variant]["task"]]
 
     @cached_property
     def _parts(self) -> dict[tuple[str, str, str], EvidencePart]:

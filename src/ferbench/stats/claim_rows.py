@@ -213,38 +213,41 @@ def _conditions(params: Params, case: _Case, data: Dataset, own: bool) -> list[s
     split = "every seed has its own split" if case.part.redrawn else "one split for all seeds"
     other_split = claim.protocol not in (None, data.protocol)
     trained_on = claim.trained_on or claim.dataset
-    texts = [
-        (not case.direct, OTHER_DATA),
-        (True, f"protocol {case.protocol}"),
-        (case.direct and other_split, f"the paper's split is {claim.protocol}"),
-        (case.direct and claim.protocol is None, "the paper does not state its split"),
-        (True, split),
-        (bool(claim.robustness), f"altered test images: {claim.robustness.replace(':', ' ')}"),
-        (
-            case.direct and trained_on not in (ANY, data.trained_on),
-            f"trained on {data.trained_on}, the paper's on {trained_on}",
-        ),
-        (data.limit is not None, f"at most {data.limit} images of the data set"),
-        (own, "the paper's own test images"),
-        (
-            case.direct and not own and claim.test_images is not None,
-            f"the paper's test part has {claim.test_images} images",
-        ),
-        (
-            case.direct and claim.gain is not None and claim.test_images is None,
-            "the size of the paper's test part is not stated and taken as ours",
-        ),
-        (math.isnan(case.estimate.v_test), "the interval is over seeds only"),
-        (
-            case.direct and claim.sign != claim.claimed_sign,
-            AGAINST_SENTENCE,
-        ),
-        (_has_two_recipes(params, claim), "A and B are trained by different recipes"),
-        (bool(differs), f"differs from the paper: {differs}"),
-        (bool(claim.note), claim.note),
-    ]
+    protocol = (True, f"protocol {case.protocol}")
+    drawn = (True, split)
+    limited = (data.limit is not None, f"at most {data.limit} images of the data set")
+    over_seeds = (math.isnan(case.estimate.v_test), "the interval is over seeds only")
+    reduced = (bool(differs), f"differs from the paper: {differs}")
     if claim.kind == "protocol":  # of no paper
-        texts = [texts[1], texts[4], texts[7], texts[11], texts[14]]
+        texts = [protocol, drawn, limited, over_seeds, reduced]
+    else:
+        texts = [
+            (not case.direct, OTHER_DATA),
+            protocol,
+            (case.direct and other_split, f"the paper's split is {claim.protocol}"),
+            (case.direct and claim.protocol is None, "the paper does not state its split"),
+            drawn,
+            (bool(claim.robustness), f"altered test images: {claim.robustness.replace(':', ' ')}"),
+            (
+                case.direct and trained_on not in (ANY, data.trained_on),
+                f"trained on {data.trained_on}, the paper's on {trained_on}",
+            ),
+            limited,
+            (own, "the paper's own test images"),
+            (
+                case.direct and not own and claim.test_images is not None,
+                f"the paper's test part has {claim.test_images} images",
+            ),
+            (
+                case.direct and claim.gain is not None and claim.test_images is None,
+                "the size of the paper's test part is not stated and taken as ours",
+            ),
+            over_seeds,
+            (case.direct and claim.sign != claim.claimed_sign, AGAINST_SENTENCE),
+            (_has_two_recipes(params, claim), "A and B are trained by different recipes"),
+            reduced,
+            (bool(claim.note), claim.note),
+        ]
     return [text for holds, text in texts if holds]
 
 

@@ -32,8 +32,8 @@ def build(study: StudyFiles) -> Block:
     rows = against_papers(study)
     ours = [(row, row.mean) for row in rows if row.mean is not None]
     ours.sort(key=lambda pair: VERDICTS.index(pair[0].verdict))
-    scores = [pair for pair in ours if is_fraction(pair[0].value.kind, pair[0].value.metric)]
-    others = [pair for pair in ours if pair not in scores]
+    scores = [pair for pair in ours if _is_score(pair)]
+    others = [pair for pair in ours if not _is_score(pair)]
     absent = [_absent(row) for row in rows if row.mean is None]
     links = [("papers.csv", "All printed values as CSV")] if rows else []
     if study.has_findings:
@@ -50,6 +50,11 @@ def build(study: StudyFiles) -> Block:
         ),
         links=links,
     )
+
+
+def _is_score(pair: _Measured) -> bool:
+    value = pair[0].value
+    return is_fraction(value.kind, value.metric)
 
 
 def _measured(row: Against, mean: Mean) -> dict[str, Value]:

@@ -40,11 +40,9 @@ def build(study: StudyFiles) -> Block:
 
 
 def _curves(study: StudyFiles, key: str, variant: str) -> Chart:
-    table = study.history
-    own = table[(table["dataset"] == key) & (table["variant"] == variant)]
-    score = study.params.train.select[study.descriptions[variant]["task"]]
+    own = study.history_of(key, variant)
     title = f"{variant}, {own['epoch'].nunique()} epochs"
-    return curve_chart(f"curves_{key}_{variant}", title, own, score)
+    return curve_chart(f"curves_{key}_{variant}", title, own, study.selection_metric(variant))
 
 
 def _settled(curve: LearningCurve) -> dict[str, Value]:

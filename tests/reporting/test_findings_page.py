@@ -30,6 +30,10 @@ ROWS = [
     claim_row(protocol="stratified_70_10_20", direction="undecided", decided_by="9 seeds"),
     claim_row(claim="p1_cbam", direction="undecided", decided_by="40 seeds"),
     claim_row(claim="p2_cost", study="", direction="not tested"),
+    claim_row(claim="p2_cost", study="", direction="not tested", variant_a="vgg_base"),
+    claim_row(
+        claim="p1_sab", study="", direction="not tested", source="lld", robustness="canvas:48"
+    ),
 ]
 ELSEWHERE = [claim_row(claim="p1_cbam", source="", printed=nan, direction="no difference")]
 FOUND = FindingsPage(settle_claims(ROWS), ELSEWHERE, {"p1_sab": "SAB helps | a lot"}, [])
@@ -41,7 +45,7 @@ def lines(text: str, word: str) -> list[str]:
 
 def test_tally_counts_claims_and_comparisons() -> None:
     assert FOUND.tally == (
-        "Of 3 claims: 1 contradicted, 1 undecided, 1 not tested. They were tested in "
+        "Of 5 claims: 1 contradicted, 1 undecided, 3 not tested. They were tested in "
         "4 comparisons, each of two networks on a data set and its split, of which 2 are decided."
     )
 
@@ -53,7 +57,9 @@ def test_page_has_every_comparison_with_interval_and_conditions() -> None:
     assert "| −4.4 | −7.5 to −1.2 | 5 | 981 of 118 persons | reduced | contradicted |" in first
     assert "stratified_70_10_20" in second
     assert lines(page, "40 seeds")
-    assert "No published study has both networks on the claim's data set: p2_cost." in page
+    pairs = "ivsa over vgg_improved, vgg_base over vgg_improved"
+    assert f"| P1 T2: p2_cost | ckplus | {pairs} |" in page
+    assert "| P1 T2: SAB helps \\| a lot | lld | ivsa over vgg_improved (canvas 48) |" in page
     assert page.index("## Contradicted") < page.index("## Undecided") < page.index("## Not tested")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan, nan
 from pathlib import Path
@@ -60,14 +60,14 @@ class FindingsPage:
             verdict: [claim for claim in self.claims if claim.verdict == verdict]
             for verdict in VERDICTS
         }
-        untested = dict.fromkeys(claim.rows[0].claim for claim in groups.pop(NOT_TESTED))
+        untested = groups.pop(NOT_TESTED)
         context = {
             "tally": self.tally,
             "printed": self.printed,
             "printed_tally": self.printed_tally,
             "groups": {verdict: own for verdict, own in groups.items() if own},
             "elsewhere": self.elsewhere,
-            "untested": ", ".join(untested),
+            "untested": list(self._untested(claim.rows[0] for claim in untested)),
             "publications": self.publications,
             "claim_words": self._claim_words,
             "where": _where,
@@ -122,6 +122,15 @@ class FindingsPage:
         return "\n".join(
             [" ".join(filter(None, (self.tally, self.printed_tally))), "", head, *rows]
         )
+
+    def _untested(self, rows: Iterable[ClaimRow]) -> Iterator[tuple[str, str, str]]:
+        """Comparisons that no study has made, of a claim on a data set: both, and the pairs."""
+        pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in rows:
+            altered = f" ({row.robustness.replace(':', ' ')})" if row.robustness else ""
+            pairs[self._claim_words(row), row.source].append(f"{row.pair}{altered}")
+        for (words, source), own in pairs.items():
+            yield words, source, ", ".join(own)
 
     def _line(self, row: ClaimRow) -> str:
         where = _where(row) + ("" if row.source else "; not the paper's data")

@@ -14,7 +14,7 @@ from tests.example_study import PROJECT
 from ferbench.artifacts.replicates import draw_clusters
 from ferbench.config.claims import Claim, load_claims
 from ferbench.config.params import RobustnessTest, load_params
-from ferbench.stats.claim_estimates import gain_on, leak_of, read_costs
+from ferbench.stats.claim_estimates import gain_on, has_learned, leak_of, read_costs
 from ferbench.stats.claim_rows import OTHER_DATA, judge_claims
 from ferbench.stats.claims import size
 from ferbench.stats.corrections.holm import holm
@@ -236,6 +236,49 @@ def test_gains_and_thresholds_on_altered_images(degraded):
     assert (high.estimate, high.direction) == (pytest.approx(mean["ivsa"] - 0.5), "confirmed")
     assert high.variant_b == ""
     assert not [row for row in rows if row.claim == "none"]
+
+
+def test_a_papers_threshold_is_undecided_under_a_reduced_recipe(degraded):
+    params, evidence = degraded
+    claim = _claim(
+        kind="threshold", a="vgg_improved", b=None, threshold=0.3,
+        robustness="degraded:medium", tables=("F3",),
+    )  # fmt: skip
+    row = _row(judge_claims(params, evidence, [claim], {}), "own")
+    assert (row.recipe, row.direction) == ("reduced", "undecided")
+    assert row.decided_by.startswith("the paper's recipe")
+    whole = dataclasses.replace(params, recipes=OTHER.recipes)
+    row = _row(judge_claims(whole, evidence, [claim], {}), "own")
+    assert (row.recipe, row.direction) == ("paper", "confirmed")
+
+
+def _blind(evidence, variants):
+    """The evidence with variants that answer "fear" to every face, half of which show it."""
+    faces = evidence.faces.copy()
+    blind = faces["variant"].isin(variants)
+    faces.loc[blind, "predicted"] = "fear"
+    faces["correct"] = faces["correct"].where(~blind, faces["target"] == "fear")
+    names = ["dataset", "protocol", "variant", "seed"]
+    means = faces.groupby(names)["correct"].mean().rename("value").reset_index()
+    results = evidence.results.drop(columns="value").merge(means, on=names)
+    return dataclasses.replace(evidence, faces=faces, results=results)
+
+
+def test_networks_that_have_learned_nothing_decide_no_claim(evidence):
+    claims = [_claim(), _claim(id="fear", metric="recall:fear", gain=0.1)]
+    for blind, learned in [(["ivsa", "vgg_improved"], False), (["ivsa"], True)]:
+        found = _blind(evidence, blind)
+        (part,) = [one for one in found.parts() if one.place["protocol"] == PERSON]
+        assert not has_learned(part, "ivsa")
+        assert has_learned(part, "vgg_improved") is learned
+        rows = judge_claims(PARAMS, found, claims, {})
+        verdicts = {row.direction for row in rows if row.protocol == PERSON}
+        if learned:
+            assert verdicts == {"confirmed", "contradicted"}
+        else:
+            assert verdicts == {"undecided"}
+            assert _row(rows, "own").decided_by == "networks that are above the majority class"
+            assert _row(rows, "fear").size == "not comparable"
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ class ClaimRow:
         p_value: two-sided, of no difference.
         p_corrected: by the study's correction over the claims of its family.
         direction: a verdict of `ferbench.stats.claims.direction`, or `NOT_TESTED`.
-        size: a verdict of `ferbench.stats.claims.size`, or `NOT_TESTED`.
+        size: a verdict of `ferbench.stats.claims.size`, `not comparable` if a claim with a printed
+            gain cannot be decided by such networks, or `NOT_TESTED`.
         decided_by: the rule that gave the direction, or what would decide it.
         conditions: under which it holds, joined by `; `.
     """

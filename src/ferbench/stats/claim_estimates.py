@@ -33,6 +33,7 @@ __all__ = [
     "Costs",
     "Ratio",
     "gain_on",
+    "has_learned",
     "leak_of",
     "ratio_of",
     "read_costs",
@@ -105,6 +106,25 @@ def gain_on(
         part = _confused(part, claim.metric)
         return _difference(claim, part, f"recall:{claim.metric.split(':')[1]}")
     return _difference(claim, part, claim.metric)
+
+
+def has_learned(part: EvidencePart, variant: str) -> bool:
+    """Whether a variant's accuracy on test is above the share of the most frequent class.
+
+    The lower bound of its 95 % interval has to be; of one seed, which has no interval, the accuracy
+    itself. True where it is not known, as without predictions.
+
+    Args:
+        part: of the evidence, on unaltered test images.
+        variant: its name.
+    """
+    score = primary_score(part, "accuracy", variant)
+    if score is None or part.faces is None:
+        return True
+    targets = part.faces.loc[part.faces["variant"] == variant].groupby("seed")["target"]
+    majority = targets.agg(lambda own: own.value_counts(normalize=True).iloc[0]).mean()
+    lowest = score.estimate if math.isnan(score.low) else score.low
+    return bool(lowest > majority)
 
 
 def _difference(claim: Claim, part: EvidencePart, metric: str) -> PrimaryEstimate | None:

@@ -18,6 +18,7 @@ from ferbench.stats.claim_estimates import (
     Costs,
     Ratio,
     gain_on,
+    has_learned,
     leak_of,
     ratio_of,
 )
@@ -71,6 +72,10 @@ def judge_claims(
     A claim whose data set the study does not have is tested on the study's own, which its
     conditions say; size is then `not printed`. P-values are corrected by the study's correction
     over the different tests of one data set, protocol and metric.
+
+    Two kinds of claims stay undecided whatever their interval: about networks of which none is
+    above the majority class, as two that have learned nothing do not differ either; and a paper's
+    claims that a score is above a threshold, where the recipe is not the paper's.
 
     Args:
         params: of the study.
@@ -154,6 +159,12 @@ def _row(params: Params, case: _Case, p_corrected: float, tests: int) -> ClaimRo
     own = claim.protocol == data.protocol == "official" and data.limit is None
     sign = claim.sign if case.direct else claim.claimed_sign
     verdict = direction(estimate, sign, p_corrected=p_corrected, alpha=alpha)
+    rule = decided_by(verdict, estimate, alpha=alpha, tests=tests)
+    magnitude = size(estimate, printed, own_images=own)
+    lacking = _lacking(params, case)
+    if lacking:
+        verdict, rule = "undecided", lacking
+        magnitude = "not printed" if printed.gain is None else "not comparable"
     return ClaimRow(
         claim=claim.id,
         paper=claim.paper,
@@ -178,10 +189,19 @@ def _row(params: Params, case: _Case, p_corrected: float, tests: int) -> ClaimRo
         p_value=estimate.p_value,
         p_corrected=p_corrected,
         direction=verdict,
-        size=size(estimate, printed, own_images=own),
-        decided_by=decided_by(verdict, estimate, alpha=alpha, tests=tests),
+        size=magnitude,
+        decided_by=rule,
         conditions="; ".join(_conditions(params, case, data, own)),
     )
+
+
+def _lacking(params: Params, case: _Case) -> str:
+    """What a verdict takes besides seeds and faces; empty if it takes nothing else."""
+    if case.claim.kind == "threshold":
+        reduced = case.claim.tables and _deviations(params, case.claim)
+        return "the paper's recipe: the claim is about a score, not a difference" if reduced else ""
+    learned = any(has_learned(case.part, name) for name in _variants(case.claim))
+    return "" if learned else "networks that are above the majority class"
 
 
 def _variants(claim: Claim) -> list[str]:

@@ -30,7 +30,9 @@ _NOTE = (
     "the same faces; its 95 % interval counts the variance of seeds and of test faces. “Confirmed” "
     "and “contradicted”: the difference is significant after correction over the study's claims "
     "on the same data, and has the printed sign or the other. “No difference”: the 90 % interval "
-    "lies within ± 1 point. “Undecided”: neither. The size is compatible if the printed gain lies "
+    "lies within ± 1 point. “Undecided”: neither, or none of the networks is above the majority "
+    "class, or a claim about a score, not a difference, was tested with a reduced recipe. The size "
+    "is compatible if the printed gain lies "
     "in the prediction interval for one more pair of runs. A reduced recipe is a condition of a "
     "verdict, not an objection to it."
 )

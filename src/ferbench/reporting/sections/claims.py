@@ -32,9 +32,8 @@ _NOTE = (
     "on the same data, and has the printed sign or the other. “No difference”: the 90 % interval "
     "lies within ± 1 point. “Undecided”: neither, or none of the networks is above the majority "
     "class, or a claim about a score, not a difference, was tested with a reduced recipe. The size "
-    "is compatible if the printed gain lies "
-    "in the prediction interval for one more pair of runs. A reduced recipe is a condition of a "
-    "verdict, not an objection to it."
+    "is compatible if the printed gain lies in the prediction interval for one more pair of runs. "
+    "A reduced recipe is a condition of a verdict on a difference, not an objection to it."
 )
 
 

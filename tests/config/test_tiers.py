@@ -66,6 +66,7 @@ def test_a_tier_tests_no_claim_on_other_data(data):
 def test_catalogue_has_tiers_of_the_rows_of_papers():
     tiers = tiers_of(CATALOGUE)
     assert tiers["ivsa_quarter"] == Tier("ivsa", '{"backbone.width": 0.25}')
+    assert tiers["resnet18_quarter"] == Tier("resnet18", '{"backbone.width": 0.25}')
     assert tiers["cspd53_half_osam"].whole == "cspd53_osam"
     assert tiers["alexnet_quarter_osam_cbl0"].whole == "alexnet_osam_cbl0"
     assert "yolov5s" not in tiers

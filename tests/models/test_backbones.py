@@ -18,6 +18,7 @@ from ferbench.models.deploy import deployed, gflops
 from ferbench.plugins import load
 
 SMALL = {"depth": 18, "stem": "cifar"}
+NARROW = {**SMALL, "width": 0.25}
 DEEP = {"depth": 50}
 ALEXNET_HEAD = {"pool": 6, "dropout_at": "inputs"}
 LIGHT = {"reduction": 16, "bias": False, "bn": False}
@@ -72,6 +73,7 @@ def size(network: nn.Module) -> int:
         ("googlenet", {}, 224, 3, 5_607_079, 2.99),
         ("inception", {}, 96, 3, 21_799_911, 0.68),
         ("resnet", SMALL, 48, 1, 11_171_271, 2.49),
+        ("resnet", NARROW, 40, 1, 700_791, 0.11),
         ("resnet", {"depth": 18, "stem": "imagenet"}, 224, 3, 11_180_103, 3.63),
         ("resnet", DEEP, 224, 3, 23_522_375, 8.17),
         ("efficientnet_lite0", {}, 224, 3, 3_379_975, 0.77),
@@ -286,6 +288,19 @@ def test_a_body_runs_at_its_smallest_size(backbone: str, px: int, channels: int)
     out = network(torch.rand(2, channels, px, px))
     assert out.shape == (2, 7)
     assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_narrow_resnet_starts_as_the_whole_one_does_and_has_a_quarter_of_its_channels(
+    depth: int,
+) -> None:
+    torch.manual_seed(0)
+    whole, narrow = (body_of("resnet", depth=depth, width=width) for width in (1.0, 0.25))
+    maps = [body.eval()(torch.rand(1, 3, 64, 64)) for body in (whole, narrow)]
+    assert maps[0].shape[1] == 4 * maps[1].shape[1]
+    last = [body.features.layer4[0].conv2.weight for body in (whole, narrow)]  # type: ignore
+    for weight in last:  # He's for its own number of outputs, `fan_out`
+        assert weight.std().item() == pytest.approx((2 / (weight.shape[0] * 9)) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize(("backbone", "px"), [("alexnet", 63), ("inception", 75), ("vgg16", 32)])

@@ -95,7 +95,7 @@ _TIERS = (
     Reading("p0", {"loss.cls_gain": (3.0,)}, "gain of the class scores 3 instead of 0.5"),
     Reading(
         "p1",
-        {"backbone": ("vgg_improved",), "backbone.width": (0.25,)},
+        {"backbone": ("vgg_improved", "resnet"), "backbone.width": (0.25,)},
         "a quarter of the channels",
     ),
 )

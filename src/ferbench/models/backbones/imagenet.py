@@ -52,7 +52,7 @@ def alexnet(
     with torch.device("meta"):  # the library makes its 54 million classifier weights as well
         features = AlexNet().features
         if width != 1:
-            _narrow(features, width)
+            _narrow(features, width, first="0")
     features.to_empty(device="cpu")
     features[0] = nn.Conv2d(channels, int(64 * width), 11, stride=4, padding=2)
     for layer in features:
@@ -68,13 +68,30 @@ def alexnet(
     return LibraryBody(features, gates, min_px=63)
 
 
-def _narrow(features: nn.Sequential, width: float) -> None:
-    """Replace convolutions by ones with a share of their channels, but the first."""
-    for index, layer in enumerate(features):
-        if index and isinstance(layer, nn.Conv2d):
-            c_in, c_out = (int(c * width) for c in (layer.in_channels, layer.out_channels))
-            size, padding = layer.kernel_size[0], layer.padding[0]
-            features[index] = nn.Conv2d(c_in, c_out, size, padding=padding)
+def _narrow(features: nn.Module, width: float, first: str) -> None:
+    """Give a network a share of its channels, in place, on the device its tensors are on.
+
+    Args:
+        features: convolutions without groups, norms, and layers that have no channels of their own.
+        width: the share; every number of channels stays whole.
+        first: name of the first convolution, whose input keeps its channels.
+    """
+    for name, layer in list(features.named_modules()):
+        parent, _, child = name.rpartition(".")
+        if isinstance(layer, nn.BatchNorm2d):
+            narrow: nn.Module = nn.BatchNorm2d(int(layer.num_features * width))
+        elif isinstance(layer, nn.Conv2d):
+            narrow = nn.Conv2d(
+                layer.in_channels if name == first else int(layer.in_channels * width),
+                int(layer.out_channels * width),
+                layer.kernel_size,  # type: ignore[arg-type]
+                stride=layer.stride,  # type: ignore[arg-type]
+                padding=layer.padding,  # type: ignore[arg-type]
+                bias=layer.bias is not None,
+            )
+        else:
+            continue
+        setattr(features.get_submodule(parent), child, narrow)
 
 
 def alexnet_weights(word: str, location: str = "none") -> Mapping[str, Tensor]:
@@ -133,6 +150,7 @@ def resnet(
     *,
     depth: int = 18,
     stem: str = "imagenet",
+    width: float = 1.0,
 ) -> nn.Module:
     """ResNet-18 with 512 or ResNet-50 with 2048 channels; at an eighth with the small stem.
 
@@ -142,29 +160,39 @@ def resnet(
     Differs: as torchvision, the stride of a bottleneck is in its 3x3 convolution.
     Locations: `none`; `last_block`: after the last block, its addition and its activation.
     `depth` is 18 or 50; `stem` is `imagenet`, 7x7 with stride 2 and a pooling, or `cifar`, 3x3
-    alone.
+    alone. `width` is the factor of channels: 1, or 0.25, a smaller tier of ours.
     """
     check_location(location, ("none", "last_block"), "resnet")
     check_option("backbone resnet", "stem", stem, ("imagenet", "cifar"))
+    check_option("backbone resnet", "width", width, (0.25, 1.0))
     library = _resnet_of(depth)()
     shape = {"kernel_size": 7, "stride": 2, "padding": 3}
     if stem == "cifar":
         shape = {"kernel_size": 3, "stride": 1, "padding": 1}
         library.maxpool = nn.Identity()
     library.conv1 = nn.Conv2d(channels, 64, bias=False, **shape)  # type: ignore[arg-type]
-    nn.init.kaiming_normal_(library.conv1.weight, mode="fan_out", nonlinearity="relu")
+    drawn = [library.conv1]
+    if width != 1:
+        _narrow(library, width, first="conv1")
+        drawn = [layer for layer in library.modules() if isinstance(layer, nn.Conv2d)]
+    for layer in drawn:  # as the library does
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     with_activation(library, conv)
-    width = library.fc.in_features
-    return _behind_last(library, attention if location == "last_block" else None, width)
+    c_out = int(library.fc.in_features * width)
+    return _behind_last(library, attention if location == "last_block" else None, c_out)
 
 
 def resnet_weights(
-    word: str, location: str = "none", depth: int = 18, stem: str = "imagenet"
+    word: str,
+    location: str = "none",
+    depth: int = 18,
+    stem: str = "imagenet",
+    width: float = 1.0,
 ) -> Mapping[str, Tensor]:
     """ImageNet's weights, the first version; the small stem has none of them that fits."""
     from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
-    del location, stem  # names do not depend on them
+    del location, stem, width  # names do not depend on them
     _resnet_of(depth)
     weights = {18: ResNet18_Weights, 50: ResNet50_Weights}[depth]
     return _hub_state("resnet", word, weights.IMAGENET1K_V1, {"": "body.features."})

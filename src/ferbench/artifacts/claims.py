@@ -60,8 +60,8 @@ class ClaimRow:
         p_value: two-sided, of no difference.
         p_corrected: by the study's correction over the claims of its family.
         direction: a verdict of `ferbench.stats.claims.direction`, or `NOT_TESTED`.
-        size: a verdict of `ferbench.stats.claims.size`, `not comparable` if a claim with a printed
-            gain cannot be decided by such networks, or `NOT_TESTED`.
+        size: a verdict of `ferbench.stats.claims.size`; `not comparable` if a gain is printed and
+            none of ours has learned the classes; or `NOT_TESTED`.
         decided_by: the rule that gave the direction, or what would decide it.
         conditions: under which it holds, joined by `; `.
     """
@@ -98,6 +98,11 @@ class ClaimRow:
         """A over B, or A alone where there is no other variant."""
         other = self.variant_b if self.variant_b != self.variant_a else ""
         return f"{self.variant_a} over {other}" if other else self.variant_a
+
+    @property
+    def altered(self) -> str:
+        """How test images were altered, in words such as `canvas 48`; empty if they were not."""
+        return self.robustness.replace(":", " ")
 
     @property
     def is_about_protocols(self) -> bool:

@@ -127,7 +127,7 @@ class FindingsPage:
         """Comparisons that no study has made, of a claim on a data set: both, and the pairs."""
         pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in rows:
-            altered = f" ({row.robustness.replace(':', ' ')})" if row.robustness else ""
+            altered = f" ({row.altered})" if row.altered else ""
             pairs[self._claim_words(row), row.source].append(f"{row.pair}{altered}")
         for (words, source), own in pairs.items():
             yield words, source, ", ".join(own)
@@ -218,7 +218,7 @@ def write_findings(root: Path) -> None:
 
 
 def _where(row: ClaimRow) -> str:
-    altered = f", altered: {row.robustness.replace(':', ' ')}" if row.robustness else ""
+    altered = f", altered: {row.altered}" if row.altered else ""
     return f"{row.dataset}, {row.protocol}{altered}" if row.dataset else NOTHING
 
 

@@ -69,10 +69,11 @@ def alexnet(
 
 
 def _narrow(features: nn.Module, width: float, first: str) -> None:
-    """Give a network a share of its channels, in place, on the device its tensors are on.
+    """Give a network a share of its channels, in place; new layers are on torch's current device.
 
     Args:
-        features: convolutions without groups, norms, and layers that have no channels of their own.
+        features: convolutions without groups, norms with torch's default settings, and layers that
+            have no channels of their own.
         width: the share; every number of channels stays whole.
         first: name of the first convolution, whose input keeps its channels.
     """

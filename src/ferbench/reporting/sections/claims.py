@@ -106,7 +106,7 @@ def tally(rows: Sequence[ClaimRow]) -> str:
 
 def _metric(row: ClaimRow) -> str:
     name = metric_words(row.metric)
-    return f"{name} on {row.robustness.replace(':', ' ')}" if row.robustness else name
+    return f"{name} on {row.altered}" if row.altered else name
 
 
 def _short(row: ClaimRow) -> list[str]:

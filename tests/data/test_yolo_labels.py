@@ -201,3 +201,25 @@ def test_boxes_keep_the_order_of_faces() -> None:
         ["b", 1, "happiness"],
         ["a", 0, "neutral"],
     ]
+
+
+def test_votes_follow_the_order_of_the_classes_and_stay_null_where_nobody_voted(
+    tmp_path: Path,
+) -> None:
+    # BASIC: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt
+    index = pd.DataFrame(
+        {
+            "image_id": ["b", "a"],
+            "width": [40, 40],
+            "height": [20, 20],
+            "faces": [[a_face(*CROP[0])]] * 2,
+            "votes": [[1, 5, 0, 0, 3, 0, 0, 1], None],
+        }
+    )
+    boxes = boxes_of(index, ["anger", "happiness", "neutral"])
+    assert boxes["votes"].tolist() == [[3, 5, 1], None]
+    assert "votes" not in boxes_of(index.assign(votes=None), CLASSES)
+    boxes.to_parquet(tmp_path / "boxes.parquet")
+    stored = pd.read_parquet(tmp_path / "boxes.parquet")["votes"].tolist()
+    assert stored[0].tolist() == [3, 5, 1]
+    assert stored[1] is None

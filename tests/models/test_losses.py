@@ -15,6 +15,7 @@ from ferbench.errors import InputError
 from ferbench.models.graph import LibraryGraph
 from ferbench.models.loss_terms import ATFL, class_weights, column_factor, focal_weight
 from ferbench.models.losses.cross_entropy import CrossEntropy
+from ferbench.models.losses.label_distribution import LabelDistribution
 from ferbench.models.losses.weighted_ce import WeightedCrossEntropy
 from ferbench.models.losses.yolo import YOLOLoss
 
@@ -372,3 +373,24 @@ def test_label_smoothing_spreads_a_share_of_the_target_evenly() -> None:
     torch.testing.assert_close(smoothed(logits, F.one_hot(target, 3).float()), expected)
     with pytest.raises(InputError, match="smoothing of 1"):
         CrossEntropy(smoothing=1.0)
+
+
+def test_label_distribution_mixes_votes_with_the_label_by_hand() -> None:
+    logits, target = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), torch.tensor([0, 2])
+    votes = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
+    mixed = LabelDistribution(share=0.5)
+    shares = mixed.targets(target, votes)
+    torch.testing.assert_close(shares, torch.tensor([[0.75, 0.25, 0.0], [0.0, 0.1, 0.9]]))
+    expected = -(shares * F.log_softmax(logits, dim=1)).sum(1).mean()
+    torch.testing.assert_close(mixed(logits, shares), expected)
+    assert torch.equal(LabelDistribution().targets(target, votes), votes)
+    torch.testing.assert_close(mixed(logits, target), F.cross_entropy(logits, target))
+    spread = LabelDistribution(smoothing=0.3)(logits, votes)
+    even = LabelDistribution()(logits, 0.7 * votes + 0.1)
+    torch.testing.assert_close(spread, even)
+
+
+@pytest.mark.parametrize("options", [{"share": -0.1}, {"share": 1.1}, {"smoothing": 1.0}])
+def test_label_distribution_refuses_what_is_no_share(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="no shares of a target"):
+        LabelDistribution(**options)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ferbench.config.params import Params
+from ferbench.errors import InputError
+from ferbench.models.losses.label_distribution import LabelDistribution
 from ferbench.training.cuda_graphs import graphs_apply
 from ferbench.training.modules import ClassifierModule, SelectionMetric
 
@@ -21,6 +23,14 @@ class Seen:
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         self.target = target
         return logits.mean()
+
+
+class SeenVotes(LabelDistribution):
+    """The loss of votes; keeps its target."""
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        self.target = target
+        return super().__call__(logits, target)
 
 
 def given_to_the_loss(params: Params, alpha: float) -> tuple[Tensor, Tensor]:
@@ -51,6 +61,44 @@ def test_without_mixup_a_batch_stays_as_it_is(params: Params) -> None:
     grey, target = given_to_the_loss(params, 0.0)
     torch.testing.assert_close(grey, torch.tensor([0.0, 60, 120, 180]))
     assert target.tolist() == [0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("crops", [1, 10])
+def test_votes_reach_the_loss_by_the_number_of_the_face(
+    params: Params, alpha: float, crops: int
+) -> None:
+    row = dataclasses.replace(
+        params.variants["ivsa"], loss="label_distribution", options={"loss": {"share": 0.5}}
+    )
+    recipe = dataclasses.replace(params.recipe_of("ivsa"), mixup_alpha=alpha)
+    votes = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]])
+    module = ClassifierModule(row, recipe, torch.ones(3), 0, METRIC)
+    module.votes = votes
+    module._loss = seen = SeenVotes(share=0.5)
+    shape = (2, recipe.channels, recipe.input_px, recipe.input_px)
+    images = torch.zeros(shape if crops == 1 else (2, 10, *shape[1:]), dtype=torch.uint8)
+    torch.manual_seed(3)
+    loss, size = module.batch_loss((images, torch.tensor([1, 0]), torch.tensor([2, 3])))
+    assert torch.isfinite(loss)
+    assert size == 2 * crops
+    expected = torch.tensor([[0, 0.75, 0.25], [0.75, 0, 0.25]]).repeat_interleave(crops, dim=0)
+    if alpha:
+        torch.testing.assert_close(seen.target.sum(1), torch.ones(size))
+        assert seen.target[:, 2].tolist() == pytest.approx([0.25] * size)
+        assert not torch.allclose(seen.target[0], expected[0])
+    else:
+        torch.testing.assert_close(seen.target, expected)
+
+
+def test_a_loss_of_votes_needs_a_data_set_with_raters(params: Params) -> None:
+    row = dataclasses.replace(params.variants["ivsa"], loss="label_distribution")
+    recipe = dataclasses.replace(params.recipe_of("ivsa"), crops=1)
+    module = ClassifierModule(row, recipe, torch.ones(3), 0, METRIC)
+    image = torch.zeros(2, recipe.channels, recipe.input_px, recipe.input_px, dtype=torch.uint8)
+    with pytest.raises(InputError, match="learns from raters' votes") as error:
+        module.batch_loss((image, torch.tensor([0, 1]), torch.arange(2)))
+    assert "label: fer2013" in error.value.remedy
 
 
 def test_graphs_need_a_gpu_one_process_and_one_batch_a_step(

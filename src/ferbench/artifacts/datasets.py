@@ -8,7 +8,8 @@
 `boxes.parquet`, the labelled faces: one row per face, identified by `image_id` and `face` (its
 number in the image, from 0), with the class number `cls`, its `emotion`, and the box as the centre
 `cx`, `cy` and the size `w`, `h`, all fractions of the image. Detectors are trained on centre and
-size; corners would round differently.
+size; corners would round differently. Where raters are known, `votes` lists the number of them by
+class, in the order of class numbers; it is null for a face without votes.
 
 `<key>.baselines.json`: see `Baselines`.
 """
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ferbench.artifacts.paths import DatasetPaths
+from ferbench.emotions import BASIC
 from ferbench.errors import InputError
 from ferbench.files import read_json, whole_file, write_json
 
@@ -159,7 +161,7 @@ def boxes_of(index: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """
     faces = index[["image_id", "width", "height", "faces"]].explode("faces", ignore_index=True)
     box = pd.DataFrame(faces["faces"].tolist())
-    return pd.DataFrame(
+    boxes = pd.DataFrame(
         {
             "image_id": faces["image_id"],
             "face": faces.groupby("image_id").cumcount(),
@@ -171,6 +173,18 @@ def boxes_of(index: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
             "h": (box["bottom"] - box["top"]) / faces["height"],
         }
     )
+    if "votes" in index and index["votes"].notna().any():
+        votes = index.set_index("image_id")["votes"].map(lambda votes: _by_class(votes, classes))
+        boxes["votes"] = faces["image_id"].map(votes)
+    return boxes
+
+
+def _by_class(votes: Sequence[int] | None, classes: Sequence[str]) -> list[int] | None:
+    """Votes in the order of `BASIC` as votes in the order of classes; others do not count."""
+    if votes is None:
+        return None
+    named = dict(zip(BASIC, votes, strict=True))
+    return [named.get(emotion, 0) for emotion in classes]
 
 
 def read_boxes(paths: DatasetPaths) -> pd.DataFrame:

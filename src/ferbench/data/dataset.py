@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ferbench.artifacts.datasets import read_boxes, read_split, read_split_summary
 from ferbench.artifacts.pack import Pack
@@ -23,12 +25,27 @@ class FaceTable:
 
     Args:
         frame: image_id, face (its number in the image, from 0), cls, cx, cy, w, h (fractions of the
-            image); sorted by image_id and face, which identify a face together.
+            image); sorted by image_id and face, which identify a face together. With raters also
+            votes, see `ferbench.artifacts.datasets`.
         classes: class names in the order of `cls`.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
+
+    @property
+    def vote_shares(self) -> NDArray[np.float32] | None:
+        """Share of the raters who chose each class, (N, K); None if the data set has no raters.
+
+        A face without votes for one of these classes gets its label's class alone.
+        """
+        if "votes" not in self.frame:
+            return None
+        shares = np.eye(len(self.classes), dtype=np.float32)[self.frame["cls"].to_numpy(int)]
+        for face, votes in enumerate(self.frame["votes"]):
+            if votes is not None and sum(votes):
+                shares[face] = np.asarray(votes, np.float32) / sum(votes)
+        return shares
 
 
 def face_table(

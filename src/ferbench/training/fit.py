@@ -220,6 +220,8 @@ def _one_stage(
     recipe = replace(recipe, precision=arithmetic.precision)
     history = History(on_epoch)
     module = _MODULES[task_of(variant)](variant, recipe, _counts(data.train), seed, data.metric)
+    votes = data.train.vote_shares
+    module.votes = None if votes is None else torch.from_numpy(votes)
     module.network.to(memory_format=FORMATS[arithmetic.memory_format])
     if start is not None:
         module.network.load_state_dict(start)

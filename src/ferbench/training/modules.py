@@ -84,6 +84,10 @@ class RunModule(LightningModule):
         counts: number of training faces of each class, (K,).
         seed: of the initial weights and of every draw in training.
         metric: gives `val_score`.
+
+    Attributes:
+        votes: of each training face, shares of raters by class (N, K); None, as after construction,
+            for none. Set before training.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class RunModule(LightningModule):
     ) -> None:
         super().__init__()
         self.variant, self.recipe, self.seed, self.metric = variant, recipe, seed, metric
+        self.votes: Tensor | None
+        self.register_buffer("votes", None, persistent=False)
         self._reader: Reader | None = None
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
@@ -251,9 +257,11 @@ class ClassifierModule(RunModule):
 
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
         """Loss and number of samples of a training batch; ten crops of an image are ten samples."""
-        image, target, _ = batch
+        image, target, index = batch
+        if getattr(self.loss, "USES_VOTES", False):
+            target = self.loss.targets(target, self._known_votes()[index])
         if image.ndim == 5:
-            target = target.repeat_interleave(image.shape[1])
+            target = target.repeat_interleave(image.shape[1], dim=0)
         size, image = len(target), _flat(self.pixels(image))
         if self.recipe.mixup_alpha:
             mixup = v2.MixUp(alpha=self.recipe.mixup_alpha, num_classes=self.classes)
@@ -261,6 +269,15 @@ class ClassifierModule(RunModule):
         network = self._graphed or partial(logits_of, self.network)
         seen = (image,) if getattr(self.loss, "SEES_IMAGES", False) else ()
         return self.loss(network(image), target, *seen), size
+
+    def _known_votes(self) -> Tensor:
+        if self.votes is None:
+            raise InputError(
+                f"loss {self.variant.loss!r} learns from raters' votes, and this data set has none",
+                where="params.yaml: variants: loss",
+                remedy="take source ferplus, with `options: {label: fer2013}` for FER2013's labels",
+            )
+        return self.votes
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and predictions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from ferbench.data.ingest.fetch import fetch
 from ferbench.data.ingest.source import Reading
+from ferbench.data.sources.fer2013 import Fer2013
 from ferbench.data.sources.ferplus import FerPlus
 from ferbench.errors import InputError
 
@@ -70,6 +72,22 @@ def test_majority_requires_more_than_half(tmp_path: Path, draw: Draw) -> None:
     assert "more than half" in reading.excluded[0].reason
     with pytest.raises(InputError, match="plurality"):
         _read(tmp_path, draw, votes, "mean")
+
+
+def test_fer2013s_own_labels_keep_every_image_and_add_votes(tmp_path: Path, draw: Draw) -> None:
+    votes = {"1": "5,5,0,0,0,0,0,0,0,0", "2": "0,0,0,0,0,0,0,0,4,6", "3": "0,0,0,0,8,0,0,0,2,0"}
+    draw(tmp_path / "fer/train/happy/Training_4.jpg", 4)  # without a row
+    reading = _read(tmp_path, draw, votes, "fer2013")
+    assert [(record.emotion, record.votes) for record in reading.records] == [
+        ("anger", (5, 5, 0, 0, 0, 0, 0, 0)),
+        ("anger", None),
+        ("anger", (0, 0, 0, 0, 8, 0, 0, 0)),
+        ("happiness", None),
+    ]
+    assert reading.excluded == []
+    plain = Fer2013().read(tmp_path)
+    strip = [dataclasses.replace(record, votes=None) for record in reading.records]
+    assert strip == plain.records
 
 
 def test_image_without_a_row_is_excluded_and_row_without_image_a_fault(

@@ -29,7 +29,7 @@ _VOTES = (*BASIC, "unknown", "NF")
 _TABLES = ("ferplus_labels.csv", "fer2013new.csv")
 # Of a number of votes; ten raters are the rule.
 _DIGITS = 4
-_MODES = ("plurality", "majority")
+_MODES = ("plurality", "majority", "fer2013")
 
 
 class FerPlus(Source):
@@ -37,7 +37,8 @@ class FerPlus(Source):
 
     The label is the emotion with most of the ten votes. An image is left out if two answers tie for
     most, if that is "unknown" or "not a face", or if FER+ does not list it. `label: majority` also
-    leaves out what has no more than half of the votes.
+    leaves out what has no more than half of the votes. `label: fer2013` keeps FER2013's images and
+    labels as source `fer2013` gives them and adds the votes to those that raters gave an emotion.
     """
 
     METADATA = Metadata(
@@ -82,11 +83,13 @@ class FerPlus(Source):
         table = _table(root)
         votes = _votes(table, listed, reading)
         for image in listed:
-            if image.image_id not in votes:
+            if self.options["label"] == "fer2013":
+                reading.records.append(_record(image, image.emotion, votes.get(image.image_id)))
+            elif image.image_id not in votes:
                 why = f"no row in {table.name}; FER+ leaves out what all raters call no face"
                 reading.excluded.append(Fault(image.path, why, no_face=True))
-                continue
-            self._add(image, votes[image.image_id], reading)
+            else:
+                self._add(image, votes[image.image_id], reading)
         reading.counts["joined_rows"] = len(votes)
         return reading
 
@@ -103,17 +106,21 @@ class FerPlus(Source):
         elif self.options["label"] == "majority" and 2 * most <= sum(votes):
             why = "no emotion has more than half of the votes"
         else:
-            reading.records.append(
-                Record(
-                    image_id=image.image_id,
-                    path=image.path,
-                    emotion=first[0],
-                    source_split=image.split,
-                    votes=votes[: len(BASIC)],
-                )
-            )
+            reading.records.append(_record(image, first[0], votes))
             return
         reading.excluded.append(Fault(image.path, why, no_face))
+
+
+def _record(image: FerImage, emotion: str, votes: tuple[int, ...] | None) -> Record:
+    """An image with a label and its votes for emotions, if there are any."""
+    emotions = votes[: len(BASIC)] if votes else ()
+    return Record(
+        image.image_id,
+        image.path,
+        emotion,
+        source_split=image.split,
+        votes=emotions if any(emotions) else None,
+    )
 
 
 def _table(root: Path) -> Path:

@@ -88,6 +88,7 @@ def test_fer2013s_own_labels_keep_every_image_and_add_votes(tmp_path: Path, draw
     plain = Fer2013().read(tmp_path)
     strip = [dataclasses.replace(record, votes=None) for record in reading.records]
     assert strip == plain.records
+    assert reading.emotions == Fer2013.METADATA.emotions
 
 
 def test_image_without_a_row_is_excluded_and_row_without_image_a_fault(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ferbench.data.ingest.fer2013_form import (
+    EMOTIONS,
     FerImage,
     images_from_table,
     list_images,
@@ -78,12 +79,13 @@ class FerPlus(Source):
         """Records in the order of paths, with votes."""
         if self.options["label"] not in _MODES:
             raise unknown("label", self.options["label"], _MODES, where="options: label")
-        reading = Reading(faults=rejected_rows(root))
+        own = self.options["label"] == "fer2013"
+        reading = Reading(faults=rejected_rows(root), emotions=EMOTIONS if own else BASIC)
         listed = list_images(root)
         table = _table(root)
         votes = _votes(table, listed, reading)
         for image in listed:
-            if self.options["label"] == "fer2013":
+            if own:
                 reading.records.append(_record(image, image.emotion, votes.get(image.image_id)))
             elif image.image_id not in votes:
                 why = f"no row in {table.name}; FER+ leaves out what all raters call no face"

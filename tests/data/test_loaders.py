@@ -240,14 +240,14 @@ def test_faces_are_sorted_by_image_and_number() -> None:
     assert faces["cls"].tolist() == [0, 1, 2]
 
 
-def test_vote_shares_are_those_of_the_raters_or_the_label_alone() -> None:
+def test_vote_shares_sum_to_one_or_are_zero_without_votes() -> None:
     boxes = pd.DataFrame({"image_id": ["a", "b", "c"], "face": 0, "cls": [0, 1, 2]})
     split = pd.DataFrame({"image_id": ["a", "b", "c"], "split": "train"})
     assert face_table(boxes, split, "train", CLASSES).vote_shares is None
     votes = [[6, 3, 0], None, [0, 0, 0]]
     rated = face_table(boxes.assign(votes=votes), split, "train", ("anger", "fear", "happiness"))
     assert rated.vote_shares is not None
-    np.testing.assert_allclose(rated.vote_shares, [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(rated.vote_shares, [[2 / 3, 1 / 3, 0], [0, 0, 0], [0, 0, 0]])
 
 
 @pytest.mark.parametrize("augment", ["light", "p0", "mirror", "p1"])

@@ -385,12 +385,27 @@ def test_label_distribution_mixes_votes_with_the_label_by_hand() -> None:
     torch.testing.assert_close(mixed(logits, shares), expected)
     assert torch.equal(LabelDistribution().targets(target, votes), votes)
     torch.testing.assert_close(mixed(logits, target), F.cross_entropy(logits, target))
-    spread = LabelDistribution(smoothing=0.3)(logits, votes)
-    even = LabelDistribution()(logits, 0.7 * votes + 0.1)
-    torch.testing.assert_close(spread, even)
 
 
-@pytest.mark.parametrize("options", [{"share": -0.1}, {"share": 1.1}, {"smoothing": 1.0}])
-def test_label_distribution_refuses_what_is_no_share(options: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="no shares of a target"):
-        LabelDistribution(**options)
+def test_votes_of_a_face_nobody_rated_are_its_label() -> None:
+    votes = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    expected = LabelDistribution().expected(votes, torch.tensor([2, 1]))
+    assert expected.tolist() == [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]
+
+
+def test_calibrated_votes_give_the_probability_of_the_label() -> None:
+    """Raters who always say "0" where the label is 0 or 2, two times in three 0."""
+    votes = torch.eye(4)[torch.tensor([0] * 300 + [1] * 100)]  # class 3 has no face
+    labels = torch.tensor([0] * 200 + [2] * 100 + [1] * 100)
+    votes, labels = torch.cat([votes, torch.zeros(1, 4)]), torch.cat([labels, torch.tensor([3])])
+    expected = LabelDistribution(calibrated=True).expected(votes, labels)
+    torch.testing.assert_close(expected.sum(1), torch.ones(401))
+    assert expected[0].tolist() == pytest.approx([2 / 3, 0, 1 / 3, 0], abs=0.02)
+    assert expected[300].tolist() == pytest.approx([0, 1, 0, 0], abs=0.05)
+    assert expected[400].tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_label_distribution_refuses_what_is_no_share(share: float) -> None:
+    with pytest.raises(InputError, match="is not a share of the target"):
+        LabelDistribution(share=share)

@@ -74,7 +74,7 @@ def test_votes_reach_the_loss_by_the_number_of_the_face(
     recipe = dataclasses.replace(params.recipe_of("ivsa"), mixup_alpha=alpha)
     votes = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]])
     module = ClassifierModule(row, recipe, torch.ones(3), 0, METRIC)
-    module.votes = votes
+    module.raters = votes, torch.tensor([0, 1, 2, 0])
     module._loss = seen = SeenVotes(share=0.5)
     shape = (2, recipe.channels, recipe.input_px, recipe.input_px)
     images = torch.zeros(shape if crops == 1 else (2, 10, *shape[1:]), dtype=torch.uint8)
@@ -96,7 +96,7 @@ def test_a_loss_of_votes_needs_a_data_set_with_raters(params: Params) -> None:
     recipe = dataclasses.replace(params.recipe_of("ivsa"), crops=1)
     module = ClassifierModule(row, recipe, torch.ones(3), 0, METRIC)
     image = torch.zeros(2, recipe.channels, recipe.input_px, recipe.input_px, dtype=torch.uint8)
-    with pytest.raises(InputError, match="learns from raters' votes") as error:
+    with pytest.raises(InputError, match="needs raters' votes") as error:
         module.batch_loss((image, torch.tensor([0, 1]), torch.arange(2)))
     assert "label: fer2013" in error.value.remedy
 

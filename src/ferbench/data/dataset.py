@@ -35,13 +35,13 @@ class FaceTable:
 
     @property
     def vote_shares(self) -> NDArray[np.float32] | None:
-        """Share of the raters who chose each class, (N, K); None if the data set has no raters.
+        """Share of a face's votes for each class, (N, K); None if the data set has no raters.
 
-        A face without votes for one of these classes gets its label's class alone.
+        All are 0 for a face that has no vote for any of these classes.
         """
         if "votes" not in self.frame:
             return None
-        shares = np.eye(len(self.classes), dtype=np.float32)[self.frame["cls"].to_numpy(int)]
+        shares = np.zeros((len(self.frame), len(self.classes)), np.float32)
         for face, votes in enumerate(self.frame["votes"]):
             if votes is not None and sum(votes):
                 shares[face] = np.asarray(votes, np.float32) / sum(votes)

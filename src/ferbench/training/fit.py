@@ -220,8 +220,8 @@ def _one_stage(
     recipe = replace(recipe, precision=arithmetic.precision)
     history = History(on_epoch)
     module = _MODULES[task_of(variant)](variant, recipe, _counts(data.train), seed, data.metric)
-    votes = data.train.vote_shares
-    module.votes = None if votes is None else torch.from_numpy(votes)
+    if isinstance(module, ClassifierModule):
+        module.raters = _raters(data.train)
     module.network.to(memory_format=FORMATS[arithmetic.memory_format])
     if start is not None:
         module.network.load_state_dict(start)
@@ -266,8 +266,17 @@ def _fitted(
 
 def _counts(faces: FaceTable) -> torch.Tensor:
     """Number of faces of each class, (K,)."""
-    classes = torch.tensor(faces.frame["cls"].tolist())
-    return torch.bincount(classes, minlength=len(faces.classes)).float()
+    return torch.bincount(_labels(faces), minlength=len(faces.classes)).float()
+
+
+def _labels(faces: FaceTable) -> torch.Tensor:
+    return torch.tensor(faces.frame["cls"].tolist())
+
+
+def _raters(faces: FaceTable) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Shares of votes (N, K) and labels (N,); None if the data set has no raters."""
+    shares = faces.vote_shares
+    return None if shares is None else (torch.from_numpy(shares), _labels(faces))
 
 
 def _rows_of(best: dict[str, Any], resume: Path | None) -> list[dict[str, float]]:

@@ -84,10 +84,6 @@ class RunModule(LightningModule):
         counts: number of training faces of each class, (K,).
         seed: of the initial weights and of every draw in training.
         metric: gives `val_score`.
-
-    Attributes:
-        votes: of each training face, shares of raters by class (N, K); None, as after construction,
-            for none. Set before training.
     """
 
     def __init__(
@@ -95,8 +91,6 @@ class RunModule(LightningModule):
     ) -> None:
         super().__init__()
         self.variant, self.recipe, self.seed, self.metric = variant, recipe, seed, metric
-        self.votes: Tensor | None
-        self.register_buffer("votes", None, persistent=False)
         self._reader: Reader | None = None
         self.counts, self.classes = counts, len(counts)
         network = build_network(variant, recipe, self.classes, seed)
@@ -244,6 +238,9 @@ class ClassifierModule(RunModule):
     """
 
     _graphed: GraphedClassifier | None = None
+    # Of all training faces, if the data set has raters: shares of votes (N, K) and labels (N,).
+    raters: tuple[Tensor, Tensor] | None = None
+    _expected: Tensor | None = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Capture the CUDA graphs before the first batch, then seed dropout and mixup."""
@@ -259,7 +256,7 @@ class ClassifierModule(RunModule):
         """Loss and number of samples of a training batch; ten crops of an image are ten samples."""
         image, target, index = batch
         if getattr(self.loss, "USES_VOTES", False):
-            target = self.loss.targets(target, self._known_votes()[index])
+            target = self.loss.targets(target, self.expected[index])
         if image.ndim == 5:
             target = target.repeat_interleave(image.shape[1], dim=0)
         size, image = len(target), _flat(self.pixels(image))
@@ -270,14 +267,23 @@ class ClassifierModule(RunModule):
         seen = (image,) if getattr(self.loss, "SEES_IMAGES", False) else ()
         return self.loss(network(image), target, *seen), size
 
-    def _known_votes(self) -> Tensor:
-        if self.votes is None:
-            raise InputError(
-                f"loss {self.variant.loss!r} learns from raters' votes, and this data set has none",
-                where="params.yaml: variants: loss",
-                remedy="take source ferplus, with `options: {label: fer2013}` for FER2013's labels",
-            )
-        return self.votes
+    @property
+    def expected(self) -> Tensor:
+        """What the loss makes of the raters' votes (N, K), computed once, on the network's device.
+
+        Raises:
+            InputError: the data set has no raters.
+        """
+        if self._expected is None:
+            if self.raters is None:
+                raise InputError(
+                    f"loss {self.variant.loss!r} needs raters' votes; this data set has none",
+                    where="params.yaml: variants: loss",
+                    remedy="take source ferplus, with `options: {label: fer2013}` for FER2013's "
+                    "own labels",
+                )
+            self._expected = self.loss.expected(*self.raters).to(self.device)
+        return self._expected
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to validation loss and predictions."""

@@ -157,6 +157,11 @@ def test_official_roles_of_fer2013_and_its_plurality_labels(tmp_path: Path) -> N
     }
     majority = plugins.load("ferbench.data.sources", "ferplus")({"label": "majority"})
     assert len(majority.read(tmp_path / "raw").records) < len(records)
+    own = plugins.load("ferbench.data.sources", "ferplus")({"label": "fer2013"})
+    plain = plugins.load("ferbench.data.sources", "fer2013")().read(tmp_path / "raw").records
+    with_votes = own.read(tmp_path / "raw").records
+    assert [(r.image_id, r.emotion) for r in with_votes] == [(r.image_id, r.emotion) for r in plain]
+    assert sum(record.votes is not None for record in with_votes) == 32_137
 
 
 def _audited(name: str, root: Path, *protocols: str) -> list[dict[str, Any]]:

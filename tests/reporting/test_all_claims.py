@@ -27,8 +27,9 @@ CLAIMS = load_claims(PROJECT / "studies" / "catalogue" / "claims.yaml")
 def root(tmp_path: Path) -> Path:
     """A project with the catalogue and two studies that have tested a claim."""
     shutil.copytree(PROJECT / "studies" / "catalogue", tmp_path / "studies" / "catalogue")
-    for name in STUDIES:
-        write_claims(tmp_path / "reports" / name / "claims.csv", [replace(ROW, study=name)])
+    for number, name in enumerate(STUDIES):
+        row = replace(ROW, study=name, estimate=ROW.estimate + number / 1000)
+        write_claims(tmp_path / "reports" / name / "claims.csv", [row])
     return tmp_path
 
 
@@ -42,8 +43,9 @@ def test_studies_come_first_and_untested_claims_last(root: Path) -> None:
 
 
 def test_another_data_set_does_not_test_a_claim(root: Path) -> None:
-    for name in STUDIES:
-        write_claims(root / "reports" / name / "claims.csv", [replace(ROW, source="")])
+    for number, name in enumerate(STUDIES):
+        row = replace(ROW, source="", n_seeds=3 + number)
+        write_claims(root / "reports" / name / "claims.csv", [row])
     assert len(all_claims(root, STUDIES)) == 2 + len(CLAIMS)
 
 
@@ -85,3 +87,23 @@ def test_a_study_of_one_seed_tests_nothing(root: Path) -> None:
     write_claims(root / "reports" / "one" / "claims.csv", [without])
     assert {row.study for row in all_claims(root, STUDIES)} == {"two", ""}
     assert len(all_claims(root, ["one"])) == len(CLAIMS)
+
+
+def test_trainings_that_two_studies_share_count_once_with_the_stricter_correction(
+    root: Path,
+) -> None:
+    first = replace(ROW, study="one", p_value=0.01, p_corrected=0.04, direction="confirmed")
+    second = replace(first, study="two", p_corrected=0.15, direction="undecided")
+    ratio = replace(first, metric="fps", p_value=math.nan, p_corrected=math.nan)
+    for order in ((first, second), (second, first)):
+        for name, row in zip(STUDIES, order, strict=True):
+            write_claims(root / "reports" / name / "claims.csv", [row, ratio])
+        kept = [row for row in all_claims(root, STUDIES) if row.direction != NOT_TESTED]
+        assert sorted((row.direction, row.metric) for row in kept) == [
+            ("confirmed", "fps"),
+            ("undecided", ROW.metric),
+        ]
+    other_recipe = replace(second, conditions="differs from the paper: 12 epochs instead of 500")
+    write_claims(root / "reports" / "two" / "claims.csv", [other_recipe])
+    write_claims(root / "reports" / "one" / "claims.csv", [first])
+    assert {row.study for row in all_claims(root, STUDIES)} == {"one", "two", ""}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ferbench.artifacts.claims import NOT_TESTED, ClaimRow, read_claims
@@ -27,7 +28,8 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     """The rows of every study that is not withdrawn, then the catalogue's untested claims.
 
     A claim counts as tested by a study on the claim's own data set, of a narrower tier of its
-    variants too. A study of one seed has no interval and tests nothing.
+    variants too. A study of one seed has no interval and tests nothing. Where two studies share the
+    trainings of a comparison, it counts once, with the stricter of their corrections.
 
     Args:
         root: the project's folder; without `studies/catalogue/claims.yaml` nothing is untested.
@@ -40,7 +42,7 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
     withdrawn = read_withdrawn(reports)
     paths = [reports / name / "claims.csv" for name in sorted({*studies} - {*withdrawn})]
     rows = [row for path in paths if path.is_file() for row in read_claims(path)]
-    rows = [row for row in rows if not math.isnan(row.low)]
+    rows = _once([row for row in rows if not math.isnan(row.low)])
     catalogue = root / "studies" / "catalogue" / "claims.yaml"
     claims = load_claims(catalogue) if catalogue.is_file() else ()
     tiers = known_tiers(root)
@@ -52,6 +54,24 @@ def all_claims(root: Path, studies: Collection[str]) -> list[ClaimRow]:
         # A claim about protocols is tested by any variant.
         if (claim.id not in named if claim.kind == "protocol" else _key(claim) not in tested)
     ]
+
+
+def _once(rows: Sequence[ClaimRow]) -> list[ClaimRow]:
+    """Of equal comparisons with equal results, the one whose p-value is corrected for more tests.
+
+    Equal seeds, recipes, faces, estimates and bounds are those of the same trainings: a study was
+    extended under another name.
+    """
+    strictest: dict[str, ClaimRow] = {}
+    for row in rows:
+        # All but what depends on the study's name and the number of its comparisons; as text, in
+        # which a missing number equals another.
+        shared = repr(replace(row, study="", p_corrected=0.0, direction="", decided_by=""))
+        known = strictest.get(shared)
+        if known is None or row.p_corrected > known.p_corrected:
+            strictest[shared] = row
+    kept = {id(row) for row in strictest.values()}
+    return [row for row in rows if id(row) in kept]
 
 
 def _key(claim: Claim) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ def test_catalogue_has_tiers_of_the_rows_of_papers():
     tiers = tiers_of(CATALOGUE)
     assert tiers["ivsa_quarter"] == Tier("ivsa", '{"backbone.width": 0.25}')
     assert tiers["resnet18_quarter"] == Tier("resnet18", '{"backbone.width": 0.25}')
+    assert tiers["yolov6s_half_weighted"].whole == "yolov6s_weighted"
     assert tiers["cspd53_half_osam"].whole == "cspd53_osam"
     assert tiers["alexnet_quarter_osam_cbl0"].whole == "alexnet_osam_cbl0"
     assert "yolov5s" not in tiers

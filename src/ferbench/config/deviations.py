@@ -98,6 +98,16 @@ _TIERS = (
         {"backbone": ("vgg_improved", "resnet"), "backbone.width": (0.25,)},
         "a quarter of the channels",
     ),
+    Reading(
+        "p3",
+        {"backbone": ("yolov6",), "backbone.width": (0.5,)},
+        "half the channels (YOLOv6-N's width)",
+    ),
+    Reading(
+        "p4",
+        {"backbone": ("resnet",), "backbone.width": (0.25,)},
+        "a quarter of the channels",
+    ),
 )
 
 READINGS = (

@@ -2,7 +2,7 @@
 
 Source: Li et al., "YOLOv6 v3.0: A Full-Scale Reloading", arXiv:2301.05586, section 2.1 and figure
 2 (EfficientRep or CSPBep, and the bi-directional neck that also reads P2), and its released
-configurations; P3 trains all three sizes.
+configurations; P3 trains all three sizes. Half of the channels of S are the released N.
 Differs: the released L keeps ReLU in the neck's 1x1 and strided convolutions; here it is SiLU
 throughout. The place of attention, on the maps between neck and head, is ours.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -35,6 +35,7 @@ __all__ = ["yolov6"]
 
 # As the base library and the released code set it.
 _NORM_EPS = 1e-3
+WIDTHS = (0.5, 1.0)
 # Channels and repeats at width and depth 1.
 STEM = 64
 STAGES = ((128, 6), (256, 12), (512, 18), (1024, 6))
@@ -43,7 +44,13 @@ NECK_REPEATS = 12
 
 
 def yolov6(
-    attention: Attention, location: str, conv: ConvUnit, channels: int, *, size: str = "s"
+    attention: Attention,
+    location: str,
+    conv: ConvUnit,
+    channels: int,
+    *,
+    size: str = "s",
+    width: float = 1.0,
 ) -> _Plan:
     """The plan of YOLOv6.
 
@@ -53,15 +60,17 @@ def yolov6(
         conv: the unit whose activation replaces ReLU and SiLU.
         channels: of the image.
         size: `s`, `m` or `l`.
+        width: factor of the size's channels, 0.5 or 1.
 
     Raises:
-        InputError: the location or the size is unknown.
+        InputError: the location, the size or the width is unknown.
     """
     check_location(location, ("none", "neck"), "yolov6")
     check_option("backbone yolov6", "size", size, SIZES)
+    check_option("backbone yolov6", "width", width, WIDTHS)
     module = conv.module()
     return _Plan(
-        SIZES[size],
+        replace(SIZES[size], width=width * SIZES[size].width),
         channels,
         attention=attention if location == "neck" else None,
         activation=None if module is None else partial(copy.deepcopy, module),

@@ -215,7 +215,7 @@ def test_error_for_unknown_option_values_lists_the_known_ones() -> None:
         yolov6(NoAttention, "none", NATIVE, 3, size="xl")
     with pytest.raises(InputError, match="known: neck, none"):
         yolov6(NoAttention, "branches", NATIVE, 3)
-    with pytest.raises(InputError, match="known: 0.5, 1.0"):
+    with pytest.raises(InputError, match=r"known: 0\.5, 1\.0"):
         yolov6(NoAttention, "none", NATIVE, 3, width=0.25)
 
 

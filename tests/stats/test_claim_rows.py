@@ -366,6 +366,23 @@ def test_ratios_of_costs_are_counted_or_timed():
     assert by["yolo11n", "params_m"].size == "compatible"  # 2.55 / 2.55 may print as 2.6 / 2.5
 
 
+@pytest.mark.parametrize(
+    ("papers", "metrics"),
+    [(64, ["params_m", "gflops", "fps"]), (640, ["params_m"])],
+)
+def test_operations_and_speed_at_another_input_size_are_not_the_papers_claim(papers, metrics):
+    names, row = ("yolo_fer", "yolo12n"), PARAMS.variants["yolov5s"]
+    recipe = PARAMS.recipes[row.recipe]
+    recipe = dataclasses.replace(recipe, input_px=64, paper={**recipe.paper, "input_px": papers})
+    params = dataclasses.replace(
+        PARAMS, variants=dict.fromkeys(names, row), recipes={row.recipe: recipe}
+    )
+    costs = {n: {m: (1.0, 1.0, 1.0) for m in ("params_m", "gflops", "fps")} for n in names}
+    empty = Evidence(pd.DataFrame(columns=["study", "dataset", "protocol", "subset"]), None, {})
+    found = judge_claims(params, empty, [c for c in CLAIMS if c.id == "p2_cost"], costs)
+    assert [row.metric for row in found] == metrics
+
+
 def test_costs_are_read_from_descriptions_and_timings(tmp_path):
     from ferbench.files import write_json
 

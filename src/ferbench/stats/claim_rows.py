@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ferbench import plugins
 from ferbench.artifacts.claims import AGAINST_SENTENCE, ClaimRow
 from ferbench.config.claims import ANY, Claim
-from ferbench.config.deviations import deviations
+from ferbench.config.deviations import UNSTATED, deviations
 from ferbench.config.params import Dataset, Params
 from ferbench.stats.claim_estimates import (
     BY_IMAGE,
@@ -212,6 +212,12 @@ def _has_two_recipes(params: Params, claim: Claim) -> bool:
     return len({params.variants[name].recipe for name in _variants(claim)}) > 1
 
 
+def _have_papers_size(params: Params, claim: Claim) -> bool:
+    """Whether the input of both variants has the size that their papers state, if they do."""
+    recipes = [params.recipe_of(name) for name in _variants(claim)]
+    return all(r.paper.get("input_px", UNSTATED) in (r.input_px, UNSTATED) for r in recipes)
+
+
 def _deviations(params: Params, claim: Claim) -> list[str]:
     """How network and training of the two variants differ from their papers', each once.
 
@@ -272,8 +278,13 @@ def _conditions(params: Params, case: _Case, data: Dataset, own: bool) -> list[s
 
 
 def _ratio_rows(params: Params, claim: Claim, costs: Costs) -> Iterator[ClaimRow]:
-    """One row for a ratio of costs, which depends on no data set."""
+    """One row for a ratio of costs, which depends on no data set.
+
+    Operations and speed at another input size than the paper's are not what it claims.
+    """
     if claim.kind != "ratio" or not set(_variants(claim)) <= set(params.variants):
+        return
+    if claim.metric != "params_m" and not _have_papers_size(params, claim):
         return
     ratio = ratio_of(claim, costs)
     if ratio is None:

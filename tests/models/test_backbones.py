@@ -15,6 +15,7 @@ from ferbench.models.attention.none import NoAttention
 from ferbench.models.attention.sab import SAB
 from ferbench.models.blocks import Attention, ConvUnit
 from ferbench.models.deploy import deployed, gflops
+from ferbench.models.folded_norm import FoldedNorm
 from ferbench.plugins import load
 
 SMALL = {"depth": 18, "stem": "cifar"}
@@ -25,6 +26,7 @@ LIGHT = {"reduction": 16, "bias": False, "bn": False}
 # Smallest image that each of them takes.
 SIDES = {
     "alexnet": 63,
+    "dlib_resnet": 103,
     "efficientnet_lite0": 32,
     "googlenet": 32,
     "inception": 75,
@@ -77,6 +79,8 @@ def size(network: nn.Module) -> int:
         ("resnet", {"depth": 18, "stem": "imagenet"}, 224, 3, 11_180_103, 3.63),
         ("resnet", DEEP, 224, 3, 23_522_375, 8.17),
         ("efficientnet_lite0", {}, 224, 3, 3_379_975, 0.77),
+        ("dlib_resnet", {}, 150, 3, 5_580_071, 0.54),
+        ("dlib_resnet", {"blocks": 12}, 150, 1, 3_215_591, 0.47),
     ],
 )
 def test_pooled_networks_have_exactly_their_size_and_cost(
@@ -156,6 +160,8 @@ def test_resnet50_has_one_light_cbam_behind_its_last_block() -> None:
         ("googlenet", "last", {}, 224, [(1024, 7)]),
         ("inception", "last", {}, 96, [(2048, 1)]),
         ("efficientnet_lite0", "last", {}, 224, [(1280, 7)]),
+        ("dlib_resnet", "last", {}, 150, [(256, 2)]),
+        ("dlib_resnet", "last", {"blocks": 12}, 150, [(256, 4)]),
     ],
 )
 def test_attention_reads_the_maps_of_its_location(
@@ -303,7 +309,9 @@ def test_narrow_resnet_starts_as_the_whole_one_does_and_has_a_quarter_of_its_cha
         assert weight.std().item() == pytest.approx((2 / (weight.shape[0] * 9)) ** 0.5, rel=0.02)
 
 
-@pytest.mark.parametrize(("backbone", "px"), [("alexnet", 63), ("inception", 75), ("vgg16", 32)])
+@pytest.mark.parametrize(
+    ("backbone", "px"), [("alexnet", 63), ("dlib_resnet", 103), ("inception", 75), ("vgg16", 32)]
+)
 def test_too_small_image_is_refused_with_the_smallest_valid_size(backbone: str, px: int) -> None:
     with pytest.raises(InputError, match=rf"{px - 1} px(.|\n)*take {px} or more"):
         network_of(body_of(backbone), "pooled", px - 1)
@@ -313,12 +321,15 @@ def test_too_small_image_is_refused_with_the_smallest_valid_size(backbone: str, 
 @pytest.mark.parametrize("backbone", SIDES)
 def test_deployed_classifier_gives_the_same_logits(backbone: str) -> None:
     torch.manual_seed(0)
-    network = network_of(body_of(backbone))
-    image = torch.rand(4, 3, 96, 96)
+    px = max(96, SIDES[backbone])
+    network = network_of(body_of(backbone), px=px)
+    image = torch.rand(4, 3, px, px)
     with torch.no_grad():
         network.train()(image)  # norms that have seen data
         before = network.eval()(image)
-        assert torch.allclose(before, deployed(network)(image), atol=1e-4, rtol=1e-3)
+        folded = deployed(network)
+        assert not any(isinstance(m, FoldedNorm) for m in folded.modules())
+        assert torch.allclose(before, folded(image), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("backbone", SIDES)

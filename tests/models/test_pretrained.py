@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 from ferbench.config.params import Variant
 from ferbench.errors import InputError
 from ferbench.models.attention.none import NoAttention
-from ferbench.models.backbones import efficientnet_lite0
+from ferbench.models.backbones import dlib_resnet, efficientnet_lite0
 from ferbench.models.blocks import ConvUnit
-from ferbench.models.pretrained import load_initial, read_state
+from ferbench.models.folded_norm import FoldedNorm
+from ferbench.models.pretrained import load_initial, package_file, read_state
 from ferbench.plugins import load
 
 pytestmark = pytest.mark.thorough
@@ -46,13 +48,13 @@ def row(
     )
 
 
-def network_of(variant: Variant, channels: int = 3, **options: Any) -> nn.Module:
+def network_of(variant: Variant, channels: int = 3, px: int = 96, **options: Any) -> nn.Module:
     torch.manual_seed(1)
     body = load("ferbench.models.backbones", variant.backbone)(
         NoAttention, "none", ConvUnit(None), channels, **variant.options["backbone"]
     )
     network: nn.Module = load("ferbench.models.heads", variant.head)(
-        body, 7, 96, channels, **options
+        body, 7, px, channels, **options
     )
     return network.eval()
 
@@ -325,6 +327,14 @@ def test_a_file_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
         load_initial(network_of(row()), row(weights=tmp_path / "w.pt"))
 
 
+def installed(backbone: Any) -> Path:
+    """The file of weights in a backbone's package; skips the test where it is not installed."""
+    try:
+        return package_file(backbone._PACKAGE, backbone._FILE, backbone._REMEDY)
+    except InputError:
+        pytest.skip("the package with the weights is not installed")
+
+
 def lite_state() -> dict[str, Tensor]:
     """A file as the package has it: the network's tensors in order, other names, a classifier."""
     timm = pytest.importorskip("timm")
@@ -338,7 +348,7 @@ def test_lite0_takes_the_packages_tensors_in_their_order(
     timm = pytest.importorskip("timm")
     state = lite_state()
     torch.save(state, tmp_path / "lite.pth")
-    monkeypatch.setattr(efficientnet_lite0, "_package_file", lambda: tmp_path / "lite.pth")
+    monkeypatch.setattr(efficientnet_lite0, "package_file", lambda *_: tmp_path / "lite.pth")
     variant = row("efficientnet_lite0")
     network: Any = network_of(variant)
     counts = load_initial(network, variant)
@@ -366,7 +376,7 @@ def test_another_file_in_the_package_is_refused(
     else:
         items = items[:-1]
     torch.save(dict(items), tmp_path / "lite.pth")
-    monkeypatch.setattr(efficientnet_lite0, "_package_file", lambda: tmp_path / "lite.pth")
+    monkeypatch.setattr(efficientnet_lite0, "package_file", lambda *_: tmp_path / "lite.pth")
     with pytest.raises(InputError, match="not the weights of this network"):
         efficientnet_lite0.efficientnet_lite0_weights("imagenet")
 
@@ -387,10 +397,7 @@ def test_error_without_the_package_gives_the_command_that_installs_it(
 def test_the_packages_weights_know_a_palace_and_a_daisy(photo: str, label: int) -> None:
     """scikit-learn's two photographs, with the file's own classifier; numbers of ImageNet."""
     pytest.importorskip("timm")
-    try:
-        classifier = list(read_state(efficientnet_lite0._package_file()).values())[-2:]
-    except InputError:
-        pytest.skip("the package with the weights is not installed")
+    classifier = list(read_state(installed(efficientnet_lite0)).values())[-2:]
     import cv2
     from sklearn.datasets import load_sample_image
 
@@ -404,3 +411,82 @@ def test_the_packages_weights_know_a_palace_and_a_daisy(photo: str, label: int) 
         features = network.body((image - MEAN) / DEVIATION).mean(dim=(2, 3))
         logits = nn.functional.linear(features, *classifier)
     assert int(logits.argmax()) == label
+
+
+def whole(number: int) -> bytes:
+    """A whole number as dlib writes it: its number of bytes, then they, the lowest first."""
+    length = max(1, (number.bit_length() + 7) // 8)
+    return bytes([length]) + number.to_bytes(length, "little")
+
+
+def dlib_file(path: Path, blocks: int = 14) -> list[Tensor]:
+    """Write convolutions and affine layers in dlib's format; the tensors written."""
+    body = dlib_resnet.dlib_resnet(NoAttention, "none", ConvUnit(None), 3, blocks)
+    generator = torch.Generator().manual_seed(0)
+    content, tensors = whole(1) + b"\x01\x0dloss_metric_2", []
+    for conv in (m for m in body.modules() if isinstance(m, nn.Conv2d)):
+        n = conv.out_channels
+        for name, size in (("con_4", conv.weight.numel() + n), ("affine_", 2 * n)):
+            tensors.append(0.05 * torch.randn(size, generator=generator))
+            content += whole(len(name)) + name.encode()
+            content += b"".join(whole(number) for number in (2, size, 1, 1, 1))
+            content += tensors[-1].numpy().tobytes()
+            content += whole(3) + b"110" + whole(1)
+    path.write_bytes(content)
+    return tensors
+
+
+@pytest.mark.parametrize("blocks", [12, 14])
+def test_dlibs_file_is_read_layer_by_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    """The stem's output is the one that dlib defines, and the last block has its own tensors."""
+    tensors = dlib_file(tmp_path / "faces.dat")
+    monkeypatch.setattr(dlib_resnet, "package_file", lambda *_: tmp_path / "faces.dat")
+    variant = row("dlib_resnet", weights="faces", blocks=blocks)
+    network: Any = network_of(variant, px=110)
+    counts = load_initial(network, variant)
+    assert (counts["skipped"], counts["missing"]) == (0, 2)  # the classifier's
+    byte = torch.randint(0, 256, (1, 3, 110, 110)).float()
+    mean = torch.tensor([122.782, 117.001, 104.298]).view(1, 3, 1, 1)
+    filters, affine = tensors[0], tensors[1].view(2, 1, 32, 1, 1)
+    theirs = nn.functional.conv2d(
+        (byte - mean) / 256, filters[:-32].view(32, 3, 7, 7), filters[-32:], stride=2
+    )
+    features = network.eval().body.features
+    with torch.no_grad():
+        ours = features[:2](byte / 255)
+    assert torch.allclose(ours, affine[0] * theirs + affine[1], atol=1e-5)
+    last = features[3 + blocks].norm2
+    number = 2 * (2 * blocks + 1) - 1
+    assert torch.equal(last.weight, tensors[number][:256])
+    assert all(m.folded == 1 for m in network.modules() if isinstance(m, FoldedNorm))
+
+
+@pytest.mark.parametrize("fault", ["cut", "other"])
+def test_another_file_of_dlib_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    path = tmp_path / "faces.dat"
+    dlib_file(path, blocks=12 if fault == "other" else 14)
+    if fault == "cut":
+        path.write_bytes(path.read_bytes()[:-3000])
+    monkeypatch.setattr(dlib_resnet, "package_file", lambda *_: path)
+    with pytest.raises(InputError, match="not the weights of this network"):
+        dlib_resnet.dlib_resnet_weights("faces")
+
+
+def test_dlibs_network_describes_a_face_as_dlib_does() -> None:
+    """A picture that darkens from bottom to top; numbers of dlib 20.0's face descriptor."""
+    path = installed(dlib_resnet)
+    content = path.read_bytes()
+    descriptor = np.frombuffer(content[content.index(b"\x01\x04fc_2") :][22:], "<f4", 256 * 128)
+    body: Any = dlib_resnet.dlib_resnet(NoAttention, "none", ConvUnit(None), 3).eval()
+    state = dlib_resnet.dlib_resnet_weights("faces")
+    body.load_state_dict({k.removeprefix("body."): v for k, v in state.items()}, strict=False)
+    byte = torch.arange(150.0).view(1, 1, 150, 1).expand(1, 3, 150, 150)
+    with torch.no_grad():
+        features = body(byte / 255).mean(dim=(2, 3))
+    ours = features @ torch.from_numpy(descriptor.reshape(256, 128).copy())
+    theirs = torch.tensor([-0.0097858, 0.1133409, 0.0118022, -0.01571137])
+    assert torch.allclose(ours[0, :4], theirs, atol=1e-6)

@@ -37,8 +37,8 @@ PAPER_KEYS = ("name", "source", "assumed", "augmentation", "weights", "precision
 _DATA_KEYS = ("images", "classes", "labels", "split")
 _NO_WEIGHTS = "none"
 # How the inputs of published weights are scaled: by ImageNet's mean and deviation (torchvision,
-# timm), or as fractions in [0, 1] (ultralytics).
-_SCALING_OF_WEIGHTS = {"imagenet": "imagenet", "coco": "none"}
+# timm), or as fractions in [0, 1] (ultralytics; those for face recognition, as we load them).
+_SCALING_OF_WEIGHTS = {"imagenet": "imagenet", "coco": "none", "faces": "none"}
 
 
 def check_params(params: Params, path: Path) -> None:

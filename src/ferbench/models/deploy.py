@@ -12,6 +12,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 from ultralytics.nn.modules.head import v10Detect
 
+from ferbench.models.folded_norm import FoldedNorm
+
 __all__ = ["OneToOne", "deployed", "gflops"]
 
 _COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)
@@ -32,7 +34,8 @@ def deployed(network: nn.Module) -> nn.Module:
             # Not a norm of another kind: timm has one with an activation in it.
             if (
                 isinstance(conv, nn.Conv2d)
-                and type(norm) is nn.BatchNorm2d
+                and isinstance(norm, nn.BatchNorm2d)
+                and type(norm) in (nn.BatchNorm2d, FoldedNorm)
                 and conv.out_channels == norm.num_features
             ):
                 setattr(module, first, fuse_conv_bn_eval(conv, norm))

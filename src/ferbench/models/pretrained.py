@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -29,7 +30,7 @@ from ferbench.models.build import PARTS
 from ferbench.models.graph import Graph
 from ferbench.plugins import module_of
 
-__all__ = ["coco_state", "hub_file", "load_initial", "read_state", "renumbered"]
+__all__ = ["coco_state", "hub_file", "load_initial", "package_file", "read_state", "renumbered"]
 
 _LOG = logging.getLogger(__name__)
 _WHERE = "params.yaml: variants: weights"
@@ -173,6 +174,27 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not state:
         raise _refused(path, "holds no tensors with names")
     return state
+
+
+def package_file(package: str, file: str, remedy: str) -> Path:
+    """A file of weights in an installed package, which is not imported.
+
+    Args:
+        package: its name in the registry.
+        file: its path in the package's installation.
+        remedy: the command that installs it.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    try:
+        return Path(str(metadata.distribution(package).locate_file(file)))
+    except metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"the weights are in the package {package}, which is not installed",
+            where=_WHERE,
+            remedy=remedy,
+        ) from error
 
 
 def hub_file(url: str) -> Path:

@@ -24,6 +24,7 @@ from ferbench.errors import InputError
 from ferbench.evaluation.predict import Predicted, Reader, reader_of
 from ferbench.evaluation.scoring import Predictions, higher_is_better, score_predictions
 from ferbench.models.build import as_fractions, build_loss, build_network, logits_of, task_of
+from ferbench.models.folded_norm import unfold_norms
 from ferbench.models.pretrained import load_initial
 from ferbench.training.cuda_graphs import GraphedClassifier, graphs_apply
 from ferbench.training.optimizers import (
@@ -238,12 +239,15 @@ class ClassifierModule(RunModule):
     """
 
     _graphed: GraphedClassifier | None = None
+    _unfolded = False
     # Of all training faces, if the data set has raters: shares of votes (N, K) and labels (N,).
     raters: tuple[Tensor, Tensor] | None = None
     _expected: Tensor | None = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Capture the CUDA graphs before the first batch, then seed dropout and mixup."""
+        """Before the first batch, unfold norms and capture CUDA graphs; seed dropout and mixup."""
+        if not self._unfolded:
+            self._unfold_norms(_flat(self.pixels(batch[0])))
         if self._graphed is None and graphs_apply(
             self.recipe, self.device, self.trainer.world_size
         ):
@@ -251,6 +255,13 @@ class ClassifierModule(RunModule):
             with self.trainer.precision_plugin.train_step_context():
                 self._graphed = GraphedClassifier(self.network, _flat(image))
         super().on_train_batch_start(batch, batch_idx)
+
+    def _unfold_norms(self, images: Tensor) -> None:
+        """Unfold norms by the first batch; of several processes, by that of the first one."""
+        if unfold_norms(self.network, images) and self.trainer.world_size > 1:
+            for tensor in self.network.state_dict().values():
+                torch.distributed.broadcast(tensor, 0)
+        self._unfolded = True
 
     def batch_loss(self, batch: Any) -> tuple[Tensor, int]:
         """Loss and number of samples of a training batch; ten crops of an image are ten samples."""

@@ -10,8 +10,6 @@ Differs: nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +17,7 @@ from torch import Tensor, nn
 from ferbench.errors import InputError
 from ferbench.models.blocks import Attention, ConvUnit, attend, check_location, check_option
 from ferbench.models.library_body import LibraryBody, for_imagenet_input, with_activation
-from ferbench.models.pretrained import read_state
+from ferbench.models.pretrained import package_file, read_state
 
 __all__ = ["efficientnet_lite0"]
 
@@ -61,7 +59,7 @@ def efficientnet_lite0_weights(word: str, location: str = "none") -> Mapping[str
     """
     del location  # names do not depend on it
     check_option("backbone efficientnet_lite0", "weights", word, ("imagenet",))
-    path = _package_file()
+    path = package_file(_PACKAGE, _FILE, _REMEDY)
     theirs = list(read_state(path).items())[:-2]
     with torch.device("meta"):
         ours = list(_features(3).state_dict().items())
@@ -94,14 +92,3 @@ def _features(channels: int) -> nn.Sequential:
     return nn.Sequential(
         timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="", in_chans=channels)
     )
-
-
-def _package_file() -> Path:
-    try:
-        return Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE)))
-    except metadata.PackageNotFoundError as error:
-        raise InputError(
-            f"the weights are in the package {_PACKAGE}, which is not installed",
-            where="params.yaml: variants: weights",
-            remedy=_REMEDY,
-        ) from error

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from torch import nn
 
 from ferbench.models import graph
 from ferbench.models.backbones import vgg, yolov6
+from ferbench.models.folded_norm import FoldedNorm
 from ferbench.models.heads import classify
 
-__all__ = ["narrow_networks"]
+__all__ = ["fold_norms", "narrow_networks"]
 
 _WIDTH = 0.25  # of a nano detector; the library's area attention has none below
 _HIDDEN = 32
@@ -46,3 +48,16 @@ def narrow_networks() -> Iterator[None]:
         sizes = {n: dataclasses.replace(s, width=_WIDTH / 2) for n, s in yolov6.SIZES.items()}
         patch.setattr(yolov6, "SIZES", sizes)
         yield
+
+
+def fold_norms(network: nn.Module, variant: object) -> dict[str, Any]:
+    """Instead of `load_initial`: norms as published weights without their statistics have them."""
+    del variant
+    for parent in list(network.modules()):
+        for name, norm in list(parent.named_children()):
+            if type(norm) is nn.BatchNorm2d:
+                folded = FoldedNorm(norm.num_features)
+                nn.init.uniform_(folded.weight, 0.5, 4)
+                folded.folded.fill_(1)
+                setattr(parent, name, folded)
+    return {}

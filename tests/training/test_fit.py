@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 from tests.example_study import PROJECT
-from tests.narrow_networks import narrow_networks
+from tests.narrow_networks import fold_norms, narrow_networks
 from tests.tiny_study import make_stored
 
 from ferbench.config.params import Params
@@ -31,6 +31,7 @@ from ferbench.evaluation.predict import predict_split
 from ferbench.evaluation.scoring import Predictions, score_predictions
 from ferbench.models.build import build_network
 from ferbench.models.weights import Trained
+from ferbench.training import modules
 from ferbench.training.callbacks import History, train_classifier_alone
 from ferbench.training.fit import Fitted, TrainingData, _trainer, fit, loader_workers
 from ferbench.training.modules import DetectorModule, SelectionMetric
@@ -438,3 +439,35 @@ def test_loader_processes_do_not_change_a_training(
         monkeypatch.setenv("FERBENCH_LOADER_WORKERS", workers)
         results.append(train(params, few, tmp_path / workers, variant, epochs=2))
     assert_same(*results)
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_folded_norms_take_their_statistics_from_the_first_batch(
+    params: Params,
+    few: PackedDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ema_decay: float,
+) -> None:
+    """They start as published norms do, so a step of no length leaves the published function."""
+    monkeypatch.setattr(modules, "load_initial", fold_norms)
+    seen: list[dict[str, Any]] = []
+    unfold = modules.unfold_norms
+
+    def spy(network: Any, images: torch.Tensor) -> int:
+        number = unfold(network, images)
+        seen.append({"norms": number, **network.state_dict()})
+        return number
+
+    monkeypatch.setattr(modules, "unfold_norms", spy)
+    changes = {"epochs": 2, "lr": 0.0, "weight_decay": 0.0, "ema_decay": ema_decay}
+    fitted = train(params, few, tmp_path, "vgg_improved", **changes)
+    assert len(seen) == 1
+    assert seen[0]["norms"] == 8
+    for name, value in fitted.state.items():
+        if name.endswith(".folded"):
+            assert value == 0
+        elif name.endswith((".weight", ".bias")):
+            torch.testing.assert_close(value, seen[0][name])
+        elif name.endswith(".running_var"):
+            assert (value != 1).any()

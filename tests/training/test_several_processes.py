@@ -32,16 +32,19 @@ from pathlib import Path
 import torch
 from torch import nn
 from lightning.pytorch.utilities import rank_zero_only
-from tests.narrow_networks import narrow_networks
+from tests.narrow_networks import fold_norms, narrow_networks
 from tests.tiny_study import small_params
 from ferbench.data.dataset import open_dataset
+from ferbench.training import modules
 from ferbench.training.fit import TrainingData, fit
 from ferbench.training.modules import RunModule
 
 root, out, devices, variant = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 norms, options = json.loads(sys.argv[5]), json.loads(sys.argv[6])
 stored, params = open_dataset("tiny", 0, root), small_params()
-gradients, losses = [], []
+gradients, at_steps = [], []
+if norms == "folded":
+    modules.load_initial = fold_norms
 
 def on_train_epoch_start(self):
     for module in self.network.modules():
@@ -53,6 +56,7 @@ def on_train_epoch_start(self):
 def on_before_optimizer_step(self, optimizer):
     with_gradient = [p.grad for p in self.network.parameters() if p.grad is not None]
     gradients.append(torch.cat([g.flatten() for g in with_gradient]).double())
+    at_steps.append(sum(float(p.double().sum()) for p in self.network.parameters()))
 
 RunModule.on_train_epoch_start = on_train_epoch_start
 RunModule.on_before_optimizer_step = on_before_optimizer_step
@@ -72,6 +76,7 @@ torch.save(gradients, out / f"gradients{rank}.pt")
 reported = {
     "observed": len(epochs), "epochs": len(fitted.history), "weights": weights,
     "steps": len(gradients), "devices": fitted.devices,
+    "at_steps": at_steps,
 }
 (out / f"rank{rank}.json").write_text(json.dumps(reported))
 """
@@ -138,12 +143,14 @@ def test_two_processes_take_the_same_steps_and_gradients_as_one(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("norms", ["learn", "folded"])
 def test_two_processes_end_with_equal_weights_and_one_reports_epochs(
-    stored: PackedDataset, tmp_path: Path
+    stored: PackedDataset, tmp_path: Path, norms: str
 ) -> None:
-    run(stored, tmp_path / "two", 2, "ivsa", norms="learn")
+    run(stored, tmp_path / "two", 2, "ivsa", norms=norms)
     first, second = (json.loads((tmp_path / "two" / f"rank{r}.json").read_text()) for r in (0, 1))
     assert first["weights"] == second["weights"]
+    assert first["at_steps"] == second["at_steps"]
     assert first["epochs"] == second["epochs"] == 2
     assert (first["observed"], second["observed"]) == (2, 0)
 

@@ -85,6 +85,7 @@ RUN_TIME_NAMES = {
     ("src/ferbench/cli/warm.py", "ferbench.config.params"): "imported by a stage, or not used",
     ("src/ferbench/data/images.py", "ferbench.data.decoding"): "the name of a logger or process",
     ("src/ferbench/models/describe.py", "ferbench.models.build"): "code whose digest is taken",
+    ("src/ferbench/models/describe.py", "ferbench.models.folded_norm"): "the same",
     ("src/ferbench/models/describe.py", "ferbench.models.pretrained"): "the same",
     ("src/ferbench/models/describe.py", "ferbench.models.weights"): "the same",
 }
@@ -101,6 +102,10 @@ SELECTING = sorted(
 )
 # Definitions that stages import for every row and run for some of them.
 RUN_FOR: dict[tuple[str, str], tuple[Callable[[Variant], bool], str]] = {
+    ("ferbench.models.folded_norm", "unfold_norms"): (
+        lambda variant: variant.weights != "none",
+        "it is called for rows with initial weights",
+    ),
     ("ferbench.models.pretrained", "load_initial"): (
         lambda variant: variant.weights != "none",
         "it returns at once for `weights: none`",

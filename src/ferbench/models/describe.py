@@ -44,7 +44,10 @@ _EVERY_ROW: dict[str, tuple[str, ...]] = {
     ),
     "ferbench.models.weights": ("Trained", "load_trained", "save_trained"),
 }
-_WITH_WEIGHTS = ("ferbench.models.pretrained", "load_initial")
+_WITH_WEIGHTS = (
+    ("ferbench.models.folded_norm", "unfold_norms"),
+    ("ferbench.models.pretrained", "load_initial"),
+)
 # Parts outside of `models` that decide how a row is trained. Their sources are read and none is
 # loaded, so the package's first name stands apart; see `ferbench.plugins.Part`.
 _TRAINING = {"augmentation": "data.augmentations", "metric": "evaluation.metrics"}
@@ -119,7 +122,7 @@ def roots(variant: Variant, recipe: Recipe, metric: str | None = None) -> set[De
     for column, package in PARTS.items():
         found |= _part(package, getattr(variant, column))
     if variant.weights != "none":
-        found.add(_WITH_WEIGHTS)
+        found.update(_WITH_WEIGHTS)
         module = module_of(PARTS["backbone"], variant.backbone)
         published = f"{variant.backbone}_weights"
         if published in _contents(module).definitions:

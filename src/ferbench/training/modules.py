@@ -246,7 +246,7 @@ class ClassifierModule(RunModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Before the first batch, unfold norms and capture CUDA graphs; seed dropout and mixup."""
-        if not self._unfolded:
+        if self.initial and not self._unfolded:
             self._unfold_norms(_flat(self.pixels(batch[0])))
         if self._graphed is None and graphs_apply(
             self.recipe, self.device, self.trainer.world_size

@@ -23,9 +23,13 @@ CLASSES = ("anger", "fear", "happiness")
 TARGET = torch.tensor([0, 2])
 
 
-def teacher(params: Params, path: Path, seed: int, variant: str = ROW) -> str:
+def teacher(
+    params: Params, path: Path, seed: int, variant: str = ROW, input_px: int | None = None
+) -> str:
     """A trained network with random weights, in a file like a run's."""
     row, recipe = params.variants[variant], params.recipe_of(variant)
+    if input_px is not None:
+        recipe = dataclasses.replace(recipe, input_px=input_px)
     network = build_network(row, recipe, len(CLASSES), seed)
     save_trained(path, network.state_dict(), row, recipe, CLASSES)
     return str(path)
@@ -119,6 +123,21 @@ def test_a_training_shows_its_teachers_the_mixed_images(params: Params, tmp_path
     assert torch.isfinite(loss)
     assert torch.equal(seen["student"], seen["teacher"])
     assert not torch.allclose(seen["student"], pictures / 255)
+
+
+def test_a_teacher_of_another_input_size_sees_the_image_scaled(
+    params: Params, tmp_path: Path
+) -> None:
+    images = images_of(params)
+    side = images.shape[-1]
+    path = teacher(params, tmp_path / "model.pt", seed=1, input_px=2 * side)
+    loss = Distillation(None, torch.ones(3), [path], share=1.0)
+    seen: list[Tensor] = []
+    *_, network = loss.teachers[0].children()
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    loss.probabilities(images)
+    expected = F.interpolate(images, size=2 * side, mode="bilinear")
+    torch.testing.assert_close(seen[0], expected)
 
 
 def test_a_description_holds_the_digests_of_the_teachers(params: Params, tmp_path: Path) -> None:

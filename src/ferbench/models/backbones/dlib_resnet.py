@@ -51,7 +51,7 @@ def dlib_resnet(
         conv: the unit whose activation replaces ReLU.
         channels: of the image.
         blocks: how many of the published network's 14 blocks there are. 14 have 5.6 million
-            parameters and 12 have 3.2 million; the last ones tell persons apart.
+            parameters and 12 have 3.2 million.
 
     Shape:
         (N, channels, H, W) -> (N, 256, h, w)

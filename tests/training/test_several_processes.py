@@ -56,7 +56,7 @@ def on_train_epoch_start(self):
 def on_before_optimizer_step(self, optimizer):
     with_gradient = [p.grad for p in self.network.parameters() if p.grad is not None]
     gradients.append(torch.cat([g.flatten() for g in with_gradient]).double())
-    at_steps.append(sum(float(p.double().sum()) for p in self.network.parameters()))
+    at_steps.append(sum(float(p.detach().double().sum()) for p in self.network.parameters()))
 
 RunModule.on_train_epoch_start = on_train_epoch_start
 RunModule.on_before_optimizer_step = on_before_optimizer_step

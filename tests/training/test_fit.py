@@ -456,7 +456,8 @@ def test_folded_norms_take_their_statistics_from_the_first_batch(
 
     def spy(network: Any, images: torch.Tensor) -> int:
         number = unfold(network, images)
-        seen.append({"norms": number, **network.state_dict()})
+        state = {name: value.clone() for name, value in network.state_dict().items()}
+        seen.append({"norms": number, **state})
         return number
 
     monkeypatch.setattr(modules, "unfold_norms", spy)
